@@ -1,0 +1,5 @@
+//! Placeholder.
+
+/// The state of the world, folded from the journal.
+#[derive(Debug, Default)]
+pub struct State;

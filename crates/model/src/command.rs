@@ -1,0 +1,143 @@
+//! Commands of people.
+
+use jiff::Timestamp;
+
+use crate::alarm::words;
+use crate::{
+    CommandId, DistrictId, IncidentId, IncidentKind, IncidentOutcome, PersonId, Sealed, SignalId,
+    SignalOutcome, Token,
+};
+
+words! {
+    /// Role of an operator.
+    Role {
+        /// 指令員
+        Dispatcher = "dispatcher",
+        /// 当務司令
+        Supervisor = "supervisor",
+        /// 危機管理課
+        DisasterManager = "disaster_manager",
+        /// Administrator of the system.
+        Administrator = "administrator",
+        /// May look, may not act.
+        Viewer = "viewer",
+    }
+}
+
+/// Who gives a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Source name of the operator: `user:<log-in name>`.
+    pub source: String,
+    /// Role.
+    pub role: Role,
+}
+
+/// A command, as the console hands it to the core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Made by the client; sending it twice has the effect of once.
+    pub id: CommandId,
+    /// Who.
+    pub actor: Actor,
+    /// When the server had it.
+    pub received_at: Timestamp,
+    /// What.
+    pub kind: CommandKind,
+}
+
+/// What a person wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandKind {
+    /// "I have it": stops the alarm's sound, shows the name.
+    AcknowledgeSignal {
+        /// The signal.
+        signal: SignalId,
+        /// The seat, such as `desk1`; at most 32 bytes.
+        position: String,
+    },
+    /// Opens an incident for one or more signals.
+    OpenIncident {
+        /// 1 to 64 signals that have no incident yet.
+        signals: Vec<SignalId>,
+        /// Kind.
+        kind: IncidentKind,
+        /// District, when the dispatcher names one.
+        district: Option<DistrictId>,
+        /// Place in words, when the dispatcher typed some.
+        place_text: Option<Sealed>,
+    },
+    /// Adds a signal to an incident.
+    JoinSignal {
+        /// The signal.
+        signal: SignalId,
+        /// The incident.
+        incident: IncidentId,
+    },
+    /// Finishes a signal that leads to no incident.
+    EndSignal {
+        /// The signal.
+        signal: SignalId,
+        /// What became of it.
+        outcome: SignalOutcome,
+        /// Why, in words.
+        reason: Option<Sealed>,
+    },
+    /// Adds a line to an incident's record. Append only.
+    AddNote {
+        /// The incident.
+        incident: IncidentId,
+        /// The line.
+        text: Sealed,
+    },
+    /// Closes an incident.
+    CloseIncident {
+        /// The incident.
+        incident: IncidentId,
+        /// How it ended.
+        outcome: IncidentOutcome,
+        /// Last words.
+        note: Option<Sealed>,
+    },
+    /// Erases a person by law: the data key is destroyed once this is durable.
+    ErasePerson {
+        /// The person.
+        person: PersonId,
+    },
+    /// A log-in succeeded; the session outlives a restart of the core.
+    OpenSession {
+        /// Keyed hash of the session's secret.
+        token: Token,
+        /// When it ends by itself.
+        expires_at: Timestamp,
+    },
+    /// A log-off.
+    CloseSession {
+        /// Keyed hash of the session's secret.
+        token: Token,
+    },
+    /// A log-in failed; kept for the officer who must prove what happened.
+    RefuseLogIn {
+        /// Name that was typed, keyed hash: it may be a password typed in the wrong field.
+        name: Token,
+    },
+}
+
+impl CommandKind {
+    /// Its word in the API.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::AcknowledgeSignal { .. } => "AcknowledgeSignal",
+            Self::OpenIncident { .. } => "OpenIncident",
+            Self::JoinSignal { .. } => "JoinSignal",
+            Self::EndSignal { .. } => "EndSignal",
+            Self::AddNote { .. } => "AddNote",
+            Self::CloseIncident { .. } => "CloseIncident",
+            Self::ErasePerson { .. } => "ErasePerson",
+            Self::OpenSession { .. } => "OpenSession",
+            Self::CloseSession { .. } => "CloseSession",
+            Self::RefuseLogIn { .. } => "RefuseLogIn",
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Effects: what leaves the house, as data.
+
+use jiff::Timestamp;
+
+use crate::alarm::words;
+use crate::{
+    AlarmKind, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, PersonId, Sealed,
+    Settings, Token,
+};
+
+words! {
+    /// Which text a notice carries.
+    Template {
+        /// To helpers: a pendant called for help; will you go and look?
+        PendantAlarm = "pendant_alarm",
+    }
+}
+
+words! {
+    /// What came of an effect. These three words everywhere.
+    Outcome {
+        /// It is done; the other side confirmed it.
+        Done = "done",
+        /// It is certain that it did not happen.
+        Failed = "failed",
+        /// It may have happened: the link broke after the point of no return.
+        Uncertain = "uncertain",
+    }
+}
+
+words! {
+    /// What a person answered.
+    AnswerChoice {
+        /// Will come, leaving at once (行く).
+        Coming = "coming",
+        /// Will come, later (遅れる).
+        Late = "late",
+        /// Cannot come (行けない).
+        Cannot = "cannot",
+        /// Is there (到着).
+        Arrived = "arrived",
+    }
+}
+
+/// One recipient of a notice; the effect's index is the place in the notice's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Who.
+    pub person: PersonId,
+    /// Address, as in the register when the notice was ordered.
+    pub address: Sealed,
+    /// Equal for equal addresses.
+    pub token: Token,
+    /// Name.
+    pub name: Sealed,
+    /// Language.
+    pub language: Language,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What the alarm is.
+    pub alarm: AlarmKind,
+    /// Name of the person in need.
+    pub subscriber: Option<Sealed>,
+    /// Address of the home.
+    pub address: Option<Sealed>,
+    /// District.
+    pub district: Option<DistrictId>,
+    /// When the alarm was received.
+    pub at: Timestamp,
+}
+
+/// An effect owed to the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A mail to one person.
+    Mail(Box<Mail>),
+    /// Destroy a person's data key in the vault.
+    DestroyKey(KeyId),
+}
+
+/// Everything a mail is made of. Rendering it twice gives the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// The notice.
+    pub notice: NoticeId,
+    /// To whom.
+    pub recipient: Recipient,
+    /// Which text.
+    pub template: Template,
+    /// What it says.
+    pub facts: Facts,
+    /// When the notice was ordered: the mail's `Date`.
+    pub ordered_at: Timestamp,
+    /// When the answer link and the attempts end.
+    pub expires_at: Timestamp,
+    /// Settings when the notice was ordered.
+    pub settings: Settings,
+}
+
+/// An attempt that is about to be made; durable before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The effect.
+    pub effect: EffectId,
+    /// 1 for the first.
+    pub number: u16,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectOutcome {
+    /// The effect.
+    pub effect: EffectId,
+    /// Which attempt.
+    pub attempt: u16,
+    /// Done, failed, uncertain.
+    pub outcome: Outcome,
+    /// More about it.
+    pub detail: OutcomeDetail,
+}
+
+/// More about an outcome. No personal data: server texts may quote addresses and stay in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeDetail {
+    /// The other side's code: SMTP reply such as 250 or 550; 0 when there was none.
+    pub code: u16,
+    /// RFC 3463 enhanced code (class, subject, detail), when there was one.
+    pub enhanced: Option<(u8, u16, u16)>,
+    /// For `Failed`: whether trying again may help.
+    pub again: bool,
+}
+
+/// An answer of a person to a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Made by the page or the gateway; the same answer twice has the effect of once.
+    pub id: CommandId,
+    /// Which notice, which recipient.
+    pub effect: EffectId,
+    /// What.
+    pub choice: AnswerChoice,
+    /// In how many minutes, 0 to 1,440.
+    pub minutes: Option<u16>,
+    /// When we had it.
+    pub received_at: Timestamp,
+}

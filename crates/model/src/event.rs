@@ -1,0 +1,253 @@
+//! Events: facts in the journal, in the past tense.
+
+use jiff::Timestamp;
+
+use crate::{
+    AlarmKind, AnswerChoice, Attempt, DeviceEntry, EffectId, EffectOutcome, Facts, Idem,
+    IncidentId, IncidentKind, IncidentOutcome, NoticeId, PersonEntry, PersonId, Place, Recipient,
+    Sealed, SealedReport, Seq, Settings, SignalId, SignalOutcome, SourceId, Template, Token,
+};
+
+/// An event as `decide` proposes it; the sequencer gives it its number and time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Who it is about or from.
+    pub source: SourceId,
+    /// Event that caused it; `None` for the first of a batch.
+    pub cause: Option<Seq>,
+    /// Key that makes a repeat recognisable.
+    pub idem: Idem,
+    /// The fact.
+    pub event: Event,
+}
+
+/// An event as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its number.
+    pub seq: Seq,
+    /// `recorded_at`: microseconds, strictly increasing; the only time the core reasons with.
+    pub at: Timestamp,
+    /// Who it is about or from.
+    pub source: SourceId,
+    /// Event that caused it.
+    pub cause: Option<Seq>,
+    /// Key that makes a repeat recognisable.
+    pub idem: Idem,
+    /// The fact.
+    pub event: Event,
+}
+
+/// A fact. The numbers of the journal's kinds stand in `hansho_journal`, for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The core started; effects whose attempt has no outcome became uncertain.
+    CoreStarted {
+        /// 1 for the first start of this journal.
+        epoch: u32,
+        /// Release of the program.
+        release: String,
+    },
+    /// The clock went back; recorded times go on without a step.
+    ClockStepped {
+        /// How far back, in microseconds.
+        back_us: i64,
+    },
+    /// Settings apply from here.
+    SettingsApplied(Settings),
+    /// A source got its number.
+    SourceNamed {
+        /// The number.
+        source: SourceId,
+        /// Such as `dc09:4901` or `user:sato`.
+        name: String,
+    },
+    /// A person entered the register, or the entry changed.
+    PersonEntered {
+        /// The person.
+        person: PersonId,
+        /// The entry.
+        entry: PersonEntry,
+    },
+    /// A person was erased by law; the data key is destroyed as an effect of this.
+    PersonErased {
+        /// The person.
+        person: PersonId,
+    },
+    /// A device entered the register, or the entry changed.
+    DeviceRegistered {
+        /// The device.
+        device: SourceId,
+        /// The person it protects.
+        subscriber: PersonId,
+        /// Who is told.
+        helpers: Vec<PersonId>,
+        /// The entry.
+        entry: DeviceEntry,
+    },
+    /// A device left the register.
+    DeviceWithdrawn {
+        /// The device.
+        device: SourceId,
+    },
+    /// A device said something. The raw bytes are in it.
+    ReportReceived(Box<SealedReport>),
+    /// A call for help entered the list of signals.
+    SignalReceived {
+        /// The signal; its number is this event's own.
+        signal: SignalId,
+        /// The report.
+        report: Seq,
+        /// What it is about: the most urgent finding.
+        alarm: AlarmKind,
+        /// Pendant or sensor; empty when none.
+        zone: String,
+        /// Whether the report was refused (wrong key, unknown device): shown, never trusted.
+        refused: bool,
+    },
+    /// The same device called again while its signal is open, or took it back. Never closes it.
+    SignalRepeated {
+        /// The signal.
+        signal: SignalId,
+        /// The report.
+        report: Seq,
+        /// What it says now.
+        alarm: AlarmKind,
+        /// Whether it is a restore or a cancel.
+        restored: bool,
+        /// Pendant or sensor.
+        zone: String,
+    },
+    /// Somebody has it.
+    SignalAcknowledged {
+        /// The signal.
+        signal: SignalId,
+        /// The seat.
+        position: String,
+    },
+    /// The signal belongs to an incident.
+    SignalJoined {
+        /// The signal.
+        signal: SignalId,
+        /// The incident.
+        incident: IncidentId,
+    },
+    /// The signal is finished.
+    SignalEnded {
+        /// The signal.
+        signal: SignalId,
+        /// What became of it.
+        outcome: SignalOutcome,
+        /// Why.
+        reason: Option<Sealed>,
+    },
+    /// An incident was opened.
+    IncidentOpened {
+        /// The incident; its number is this event's own.
+        incident: IncidentId,
+        /// Month, day (JST) and number of the day: `1123-3`.
+        number: String,
+        /// Kind.
+        kind: IncidentKind,
+        /// Place.
+        place: Place,
+        /// Place in words.
+        place_text: Option<Sealed>,
+    },
+    /// A line on an incident's record.
+    IncidentNoted {
+        /// The incident.
+        incident: IncidentId,
+        /// The line.
+        text: Sealed,
+    },
+    /// An incident was closed.
+    IncidentClosed {
+        /// The incident.
+        incident: IncidentId,
+        /// How it ended.
+        outcome: IncidentOutcome,
+        /// Last words.
+        note: Option<Sealed>,
+    },
+    /// A device reported a fault, or we found one.
+    FaultRaised {
+        /// The device.
+        device: SourceId,
+        /// What.
+        fault: AlarmKind,
+        /// The device's code.
+        code: String,
+        /// Sensor or zone.
+        zone: String,
+    },
+    /// A fault is over.
+    FaultCleared {
+        /// The device.
+        device: SourceId,
+        /// What.
+        fault: AlarmKind,
+        /// Sensor or zone.
+        zone: String,
+    },
+    /// A notice was ordered: one mail to each recipient is owed.
+    NoticeOrdered {
+        /// The notice; its number is this event's own.
+        notice: NoticeId,
+        /// The signal it is about.
+        signal: Option<SignalId>,
+        /// The text.
+        template: Template,
+        /// What it says.
+        facts: Facts,
+        /// To whom; the place in this list is the effect's index. At most 4,096.
+        recipients: Vec<Recipient>,
+        /// When attempts and answers end.
+        expires_at: Timestamp,
+    },
+    /// A notice's time is over: no more attempts, no more answers.
+    NoticeExpired {
+        /// The notice.
+        notice: NoticeId,
+    },
+    /// Attempts are about to be made.
+    EffectsAttempted {
+        /// Which.
+        attempts: Vec<Attempt>,
+    },
+    /// What came of attempts.
+    EffectsSettled {
+        /// What.
+        outcomes: Vec<EffectOutcome>,
+    },
+    /// A person answered a notice.
+    AnswerGiven {
+        /// Which notice, which recipient.
+        effect: EffectId,
+        /// What.
+        choice: AnswerChoice,
+        /// In how many minutes.
+        minutes: Option<u16>,
+        /// When we had it.
+        received_at: Timestamp,
+    },
+    /// An operator logged in.
+    SessionOpened {
+        /// Keyed hash of the session's secret.
+        token: Token,
+        /// Role.
+        role: crate::Role,
+        /// When it ends by itself.
+        expires_at: Timestamp,
+    },
+    /// An operator logged off.
+    SessionClosed {
+        /// Keyed hash of the session's secret.
+        token: Token,
+    },
+    /// A log-in failed.
+    LogInRefused {
+        /// Keyed hash of the name that was typed.
+        name: Token,
+    },
+}

@@ -1,0 +1,45 @@
+//! The words of Hansho: ids, places, times, reports, commands, events, effects. Data only.
+//!
+//! Every other crate speaks in these types; this one knows nobody. Nothing here reads a clock,
+//! a file or a socket, and nothing here is serialised by a derive: the journal keeps frozen types
+//! of its own, the console and the mail have views of their own.
+//!
+//! ```
+//! use hansho_model::{DegreesE7, Position};
+//! let city_hall = Position::new(DegreesE7::from_e7(370_505_000), DegreesE7::from_e7(1_408_876_666));
+//! assert_eq!(city_hall.unwrap().lat.e7(), 370_505_000);
+//! ```
+
+mod alarm;
+mod command;
+mod effect;
+mod event;
+mod id;
+mod input;
+mod lane;
+mod place;
+mod refusal;
+mod registry;
+mod report;
+mod sealed;
+
+pub use alarm::{
+    AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, Phase, SignalOutcome,
+};
+pub use command::{Actor, Command, CommandKind, Role};
+pub use effect::{
+    Answer, AnswerChoice, Attempt, Effect, EffectOutcome, Facts, Mail, Outcome, OutcomeDetail,
+    Recipient, Template,
+};
+pub use event::{Draft, Event, Recorded};
+pub use id::{
+    CommandId, EffectId, Idem, IncidentId, KeyId, NoticeId, ParseIdError, PersonId, Seq, SignalId,
+    SourceId, Token,
+};
+pub use input::{Input, Receipt};
+pub use lane::Lane;
+pub use place::{DegreesE7, DistrictId, MetresU32, Place, Position};
+pub use refusal::{FrameFault, Refusal, RefusalCode};
+pub use registry::{DeviceEntry, Language, Mailbox, Mode, PersonEntry, Registry, Settings, Start};
+pub use report::{Deviation, Door, Report, SealedReport};
+pub use sealed::{Private, Reveal, Sealed};

@@ -1,0 +1,61 @@
+//! The one trait of all doors.
+
+use hansho_model::{FrameFault, Report};
+use jiff::Timestamp;
+
+/// Ties a report to the answer that waits for it. Unique within its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt(pub u64);
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// It is in the journal (now, or since an earlier equal one): answer as planned.
+    Stored,
+    /// It was not stored and will not be: stay silent, so that the device repeats.
+    Shed,
+}
+
+/// What a session wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Make this report durable, then call [`Session::handle_durable`].
+    Report(Receipt, Box<Report>),
+    /// Send these bytes to the device.
+    Transmit(Vec<u8>),
+    /// Nothing to do before this time, or before more bytes come.
+    Idle(Option<Timestamp>),
+}
+
+/// Why bytes were dropped without an answer. The connection lives on unless `fatal`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("frame refused: {fault}: {hint}")]
+#[non_exhaustive]
+pub struct FrameError {
+    /// Which rule it broke.
+    pub fault: FrameFault,
+    /// Where, and how to mend it.
+    pub hint: &'static str,
+    /// Whether this connection cannot go on.
+    pub fatal: bool,
+}
+
+/// A conversation with one device, as a state machine.
+pub trait Session: Send {
+    /// Takes bytes off the wire. Any bytes at all are legal input; on datagram transports one call
+    /// is one datagram.
+    ///
+    /// # Errors
+    ///
+    /// The first fault found. Good frames beside the bad one are still handed out.
+    fn handle_bytes(&mut self, now: Timestamp, bytes: &[u8]) -> Result<(), FrameError>;
+
+    /// The report of this receipt was decided about; only now may its answer be queued.
+    fn handle_durable(&mut self, now: Timestamp, receipt: Receipt, durable: Durable);
+
+    /// The time that `Output::Idle` named has come.
+    fn handle_timeout(&mut self, now: Timestamp);
+
+    /// The next thing to do; to be drained to `Idle` after every `handle_*`.
+    fn poll_output(&mut self) -> Output;
+}
