@@ -1,1 +1,6 @@
-//! Placeholder.
+//! The shell: joins doors, lanes, sequencer, journal, replica, outbox and console into a house.
+
+pub mod clock;
+pub mod lanes;
+pub mod replica;
+pub mod sequencer;
