@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod lanes;
+pub mod live;
 pub mod replica;
 pub mod sequencer;
