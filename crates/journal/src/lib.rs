@@ -24,9 +24,11 @@ pub mod chain;
 mod hex;
 mod journal;
 mod sqlite;
+mod vault;
 
 pub use journal::{Cause, Head, Journal, JournalError, Snapshot};
 pub use sqlite::{
     APPLICATION_ID, JOURNAL_FILE, KindStats, LOCK_FILE, Report, SCHEMA_VERSION, SqliteJournal,
     SqliteReader, Stats, export, stats, tail, verify,
 };
+pub use vault::{VAULT_FILE, Vault, VaultError};

@@ -81,7 +81,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let (device, fault) = (SourceId(device), Code::from_code(fault)?);
             Event::FaultCleared { device, fault, zone: zone.to_owned() }
         }
-        kinds::NOTICE_ORDERED => notice_ordered(whole(payload)?)?,
+        kinds::NOTICE_ORDERED => notice_ordered(&whole(payload)?)?,
         kinds::NOTICE_EXPIRED => {
             let v1::NoticeExpired { notice } = whole(payload)?;
             Event::NoticeExpired { notice: NoticeId(Seq::new(notice)) }
@@ -299,7 +299,7 @@ fn recipient(value: &v1::Recipient<'_>) -> Result<Recipient, BodyError> {
     })
 }
 
-fn notice_ordered(value: v1::NoticeOrdered<'_>) -> Result<Event, BodyError> {
+fn notice_ordered(value: &v1::NoticeOrdered<'_>) -> Result<Event, BodyError> {
     let recipients: Result<_, _> = value.recipients.iter().map(recipient).collect();
     Ok(Event::NoticeOrdered {
         notice: NoticeId(Seq::new(value.notice)),
