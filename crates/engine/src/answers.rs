@@ -7,7 +7,7 @@ use hansho_alerts::{expired, unreadable};
 use hansho_console::{Answers, Page, Reads, Submit};
 use hansho_core::{Notice, State};
 use hansho_model::{
-    Answer, AnswerChoice, CommandId, EffectId, Input, Language, Lane, Mode, NoticeId, RefusalCode,
+    Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, RefusalCode,
     Reveal,
 };
 use hansho_telemetry::Counter;

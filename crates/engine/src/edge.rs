@@ -8,7 +8,7 @@ use hansho_console::{Seal, Submit};
 use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
-    DistrictId, Door, EffectId, FrameFault, Input, Language, Lane, RefusalCode, Report, Sealed,
+    DistrictId, Door, EffectId, FrameFault, Input, Lane, Language, RefusalCode, Report, Sealed,
     SealedReport, Token,
 };
 use hansho_protocols::Durable;
@@ -39,7 +39,12 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
-    fn seal(&self, peer: SocketAddr, at: Timestamp, report: Report) -> Result<SealedReport, VaultError> {
+    fn seal(
+        &self,
+        peer: SocketAddr,
+        at: Timestamp,
+        report: Report,
+    ) -> Result<SealedReport, VaultError> {
         let source = format!("{}:{}", report.door, report.device);
         let day = day_subject(at);
         let subject = self.subjects.of_device(&source).unwrap_or(&day);
@@ -68,24 +73,20 @@ impl Edge {
     }
 }
 
-impl Sink for Arc<Edge> {
-    fn take(&self, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided {
-        let edge = Self::clone(self);
+impl Sink for Edge {
+    fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided {
+        let edge = self;
         Box::pin(async move {
             let (door, lane) = (report.door, report.lane);
             edge.books.receive(door);
             Counter::IntakeReportsTotal.add(lane.as_str(), 1);
-            let sealing = Self::clone(&edge);
-            // A new day's or person's key is a short write to the vault's file.
-            let sealed =
-                tokio::task::spawn_blocking(move || sealing.seal(peer, received_at, report)).await;
-            let fate = match sealed {
-                Ok(Ok(report)) => edge.decide(lane, report).await,
-                Ok(Err(error)) => {
+            // Keys are in memory but for the first report of a day: then a short write to a file.
+            let fate = match edge.seal(peer, received_at, report) {
+                Ok(report) => edge.decide(lane, report).await,
+                Err(error) => {
                     tracing::error!(error = %Chain(&error), "A report could not be sealed.");
                     Fate::Shed
                 }
-                Err(_panicked) => Fate::Shed,
             };
             edge.books.settle(door, fate);
             match fate {
