@@ -363,6 +363,13 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let server = thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
+                // Unread bytes would make the close a reset, which may overtake the answer.
+                let mut request = Vec::new();
+                let mut byte = [0];
+                while !request.ends_with(b"\r\n\r\n") {
+                    stream.read_exact(&mut byte).unwrap();
+                    request.extend_from_slice(&byte);
+                }
                 stream.write_all(answer.as_bytes()).unwrap();
             });
             assert_eq!(is_healthy(address), healthy, "{answer}");

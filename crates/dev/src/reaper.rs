@@ -79,8 +79,8 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 /// Asks a process group to end (`TERM`) or ends it (`KILL`).
 pub(crate) fn stop(signal: &str, group: &str) {
-    // The shell's own `kill` is everywhere; a group that is gone already is not an error.
-    let script = format!("kill -{signal} -- -{group} 2>/dev/null");
+    // The shell's own `kill` is everywhere (dash knows no `--`); a group that is gone already is not an error.
+    let script = format!("kill -{signal} -{group} 2>/dev/null");
     let _status = Command::new("sh").args(["-c", &script]).status();
 }
 
@@ -98,7 +98,7 @@ fn note(groups: &mut Vec<String>, line: &str) {
 /// Up to five seconds for a proper end: flush, close, say goodbye.
 fn wait_for_end(groups: &[String]) {
     let alive: Vec<String> =
-        groups.iter().map(|group| format!("kill -0 -- -{group} 2>/dev/null")).collect();
+        groups.iter().map(|group| format!("kill -0 -{group} 2>/dev/null")).collect();
     let alive = alive.join(" || ");
     let script = format!("for i in $(seq 50); do {{ {alive}; }} || exit 0; sleep 0.1; done");
     let _status = Command::new("sh").args(["-c", &script]).status();
