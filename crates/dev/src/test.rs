@@ -169,7 +169,7 @@ fn dependencies(house: &House) -> Result<Tally, Failure> {
         return Ok(Tally::default());
     }
     let mut deny = run::cargo(house.root());
-    deny.args(["deny", "--all-features", "check", "--config", ".cargo/deny.toml"]);
+    deny.args(["deny", "check"]);
     Ok(Tally::of_step(run::succeeds(&mut deny)?))
 }
 
