@@ -8,6 +8,7 @@ pub mod accounting;
 pub mod answers;
 pub mod clock;
 pub mod edge;
+pub mod house;
 pub mod lanes;
 pub mod live;
 pub mod registry;
