@@ -343,7 +343,8 @@ const HEALTHY_WITHIN: Duration = Duration::from_mins(1);
 const HEALTH_PERIOD: Duration = Duration::from_millis(100);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 const VERDICT_WITHIN: Duration = Duration::from_mins(10);
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The backbone gives its core 15 s to end.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 const LOG_LINES_SHOWN: usize = 40;
 const EVENTS_MAX: usize = 64;
 

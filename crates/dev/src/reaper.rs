@@ -95,12 +95,12 @@ fn note(groups: &mut Vec<String>, line: &str) {
     }
 }
 
-/// Up to five seconds for a proper end: flush, close, say goodbye.
+/// Up to twenty seconds for a proper end: flush, close, say goodbye.
 fn wait_for_end(groups: &[String]) {
     let alive: Vec<String> =
         groups.iter().map(|group| format!("kill -0 -{group} 2>/dev/null")).collect();
     let alive = alive.join(" || ");
-    let script = format!("for i in $(seq 50); do {{ {alive}; }} || exit 0; sleep 0.1; done");
+    let script = format!("for i in $(seq 200); do {{ {alive}; }} || exit 0; sleep 0.1; done");
     let _status = Command::new("sh").args(["-c", &script]).status();
 }
 
