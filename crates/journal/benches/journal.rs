@@ -23,29 +23,25 @@ use rusqlite::{Connection, params};
 
 /// Events per commit.
 const BATCHES: [u64; 4] = [1, 8, 64, 512];
-/// Rounds over all cases; the median of the ratios is told, as a shared disk swings by 15 times.
-const ROUNDS: usize = 3;
+/// The three take turns in slices: a shared disk swings by 15 times within minutes.
+const SLICES: u32 = 7;
 
 fn main() {
     let seconds = seconds();
     let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
     let case = Duration::from_secs_f64(seconds);
     for batch in BATCHES {
-        let mut rows = Vec::new();
-        for round in 0..ROUNDS {
-            let folder = folder.path().join(format!("{batch}-{round}"));
-            std::fs::create_dir(&folder).unwrap();
-            let log = log_file(&folder, batch, case);
-            let ours = ours(&folder, batch, case);
-            let normal = normal(&folder, batch, case);
-            rows.push((ours, log, normal));
+        let folder = folder.path().join(batch.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let mut three = [ours(&folder, batch), log_file(&folder, batch), normal(&folder, batch)];
+        for _slice in 0..SLICES {
+            for each in &mut three {
+                each.run(batch, case / SLICES);
+            }
         }
+        let [ours, log, normal] = three.map(|each| each.rate());
         let name = format!("batch {batch}");
-        rows.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-        let (ours, log, _) = rows[ROUNDS / 2];
         print(&name, ours, log, "log file + fdatasync", "events/s", "higher");
-        rows.sort_by(|a, b| (a.0 / a.2).total_cmp(&(b.0 / b.2)));
-        let (ours, _, normal) = rows[ROUNDS / 2];
         print(&name, ours, normal, "SQLite synchronous=NORMAL", "events/s", "higher");
     }
     acks(folder.path());
@@ -60,7 +56,7 @@ fn seconds() -> f64 {
         .find(|argument| argument == "--seconds")
         .and_then(|_flag| arguments.next())
         .or_else(|| std::env::var("HANSHO_BENCH_SECONDS").ok());
-    given.and_then(|text| text.parse().ok()).unwrap_or(0.7)
+    given.and_then(|text| text.parse().ok()).unwrap_or(2.0)
 }
 
 fn print(case: &str, ours: f64, peer: f64, peer_name: &str, unit: &str, better: &str) {
@@ -105,37 +101,61 @@ fn event(number: u64) -> Recorded {
     }
 }
 
-/// Runs `commit` for as long as the case lasts; events a second.
-fn rate(batch: u64, case: Duration, mut commit: impl FnMut(u64)) -> f64 {
-    let start = Instant::now();
-    let mut first = 1;
-    while start.elapsed() < case {
-        commit(first);
-        first += batch;
-    }
-    (first - 1) as f64 / start.elapsed().as_secs_f64()
+/// One of those who are compared.
+struct Contender {
+    /// Makes the events of a batch that begins with this number, and commits them; returns how
+    /// long the commit took. Making the events is the caller's work and not counted.
+    commit: Box<dyn FnMut(u64) -> Duration>,
+    next: u64,
+    taken: Duration,
 }
 
-fn ours(folder: &Path, batch: u64, case: Duration) -> f64 {
+impl Contender {
+    fn new<T>(
+        mut make: impl FnMut(u64) -> T + 'static,
+        mut commit: impl FnMut(T) + 'static,
+    ) -> Self {
+        let commit = move |first| {
+            let made = make(first);
+            let start = Instant::now();
+            commit(made);
+            start.elapsed()
+        };
+        Self { commit: Box::new(commit), next: 1, taken: Duration::ZERO }
+    }
+
+    fn run(&mut self, batch: u64, slice: Duration) {
+        let end = self.taken + slice;
+        while self.taken < end {
+            self.taken += (self.commit)(self.next);
+            self.next += batch;
+        }
+    }
+
+    fn rate(&self) -> f64 {
+        (self.next - 1) as f64 / self.taken.as_secs_f64()
+    }
+}
+
+fn ours(folder: &Path, batch: u64) -> Contender {
     let mut journal = SqliteJournal::open(&folder.join("ours")).unwrap();
-    rate(batch, case, |first| {
-        let events: Vec<Recorded> = (first..first + batch).map(event).collect();
+    let make = move |first| (first..first + batch).map(event).collect::<Vec<Recorded>>();
+    Contender::new(make, move |events| {
         journal.append(&events).unwrap();
         journal.idle().unwrap();
     })
 }
 
-fn log_file(folder: &Path, batch: u64, case: Duration) -> f64 {
+fn log_file(folder: &Path, batch: u64) -> Contender {
     let mut file = File::create(folder.join("log")).unwrap();
-    let row = vec![0x5a_u8; 300];
-    rate(batch, case, |_first| {
-        let bytes = row.repeat(usize::try_from(batch).unwrap());
+    let make = move |_first| vec![0x5a_u8; 300].repeat(usize::try_from(batch).unwrap());
+    Contender::new(make, move |bytes| {
         file.write_all(&bytes).unwrap();
         file.sync_data().unwrap();
     })
 }
 
-fn normal(folder: &Path, batch: u64, case: Duration) -> f64 {
+fn normal(folder: &Path, batch: u64) -> Contender {
     let connection = Connection::open(folder.join("normal.db")).unwrap();
     connection
         .execute_batch(
@@ -145,12 +165,13 @@ fn normal(folder: &Path, batch: u64, case: Duration) -> f64 {
         )
         .unwrap();
     let row = vec![0x5a_u8; 290];
-    rate(batch, case, |first| {
+    let make = |first| i64::try_from(first).unwrap();
+    let count = i64::try_from(batch).unwrap();
+    Contender::new(make, move |first| {
         connection.prepare_cached("BEGIN IMMEDIATE").unwrap().execute([]).unwrap();
         let mut insert =
             connection.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3)").unwrap();
-        for seq in first..first + batch {
-            let seq = i64::try_from(seq).unwrap();
+        for seq in first..first + count {
             insert.execute(params![seq, seq, row]).unwrap();
         }
         connection.prepare_cached("COMMIT").unwrap().execute([]).unwrap();
