@@ -1,5 +1,43 @@
-//! Placeholder.
+//! The state machine: what is known, what is decided, what is owed.
+//!
+//! Two verbs: [`State::decide`] may say no and changes nothing; [`State::evolve`] is infallible
+//! bookkeeping over events that are in the journal, or about to be committed with their batch.
+//! A replay needs `evolve` alone. There are no sockets, files, clocks, random numbers, threads or
+//! floats here; time comes in as an argument and with each event.
+//!
+//! ```
+//! use hansho_core::State;
+//! use hansho_model::Seq;
+//! let state = State::default();
+//! assert_eq!(state.seq(), Seq::ZERO);
+//! assert_eq!(state.next_deadline(), None);
+//! ```
 
-/// The state of the world, folded from the journal.
-#[derive(Debug, Default)]
-pub struct State;
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+mod canonical;
+mod decide;
+mod dedupe;
+mod evolve;
+mod idem;
+mod state;
+
+pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
+pub use decide::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use dedupe::Seen;
+pub use evolve::EffectChange;
+pub use state::{
+    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Note,
+    Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
+    SignalState, State, limits,
+};

@@ -1,1 +1,59 @@
-//! Placeholder.
+//! Listeners that drive sessions: bytes in, reports to the core, answers out after the receipt.
+//!
+//! A listener owns a socket and gives every connection a [`Session`] of its own. It knows neither
+//! the journal nor the core: it hands reports to a [`Sink`] and learns from it when one is durable.
+//! One session's fault closes that session; its neighbours never notice.
+
+mod conversation;
+mod tcp;
+mod udp;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hansho_model::{Door, FrameFault, Report};
+use hansho_protocols::{Durable, Session};
+use jiff::Timestamp;
+
+pub use tcp::{TcpLimits, serve_tcp};
+pub use udp::{UDP_IN_FLIGHT_MAX, serve_udp};
+
+/// The answer to a report, when it is known.
+pub type Decided = Pin<Box<dyn Future<Output = Durable> + Send>>;
+
+/// Where reports go.
+pub trait Sink: Send + Sync + 'static {
+    /// Takes a report. The future ends when the report is durable or will never be.
+    fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided;
+
+    /// Bytes were dropped without an answer, for this reason.
+    fn refuse(&self, door: Door, fault: FrameFault);
+
+    /// A session panicked and was closed.
+    fn broken(&self, door: Door);
+
+    /// The clock of the shell.
+    fn now(&self) -> Timestamp;
+}
+
+/// Makes a session for a new connection or datagram.
+pub type Sessions = Arc<dyn Fn() -> Box<dyn Session> + Send + Sync>;
+
+/// A door: what to listen for, and for whom.
+#[derive(Clone)]
+pub struct Entrance {
+    /// Its name.
+    pub door: Door,
+    /// Makes sessions.
+    pub sessions: Sessions,
+    /// Takes reports.
+    pub sink: Arc<dyn Sink>,
+}
+
+impl std::fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entrance({})", self.door)
+    }
+}

@@ -133,6 +133,15 @@ pub struct OutcomeDetail {
     pub again: bool,
 }
 
+/// An outcome with what was decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What came of the attempt.
+    pub outcome: EffectOutcome,
+    /// When to try again; `None` when this outcome is the last.
+    pub again_at: Option<Timestamp>,
+}
+
 /// An answer of a person to a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

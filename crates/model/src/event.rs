@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    AlarmKind, AnswerChoice, Attempt, DeviceEntry, EffectId, EffectOutcome, Facts, Idem,
-    IncidentId, IncidentKind, IncidentOutcome, NoticeId, PersonEntry, PersonId, Place, Recipient,
-    Sealed, SealedReport, Seq, Settings, SignalId, SignalOutcome, SourceId, Template, Token,
+    AlarmKind, AnswerChoice, Attempt, DeviceEntry, EffectId, Facts, Idem, IncidentId, IncidentKind,
+    IncidentOutcome, NoticeId, PersonEntry, PersonId, Place, Recipient, Sealed, SealedReport, Seq,
+    Settings, Settled, SignalId, SignalOutcome, SourceId, Template, Token,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -218,7 +218,7 @@ pub enum Event {
     /// What came of attempts.
     EffectsSettled {
         /// What.
-        outcomes: Vec<EffectOutcome>,
+        outcomes: Vec<Settled>,
     },
     /// A person answered a notice.
     AnswerGiven {

@@ -29,7 +29,7 @@ pub use alarm::{
 pub use command::{Actor, Command, CommandKind, Role};
 pub use effect::{
     Answer, AnswerChoice, Attempt, Effect, EffectOutcome, Facts, Mail, Outcome, OutcomeDetail,
-    Recipient, Template,
+    Recipient, Settled, Template,
 };
 pub use event::{Draft, Event, Recorded};
 pub use id::{

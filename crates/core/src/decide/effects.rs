@@ -1,0 +1,107 @@
+//! Effects: may this attempt be made, and what follows from its outcome.
+
+use hansho_model::{
+    Attempt, Draft, EffectId, EffectOutcome, Event, Outcome, Refusal, RefusalCode, Settled,
+    SourceId,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Batch;
+use crate::state::{Owed, OwedPhase, State};
+
+/// Seconds to wait after the first, second, ... attempt that certainly failed
+/// (mass-mail reference, section 8: for call-outs, not twenty minutes).
+pub const RETRY_DELAYS_S: [i64; 5] = [2, 5, 10, 20, 40];
+
+/// How often an uncertain effect is sent again, with the same Message-ID: a double call for help
+/// is better than none, and many receivers drop the copy (mass-mail reference, section 1).
+pub const UNCERTAIN_RESENDS: u16 = 1;
+
+impl State {
+    /// Either all effects may be attempted, or the asker is told no and asks for each alone.
+    pub(super) fn decide_attempt(
+        &self,
+        now: Timestamp,
+        effects: &[EffectId],
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let mut attempts = Vec::with_capacity(effects.len());
+        for effect in effects {
+            let not_due =
+                |not_before| Refusal { code: RefusalCode::NotDue, original: None, not_before };
+            let owed = self.owed.get(effect).ok_or_else(|| not_due(None))?;
+            match owed.phase {
+                OwedPhase::Attempting { .. } => return Err(not_due(None)),
+                OwedPhase::Waiting { due } if due > now => return Err(not_due(Some(due))),
+                OwedPhase::Waiting { .. } => {}
+            }
+            if attempts.iter().any(|each: &Attempt| each.effect == *effect) {
+                return Err(not_due(None));
+            }
+            attempts.push(Attempt { effect: *effect, number: owed.attempts.saturating_add(1) });
+        }
+        if attempts.is_empty() {
+            return Err(Refusal::new(RefusalCode::Invalid));
+        }
+        batch.push_core(Event::EffectsAttempted { attempts });
+        Ok(())
+    }
+
+    /// Outcomes of attempts that are under way count; what is settled already is passed over.
+    pub(super) fn decide_outcome(
+        &self,
+        now: Timestamp,
+        outcomes: &[EffectOutcome],
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let outcomes: Vec<Settled> = outcomes
+            .iter()
+            .filter(|each| self.owed.get(&each.effect).is_some_and(|owed| awaits(owed, each)))
+            .map(|each| self.settled(now, each))
+            .collect();
+        if outcomes.is_empty() {
+            return Err(Refusal::new(RefusalCode::NotDue));
+        }
+        let idem = crate::idem::of_derived(batch.next_seq(), 0);
+        let event = Event::EffectsSettled { outcomes };
+        batch.push(Draft { source: SourceId::CORE, cause: None, idem, event });
+        Ok(())
+    }
+
+    /// Decides whether and when to try again.
+    pub(super) fn settled(&self, now: Timestamp, outcome: &EffectOutcome) -> Settled {
+        let again_at = self
+            .owed
+            .get(&outcome.effect)
+            .and_then(|owed| delay(owed, outcome))
+            .and_then(|delay| now.checked_add(delay).ok())
+            .filter(|due| self.effect_lives(outcome.effect, *due));
+        Settled { outcome: outcome.clone(), again_at }
+    }
+
+    /// Whether an effect is still wanted at a time: a notice's mails are not, once it has expired.
+    fn effect_lives(&self, id: EffectId, at: Timestamp) -> bool {
+        if self.keys_to_destroy.contains_key(&id.seq) {
+            return true;
+        }
+        self.notices
+            .get(&hansho_model::NoticeId(id.seq))
+            .is_some_and(|notice| !notice.expired && at < notice.expires_at)
+    }
+}
+
+fn awaits(owed: &Owed, outcome: &EffectOutcome) -> bool {
+    matches!(owed.phase, OwedPhase::Attempting { .. }) && owed.attempts == outcome.attempt
+}
+
+fn delay(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
+    match outcome.outcome {
+        Outcome::Done => None,
+        Outcome::Uncertain if owed.uncertain >= UNCERTAIN_RESENDS => None,
+        Outcome::Failed if !outcome.detail.again => None,
+        Outcome::Uncertain | Outcome::Failed => {
+            let place = usize::from(owed.attempts.saturating_sub(1));
+            RETRY_DELAYS_S.get(place).map(|seconds| SignedDuration::from_secs(*seconds))
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! Bookkeeping: what an event that is in the journal changes. Never says no, looks nothing up.
+
+use std::collections::BTreeSet;
+
+use hansho_model::{
+    AlarmKind, Attempt, DeviceEntry, Door, EffectId, Event, Facts, IncidentId, Lane, Mail,
+    NoticeId, Outcome, PersonId, Recipient, Recorded, SealedReport, Seq, Settled, SignalId,
+    SourceId, Template,
+};
+use jiff::Timestamp;
+
+use crate::canonical::Canonical;
+use crate::dedupe::{ALARM_MEMORY, TELEMETRY_MEMORY};
+use crate::state::{
+    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Note,
+    Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
+    SignalState, State, limits,
+};
+
+/// A change in what is owed to the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectChange {
+    /// Attempt it at this time or later.
+    Owe(EffectId, Timestamp),
+    /// This attempt is in the journal; it may be made once it is committed.
+    Attempt(Attempt),
+    /// It is settled, or its time is over.
+    Forget(EffectId),
+}
+
+impl State {
+    /// Folds one event into the state.
+    ///
+    /// # Panics
+    ///
+    /// When the event is not the next one: a gap means that durability was lost.
+    pub fn evolve(&mut self, recorded: &Recorded) {
+        assert!(
+            recorded.seq == self.seq.next(),
+            "event {} cannot follow event {}: the journal has a gap",
+            recorded.seq,
+            self.seq
+        );
+        self.seq = recorded.seq;
+        self.at = Some(recorded.at);
+        self.seen.forget_old(recorded.at);
+        self.fold(recorded);
+        if recorded.cause.is_none() {
+            self.remember(recorded);
+        }
+    }
+
+    /// Goes past an event that a panic kept from being folded; the state may lack what it said.
+    pub fn pass_over(&mut self, recorded: &Recorded) {
+        self.seq = recorded.seq;
+        self.at = Some(recorded.at);
+    }
+
+    /// What an event changed in what is owed; `self` is the state after it.
+    #[must_use]
+    pub fn effect_changes(&self, recorded: &Recorded) -> Vec<EffectChange> {
+        let change = |id: EffectId| match self.owed.get(&id).map(|owed| owed.phase) {
+            Some(OwedPhase::Waiting { due }) => Some(EffectChange::Owe(id, due)),
+            Some(OwedPhase::Attempting { .. }) => None,
+            None => Some(EffectChange::Forget(id)),
+        };
+        if let Event::NoticeOrdered { notice, .. } | Event::NoticeExpired { notice } =
+            &recorded.event
+        {
+            return self.notice_effects(*notice).filter_map(change).collect();
+        }
+        if let Event::EffectsSettled { outcomes } = &recorded.event {
+            return outcomes.iter().filter_map(|each| change(each.outcome.effect)).collect();
+        }
+        if let Event::EffectsAttempted { attempts } = &recorded.event {
+            return attempts.iter().copied().map(EffectChange::Attempt).collect();
+        }
+        if matches!(recorded.event, Event::PersonErased { .. }) {
+            return change(EffectId { seq: recorded.seq, index: 0 }).into_iter().collect();
+        }
+        Vec::new()
+    }
+
+    /// Effects of a notice, settled or not.
+    fn notice_effects(&self, notice: NoticeId) -> impl Iterator<Item = EffectId> + use<> {
+        let count = self.notices.get(&notice).map_or(0, |record| record.recipients.len());
+        (0..u32::try_from(count).unwrap_or(u32::MAX))
+            .map(move |index| EffectId { seq: notice.0, index })
+    }
+
+    fn remember(&mut self, recorded: &Recorded) {
+        let memory = if let Event::ReportReceived(report) = &recorded.event {
+            if report.device_key.is_empty() {
+                return;
+            }
+            if report.lane > Lane::A { TELEMETRY_MEMORY } else { ALARM_MEMORY }
+        } else if recorded.source == SourceId::CORE {
+            return;
+        } else {
+            ALARM_MEMORY
+        };
+        if let Ok(until) = recorded.at.checked_add(memory) {
+            self.seen.remember(recorded.idem, recorded.seq, until);
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm a kind of event: the list is the point")]
+    fn fold(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        match &recorded.event {
+            Event::CoreStarted { epoch, release } => {
+                self.epoch = *epoch;
+                self.release.clone_from(release);
+                if self.sources.is_empty() {
+                    self.name_source("core");
+                }
+            }
+            Event::ClockStepped { .. } | Event::LogInRefused { .. } => {}
+            Event::SettingsApplied(settings) => self.settings = Some(settings.clone()),
+            Event::SourceNamed { name, .. } => self.name_source(name),
+            Event::PersonEntered { person, entry } => {
+                self.index.people.insert(entry.key.clone(), *person);
+                self.people.insert(*person, Person { entry: entry.clone(), erased: false });
+            }
+            Event::PersonErased { person } => self.erase_person(recorded, *person),
+            Event::DeviceRegistered { device, subscriber, helpers, entry } => {
+                self.register_device(*device, *subscriber, helpers, entry);
+            }
+            Event::DeviceWithdrawn { device } => self.withdraw_device(*device),
+            Event::ReportReceived(report) => self.receive_report(recorded, report),
+            Event::SignalReceived { signal, report, alarm, zone, refused } => {
+                let (source, recorded_at) = (recorded.source, at);
+                let call = Call { source, recorded_at, report: *report, alarm: *alarm };
+                self.receive_signal(*signal, call, zone, *refused);
+            }
+            Event::SignalRepeated { signal, restored, zone, .. } => {
+                self.repeat_signal(*signal, at, *restored, zone);
+            }
+            Event::SignalAcknowledged { signal, position } => {
+                let (by, position) = (recorded.source, position.clone());
+                self.acknowledge_signal(*signal, Acknowledged { by, position, at });
+            }
+            Event::SignalJoined { signal, incident } => self.join_signal(*signal, *incident),
+            Event::SignalEnded { signal, outcome, reason } => {
+                let (outcome, by) = (*outcome, recorded.source);
+                self.end_signal(*signal, Ended { outcome, by, at, reason: reason.clone() });
+            }
+            Event::IncidentOpened { incident, number, kind, place, place_text } => {
+                let record = Incident {
+                    number: number.clone(),
+                    kind: *kind,
+                    place: place.clone(),
+                    place_text: place_text.clone(),
+                    signals: Vec::new(),
+                    by: recorded.source,
+                    opened_at: at,
+                    notes: Vec::new(),
+                    end: None,
+                };
+                self.open_incident(*incident, record);
+            }
+            Event::IncidentNoted { incident, text } => {
+                let note = Note { seq: recorded.seq, by: recorded.source, at, text: text.clone() };
+                if let Some(record) = self.incidents.get_mut(incident) {
+                    record.notes.push(note);
+                }
+            }
+            Event::IncidentClosed { incident, outcome, note } => {
+                let (outcome, by) = (*outcome, recorded.source);
+                self.close_incident(*incident, IncidentEnd { outcome, by, at, note: note.clone() });
+            }
+            Event::FaultRaised { device, fault, code, zone } => {
+                let (zone, code) = (zone.clone(), code.clone());
+                if let Some(device) = self.devices.get_mut(device) {
+                    device.raise(Fault { kind: *fault, zone, code, since: at });
+                }
+            }
+            Event::FaultCleared { device, fault, zone } => {
+                if let Some(device) = self.devices.get_mut(device) {
+                    device.faults.retain(|each| each.kind != *fault || each.zone != *zone);
+                }
+            }
+            Event::NoticeOrdered { notice, signal, template, facts, recipients, expires_at } => {
+                let (notice, template, expires_at) = (*notice, *template, *expires_at);
+                let ordered =
+                    Ordered { notice, signal: *signal, template, facts, recipients, expires_at };
+                self.order_notice(at, ordered);
+            }
+            Event::NoticeExpired { notice } => self.expire_notice(*notice),
+            Event::EffectsAttempted { attempts } => self.attempt(at, attempts),
+            Event::EffectsSettled { outcomes } => {
+                for each in outcomes {
+                    self.settle(each);
+                }
+            }
+            Event::AnswerGiven { effect, choice, minutes, received_at } => {
+                let (choice, minutes, at) = (*choice, *minutes, *received_at);
+                if let Some(recipient) = self.recipient_mut(*effect) {
+                    recipient.answers.push(AnswerRecord { seq: recorded.seq, choice, minutes, at });
+                }
+            }
+            Event::SessionOpened { token, role, expires_at } => {
+                self.sessions.retain(|_, session| session.expires_at > at);
+                let (source, role, expires_at) = (recorded.source, *role, *expires_at);
+                self.sessions.insert(*token, SessionState { source, role, expires_at });
+            }
+            Event::SessionClosed { token } => {
+                self.sessions.remove(token);
+            }
+        }
+    }
+
+    fn name_source(&mut self, name: &str) {
+        let source = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
+        self.sources.push(name.to_owned());
+        self.index.sources.insert(name.to_owned(), source);
+    }
+
+    fn erase_person(&mut self, recorded: &Recorded, person: PersonId) {
+        let Some(record) = self.people.get_mut(&person) else { return };
+        record.erased = true;
+        let key = record.entry.name.key;
+        self.keys_to_destroy.insert(recorded.seq, key);
+        let id = EffectId { seq: recorded.seq, index: 0 };
+        let mut bytes = vec![0];
+        id.put(&mut bytes);
+        key.put(&mut bytes);
+        self.owe(id, recorded.at, &bytes);
+    }
+
+    fn register_device(
+        &mut self,
+        source: SourceId,
+        subscriber: PersonId,
+        helpers: &[PersonId],
+        entry: &DeviceEntry,
+    ) {
+        let device = self.devices.entry(source).or_insert_with(|| new_device(Door::Dc09));
+        device.entry = Some(entry.clone());
+        device.subscriber = Some(subscriber);
+        device.helpers = helpers.to_vec();
+    }
+
+    fn withdraw_device(&mut self, source: SourceId) {
+        let Some(device) = self.devices.get_mut(&source) else { return };
+        device.entry = None;
+        device.subscriber = None;
+        device.helpers.clear();
+    }
+
+    fn receive_report(&mut self, recorded: &Recorded, report: &SealedReport) {
+        let device = self.devices.entry(recorded.source).or_insert_with(|| new_device(report.door));
+        device.last_heard = Some(recorded.at);
+        if report.refused.is_some() {
+            device.refused = device.refused.saturating_add(1);
+            let minute = minute_of(recorded.at);
+            let (last, count) = device.refused_lately;
+            let count = if last == minute { count.saturating_add(1) } else { 1 };
+            device.refused_lately = (minute, count);
+        } else {
+            device.reports = device.reports.saturating_add(1);
+        }
+        let last = LastReport {
+            seq: recorded.seq,
+            observed_at: report.observed_at,
+            received_at: report.received_at,
+            findings: report.findings.clone(),
+            position: report.position,
+            text: report.text.clone(),
+        };
+        match &mut device.last_report {
+            Some(slot) => **slot = last,
+            None => device.last_report = Some(Box::new(last)),
+        }
+    }
+
+    fn receive_signal(&mut self, id: SignalId, call: Call, zone: &str, refused: bool) {
+        let Some(device) = self.devices.get(&call.source) else { return };
+        let Some(last) = &device.last_report else { return };
+        let mut zones = Vec::new();
+        add_zone(&mut zones, zone);
+        let signal = Signal {
+            source: call.source,
+            door: device.door,
+            report: call.report,
+            received_at: last.received_at,
+            recorded_at: call.recorded_at,
+            observed_at: last.observed_at,
+            alarm: call.alarm,
+            findings: last.findings.clone(),
+            zones,
+            presses: 1,
+            restored_at: None,
+            refused,
+            position: last.position,
+            text: last.text.clone(),
+            state: SignalState::Ringing,
+            acknowledged: None,
+            incident: None,
+            notices: Vec::new(),
+            ended: None,
+        };
+        self.signals.insert(id, signal);
+        self.index.open_signals.entry(call.source).or_default().insert(id);
+    }
+
+    fn repeat_signal(&mut self, id: SignalId, at: Timestamp, restored: bool, zone: &str) {
+        let Some(record) = self.signals.get_mut(&id) else { return };
+        if restored {
+            record.restored_at = Some(at);
+        } else {
+            record.presses = record.presses.saturating_add(1);
+            add_zone(&mut record.zones, zone);
+        }
+    }
+
+    fn acknowledge_signal(&mut self, id: SignalId, acknowledged: Acknowledged) {
+        let Some(record) = self.signals.get_mut(&id) else { return };
+        record.acknowledged = Some(acknowledged);
+        if record.state == SignalState::Ringing {
+            record.state = SignalState::Answered;
+        }
+    }
+
+    fn join_signal(&mut self, signal: SignalId, incident: IncidentId) {
+        if let Some(record) = self.signals.get_mut(&signal) {
+            record.incident = Some(incident);
+        }
+        if let Some(record) = self.incidents.get_mut(&incident) {
+            record.signals.push(signal);
+        }
+    }
+
+    fn end_signal(&mut self, id: SignalId, ended: Ended) {
+        let Some(record) = self.signals.get_mut(&id) else { return };
+        record.state = SignalState::Ended;
+        record.ended = Some(ended);
+        let source = record.source;
+        if let Some(open) = self.index.open_signals.get_mut(&source) {
+            open.remove(&id);
+            if open.is_empty() {
+                self.index.open_signals.remove(&source);
+            }
+        }
+        for old in keep_last(&mut self.index.ended_signals, id) {
+            self.signals.remove(&old);
+        }
+    }
+
+    fn open_incident(&mut self, id: IncidentId, record: Incident) {
+        let day: String = record.number.chars().take_while(|sign| *sign != '-').collect();
+        let count = if self.incident_day.0 == day { self.incident_day.1 } else { 0 };
+        self.incident_day = (day, count.saturating_add(1));
+        self.incidents.insert(id, record);
+    }
+
+    fn close_incident(&mut self, id: IncidentId, end: IncidentEnd) {
+        if let Some(record) = self.incidents.get_mut(&id) {
+            record.end = Some(end);
+        }
+        for old in keep_last(&mut self.index.closed_incidents, id) {
+            self.incidents.remove(&old);
+        }
+    }
+
+    fn attempt(&mut self, at: Timestamp, attempts: &[Attempt]) {
+        for attempt in attempts {
+            if let Some(owed) = self.owed.get_mut(&attempt.effect) {
+                owed.attempts = attempt.number;
+                owed.phase = OwedPhase::Attempting { since: at };
+            }
+            if let Some(recipient) = self.recipient_mut(attempt.effect) {
+                recipient.attempts = attempt.number;
+            }
+        }
+    }
+
+    fn order_notice(&mut self, at: Timestamp, ordered: Ordered<'_>) {
+        let Some(settings) = self.settings.clone() else { return };
+        let Ordered { notice, signal, template, facts, recipients, expires_at } = ordered;
+        let states = recipients.iter().map(new_recipient).collect();
+        let record = Notice {
+            signal,
+            template,
+            facts: facts.clone(),
+            settings,
+            ordered_at: at,
+            expires_at,
+            expired: false,
+            recipients: states,
+        };
+        self.notices.insert(notice, record);
+        self.index.expiries.insert((expires_at, notice));
+        if let Some(signal) = signal.and_then(|id| self.signals.get_mut(&id)) {
+            signal.notices.push(notice);
+        }
+        for id in self.notice_effects(notice) {
+            let Some(mail) = self.mail(notice, id.index) else { continue };
+            let mut bytes = vec![1];
+            id.put(&mut bytes);
+            put_mail(&mail, &mut bytes);
+            self.owe(id, at, &bytes);
+        }
+    }
+
+    fn owe(&mut self, id: EffectId, due: Timestamp, bytes: &[u8]) {
+        let phase = OwedPhase::Waiting { due };
+        self.owed.insert(id, Owed { attempts: 0, phase, uncertain: 0 });
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.effects_sum).update(bytes);
+        self.effects_sum = *hasher.finalize().as_bytes();
+    }
+
+    fn expire_notice(&mut self, notice: NoticeId) {
+        for id in self.notice_effects(notice) {
+            let under_way = self
+                .owed
+                .get(&id)
+                .is_some_and(|owed| matches!(owed.phase, OwedPhase::Attempting { .. }));
+            if under_way {
+                continue;
+            }
+            if let Some(owed) = self.owed.remove(&id)
+                && let Some(recipient) = self.recipient_mut(id)
+            {
+                recipient.status = match owed.uncertain {
+                    0 => RecipientStatus::Failed,
+                    _ => RecipientStatus::Uncertain,
+                };
+            }
+        }
+        let Some(record) = self.notices.get_mut(&notice) else { return };
+        record.expired = true;
+        self.index.expiries.remove(&(record.expires_at, notice));
+        for old in keep_last(&mut self.index.ended_notices, notice) {
+            self.notices.remove(&old);
+        }
+    }
+
+    fn settle(&mut self, settled: &Settled) {
+        let Settled { outcome, again_at } = settled;
+        let id = outcome.effect;
+        let Some(owed) = self.owed.get_mut(&id) else { return };
+        if outcome.outcome == Outcome::Uncertain {
+            owed.uncertain = owed.uncertain.saturating_add(1);
+        }
+        let uncertain_before = owed.uncertain;
+        if let Some(due) = again_at {
+            owed.phase = OwedPhase::Waiting { due: *due };
+        } else {
+            self.owed.remove(&id);
+            self.keys_to_destroy.remove(&id.seq);
+        }
+        let again = again_at.is_some();
+        let Some(recipient) = self.recipient_mut(id) else { return };
+        recipient.detail = outcome.detail;
+        recipient.maybe_twice |= again && outcome.outcome == Outcome::Uncertain;
+        recipient.status = match outcome.outcome {
+            Outcome::Done => RecipientStatus::Accepted,
+            Outcome::Uncertain => RecipientStatus::Uncertain,
+            // An earlier attempt may have left: "failed" would claim more than we know.
+            Outcome::Failed if uncertain_before > 0 => RecipientStatus::Uncertain,
+            Outcome::Failed if again => RecipientStatus::Queued,
+            Outcome::Failed => RecipientStatus::Failed,
+        };
+    }
+
+    fn recipient_mut(&mut self, id: EffectId) -> Option<&mut RecipientState> {
+        let index = usize::try_from(id.index).ok()?;
+        self.notices.get_mut(&NoticeId(id.seq))?.recipients.get_mut(index)
+    }
+}
+
+/// Fields of `SignalReceived`.
+#[derive(Clone, Copy)]
+struct Call {
+    source: SourceId,
+    recorded_at: Timestamp,
+    report: Seq,
+    alarm: AlarmKind,
+}
+
+/// Fields of `NoticeOrdered`, by reference.
+#[derive(Clone, Copy)]
+struct Ordered<'a> {
+    notice: NoticeId,
+    signal: Option<SignalId>,
+    template: Template,
+    facts: &'a Facts,
+    recipients: &'a [Recipient],
+    expires_at: Timestamp,
+}
+
+/// Civil minutes since 1970 UTC, for counting what happened lately.
+pub(crate) fn minute_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(60)
+}
+
+pub(crate) fn new_device(door: Door) -> Device {
+    Device {
+        door,
+        entry: None,
+        subscriber: None,
+        helpers: Vec::new(),
+        last_heard: None,
+        reports: 0,
+        refused: 0,
+        refused_lately: (0, 0),
+        last_report: None,
+        faults: BTreeSet::new(),
+    }
+}
+
+fn new_recipient(recipient: &Recipient) -> RecipientState {
+    RecipientState {
+        recipient: recipient.clone(),
+        status: RecipientStatus::Queued,
+        detail: hansho_model::OutcomeDetail::default(),
+        attempts: 0,
+        maybe_twice: false,
+        answers: Vec::new(),
+    }
+}
+
+fn put_mail(mail: &Mail, out: &mut Vec<u8>) {
+    let Mail { notice, recipient, template, facts, ordered_at, expires_at, settings } = mail;
+    notice.put(out);
+    recipient.put(out);
+    template.put(out);
+    facts.put(out);
+    ordered_at.put(out);
+    expires_at.put(out);
+    settings.put(out);
+}
+
+/// Adds a pendant's or sensor's number to those that called, each once.
+fn add_zone(zones: &mut Vec<String>, zone: &str) {
+    if !zone.is_empty() && zones.len() < limits::ZONES && !zones.iter().any(|each| each == zone) {
+        zones.push(zone.to_owned());
+    }
+}
+
+/// Adds `id` to what has ended; returns what is then too old to keep.
+fn keep_last<T: Ord + Copy>(ended: &mut BTreeSet<T>, id: T) -> Vec<T> {
+    ended.insert(id);
+    let mut old = Vec::new();
+    while ended.len() > limits::ENDED_KEPT {
+        old.extend(ended.pop_first());
+    }
+    old
+}

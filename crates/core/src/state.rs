@@ -1,0 +1,725 @@
+//! The state: what the city's dispatch knows after an event of the journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hansho_model::{
+    AlarmKind, AnswerChoice, DeviceEntry, Door, Effect, EffectId, Facts, Finding, IncidentId,
+    IncidentKind, IncidentOutcome, KeyId, Mail, NoticeId, OutcomeDetail, PersonEntry, PersonId,
+    Place, Position, Recipient, Role, Sealed, Seq, Settings, SignalId, SignalOutcome, SourceId,
+    Template, Token,
+};
+use jiff::Timestamp;
+
+use crate::canonical::{Canonical, DecodeError, canonical};
+use crate::dedupe::Seen;
+
+/// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
+pub mod limits {
+    /// Sources with a number of their own; later ones share one per door.
+    pub const SOURCES: usize = 100_000;
+    /// Ended signals, closed incidents and ended notices kept in memory, each.
+    pub const ENDED_KEPT: usize = 1_000;
+    /// Presses kept singly on one signal.
+    pub const ZONES: usize = 64;
+    /// Notes kept on one incident.
+    pub const NOTES: usize = 1_000;
+    /// Answers one person may give to one notice.
+    pub const ANSWERS: usize = 20;
+    /// Signals joined in one command.
+    pub const SIGNALS_JOINED: usize = 64;
+    /// Open log-ins.
+    pub const SESSIONS: usize = 1_000;
+    /// Refused reports of one source that are journalled in a minute; more are counted only.
+    pub const REFUSALS_A_MINUTE: u16 = 6;
+}
+
+/// Everything that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub(crate) seq: Seq,
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) epoch: u32,
+    pub(crate) release: String,
+    pub(crate) settings: Option<Settings>,
+    /// Name of each source; its place is its number.
+    pub(crate) sources: Vec<String>,
+    pub(crate) people: BTreeMap<PersonId, Person>,
+    pub(crate) devices: BTreeMap<SourceId, Device>,
+    pub(crate) signals: BTreeMap<SignalId, Signal>,
+    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) notices: BTreeMap<NoticeId, Notice>,
+    pub(crate) owed: BTreeMap<EffectId, Owed>,
+    pub(crate) keys_to_destroy: BTreeMap<Seq, KeyId>,
+    pub(crate) sessions: BTreeMap<Token, SessionState>,
+    pub(crate) seen: Seen,
+    /// Day in JST (as `mmdd`) and how many incidents it has.
+    pub(crate) incident_day: (String, u32),
+    /// BLAKE3 chain over every effect ever owed.
+    pub(crate) effects_sum: [u8; 32],
+    pub(crate) index: Index,
+}
+
+/// What can be found again from the rest; not part of the encoding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    pub(crate) sources: BTreeMap<String, SourceId>,
+    pub(crate) people: BTreeMap<String, PersonId>,
+    /// Signals without an outcome, by device.
+    pub(crate) open_signals: BTreeMap<SourceId, BTreeSet<SignalId>>,
+    /// Signals with an outcome, incidents closed, notices ended: oldest first.
+    pub(crate) ended_signals: BTreeSet<SignalId>,
+    pub(crate) closed_incidents: BTreeSet<IncidentId>,
+    pub(crate) ended_notices: BTreeSet<NoticeId>,
+    /// Notices that still run, by their end.
+    pub(crate) expiries: BTreeSet<(Timestamp, NoticeId)>,
+}
+
+/// A person in the register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The entry.
+    pub entry: PersonEntry,
+    /// Whether the person was erased by law; the sealed values can no longer be opened.
+    pub erased: bool,
+}
+
+/// A device that was registered or heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Where it comes in.
+    pub door: Door,
+    /// Its entry in the register; `None` when nobody registered it.
+    pub entry: Option<DeviceEntry>,
+    /// Person it protects.
+    pub subscriber: Option<PersonId>,
+    /// Who is told.
+    pub helpers: Vec<PersonId>,
+    /// When a report was last recorded.
+    pub last_heard: Option<Timestamp>,
+    /// Reports taken.
+    pub reports: u64,
+    /// Reports refused and journalled.
+    pub refused: u64,
+    /// Minute of the last refusals, and how many fell in it.
+    pub refused_lately: (i64, u16),
+    /// Last report.
+    pub last_report: Option<Box<LastReport>>,
+    /// Faults that go on.
+    pub faults: BTreeSet<Fault>,
+}
+
+impl Device {
+    /// Notes a fault; one that goes on already keeps its beginning.
+    pub(crate) fn raise(&mut self, fault: Fault) {
+        if !self.faults.iter().any(|each| each.kind == fault.kind && each.zone == fault.zone) {
+            self.faults.insert(fault);
+        }
+    }
+}
+
+/// What a device said last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastReport {
+    /// The event.
+    pub seq: Seq,
+    /// The device's own time.
+    pub observed_at: Option<Timestamp>,
+    /// When intake had it.
+    pub received_at: Timestamp,
+    /// What it said.
+    pub findings: Vec<Finding>,
+    /// Where it said it was.
+    pub position: Option<Position>,
+    /// Text it sent.
+    pub text: Option<Sealed>,
+}
+
+/// A fault of a device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// What.
+    pub kind: AlarmKind,
+    /// Sensor or zone.
+    pub zone: String,
+    /// The device's code.
+    pub code: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A signal (通報): a call for help that needs an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// The device.
+    pub source: SourceId,
+    /// Where it came in.
+    pub door: Door,
+    /// The report.
+    pub report: Seq,
+    /// When intake had the report.
+    pub received_at: Timestamp,
+    /// When it was durable.
+    pub recorded_at: Timestamp,
+    /// The device's own time.
+    pub observed_at: Option<Timestamp>,
+    /// What it is about.
+    pub alarm: AlarmKind,
+    /// What the report said.
+    pub findings: Vec<Finding>,
+    /// Pendants or sensors that called, each once, in the order of their first call.
+    pub zones: Vec<String>,
+    /// How often it called.
+    pub presses: u32,
+    /// When the device last took it back; it stays open all the same.
+    pub restored_at: Option<Timestamp>,
+    /// Whether the report was refused: shown, never trusted.
+    pub refused: bool,
+    /// Where the device says it is.
+    pub position: Option<Position>,
+    /// Text the device sent.
+    pub text: Option<Sealed>,
+    /// Ringing, answered, ended.
+    pub state: SignalState,
+    /// Who answered, where and when.
+    pub acknowledged: Option<Acknowledged>,
+    /// Its incident.
+    pub incident: Option<IncidentId>,
+    /// Notices about it.
+    pub notices: Vec<NoticeId>,
+    /// What became of it.
+    pub ended: Option<Ended>,
+}
+
+/// Where a signal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalState {
+    /// Nobody has it yet.
+    Ringing,
+    /// Somebody has it.
+    Answered,
+    /// It has an outcome.
+    Ended,
+}
+
+impl SignalState {
+    /// Its word in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Who has a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Operator.
+    pub by: SourceId,
+    /// Seat.
+    pub position: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Outcome.
+    pub outcome: SignalOutcome,
+    /// Operator.
+    pub by: SourceId,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Option<Sealed>,
+}
+
+/// An incident (事案).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// Month, day and number of the day.
+    pub number: String,
+    /// Kind.
+    pub kind: IncidentKind,
+    /// Place.
+    pub place: Place,
+    /// Place in words.
+    pub place_text: Option<Sealed>,
+    /// Signals.
+    pub signals: Vec<SignalId>,
+    /// Operator who opened it.
+    pub by: SourceId,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// Notes, oldest first.
+    pub notes: Vec<Note>,
+    /// How it ended.
+    pub end: Option<IncidentEnd>,
+}
+
+/// A line on an incident's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The event.
+    pub seq: Seq,
+    /// Operator.
+    pub by: SourceId,
+    /// When.
+    pub at: Timestamp,
+    /// The line.
+    pub text: Sealed,
+}
+
+/// How an incident ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentEnd {
+    /// Outcome.
+    pub outcome: IncidentOutcome,
+    /// Operator.
+    pub by: SourceId,
+    /// When.
+    pub at: Timestamp,
+    /// Last words.
+    pub note: Option<Sealed>,
+}
+
+/// A notice (一斉配信) to one or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Signal it is about.
+    pub signal: Option<SignalId>,
+    /// Text.
+    pub template: Template,
+    /// What it says.
+    pub facts: Facts,
+    /// Settings when it was ordered.
+    pub settings: Settings,
+    /// When it was ordered.
+    pub ordered_at: Timestamp,
+    /// When attempts and answers end.
+    pub expires_at: Timestamp,
+    /// Whether that time is over.
+    pub expired: bool,
+    /// To whom, with what came of it.
+    pub recipients: Vec<RecipientState>,
+}
+
+/// A recipient of a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientState {
+    /// Who.
+    pub recipient: Recipient,
+    /// What came of the mail.
+    pub status: RecipientStatus,
+    /// More about it.
+    pub detail: OutcomeDetail,
+    /// Attempts made.
+    pub attempts: u16,
+    /// Whether the recipient may have it twice, because an attempt was uncertain.
+    pub maybe_twice: bool,
+    /// Answers, oldest first; the last one counts.
+    pub answers: Vec<AnswerRecord>,
+}
+
+/// What came of one recipient's mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientStatus {
+    /// Still owed.
+    Queued,
+    /// The relay took it.
+    Accepted,
+    /// It may have left.
+    Uncertain,
+    /// It did not leave and will not.
+    Failed,
+}
+
+impl RecipientStatus {
+    /// Its word in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Accepted => "accepted",
+            Self::Uncertain => "uncertain",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An answer to a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerRecord {
+    /// The event.
+    pub seq: Seq,
+    /// What.
+    pub choice: AnswerChoice,
+    /// In how many minutes.
+    pub minutes: Option<u16>,
+    /// When we had it.
+    pub at: Timestamp,
+}
+
+/// An effect that is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Attempts made or being made.
+    pub attempts: u16,
+    /// Waiting or under way.
+    pub phase: OwedPhase,
+    /// How many attempts were uncertain.
+    pub uncertain: u16,
+}
+
+/// Where an owed effect stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwedPhase {
+    /// The next attempt may be made at this time.
+    Waiting {
+        /// When.
+        due: Timestamp,
+    },
+    /// An attempt is journalled and its outcome is not.
+    Attempting {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// A log-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionState {
+    /// Operator.
+    pub source: SourceId,
+    /// Role.
+    pub role: Role,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+}
+
+impl State {
+    /// The last event folded.
+    #[must_use]
+    pub const fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Time of the last event folded.
+    #[must_use]
+    pub const fn at(&self) -> Option<Timestamp> {
+        self.at
+    }
+
+    /// How often the core was started.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Settings; `None` before the first start.
+    #[must_use]
+    pub const fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// Name of a source, such as `dc09:4901`; `core` for the core.
+    #[must_use]
+    pub fn source_name(&self, source: SourceId) -> &str {
+        usize::try_from(source.0)
+            .ok()
+            .and_then(|place| self.sources.get(place))
+            .map_or("core", |n| n)
+    }
+
+    /// Number of a source.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<SourceId> {
+        self.index.sources.get(name).copied()
+    }
+
+    /// People in the order of their numbers.
+    #[must_use]
+    pub const fn people(&self) -> &BTreeMap<PersonId, Person> {
+        &self.people
+    }
+
+    /// The person of this register key.
+    #[must_use]
+    pub fn person_by_key(&self, key: &str) -> Option<PersonId> {
+        self.index.people.get(key).copied()
+    }
+
+    /// Devices in the order of their numbers.
+    #[must_use]
+    pub const fn devices(&self) -> &BTreeMap<SourceId, Device> {
+        &self.devices
+    }
+
+    /// Signals, oldest first; of the ended ones the last [`limits::ENDED_KEPT`].
+    #[must_use]
+    pub const fn signals(&self) -> &BTreeMap<SignalId, Signal> {
+        &self.signals
+    }
+
+    /// Incidents, oldest first; of the closed ones the last [`limits::ENDED_KEPT`].
+    #[must_use]
+    pub const fn incidents(&self) -> &BTreeMap<IncidentId, Incident> {
+        &self.incidents
+    }
+
+    /// Notices, oldest first; of the ended ones the last [`limits::ENDED_KEPT`].
+    #[must_use]
+    pub const fn notices(&self) -> &BTreeMap<NoticeId, Notice> {
+        &self.notices
+    }
+
+    /// Effects that are owed.
+    #[must_use]
+    pub const fn owed(&self) -> &BTreeMap<EffectId, Owed> {
+        &self.owed
+    }
+
+    /// The log-in of this token, if it is open at `now`.
+    #[must_use]
+    pub fn session(&self, token: &Token, now: Timestamp) -> Option<&SessionState> {
+        self.sessions.get(token).filter(|session| session.expires_at > now)
+    }
+
+    /// What was taken lately.
+    #[must_use]
+    pub const fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// BLAKE3 chain over every effect ever owed: equal when two replays would do the same.
+    #[must_use]
+    pub const fn effects_sum(&self) -> &[u8; 32] {
+        &self.effects_sum
+    }
+
+    /// An owed effect as data; rendering it twice gives the same bytes.
+    #[must_use]
+    pub fn effect(&self, id: EffectId) -> Option<Effect> {
+        if !self.owed.contains_key(&id) {
+            return None;
+        }
+        if let Some(key) = self.keys_to_destroy.get(&id.seq) {
+            return Some(Effect::DestroyKey(*key));
+        }
+        let notice = NoticeId(id.seq);
+        self.mail(notice, id.index).map(|mail| Effect::Mail(Box::new(mail)))
+    }
+
+    /// The mail of one recipient of a notice, owed or not.
+    #[must_use]
+    pub fn mail(&self, notice: NoticeId, index: u32) -> Option<Mail> {
+        let record = self.notices.get(&notice)?;
+        let recipient = record.recipients.get(usize::try_from(index).ok()?)?;
+        Some(Mail {
+            notice,
+            recipient: recipient.recipient.clone(),
+            template: record.template,
+            facts: record.facts.clone(),
+            ordered_at: record.ordered_at,
+            expires_at: record.expires_at,
+            settings: record.settings.clone(),
+        })
+    }
+
+    /// When `decide` wants a tick, if ever.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.index.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// The canonical encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.put(&mut out);
+        out
+    }
+
+    /// BLAKE3 of the canonical encoding.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Self::hash_of(&self.encode())
+    }
+
+    /// BLAKE3 of an encoding that was made already.
+    #[must_use]
+    pub fn hash_of(encoding: &[u8]) -> [u8; 32] {
+        *blake3::hash(encoding).as_bytes()
+    }
+
+    /// Reads an encoding back.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are cut, mean nothing, or go on after the end.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = bytes;
+        let state = Self::take(&mut input)?;
+        if input.is_empty() { Ok(state) } else { Err(DecodeError::Rest(input.len())) }
+    }
+
+    fn rebuild_index(&mut self) {
+        let mut index = Index::default();
+        for (place, name) in self.sources.iter().enumerate() {
+            let source = SourceId(u32::try_from(place).unwrap_or(u32::MAX));
+            index.sources.insert(name.clone(), source);
+        }
+        for (id, person) in &self.people {
+            index.people.insert(person.entry.key.clone(), *id);
+        }
+        for (id, signal) in &self.signals {
+            if signal.ended.is_some() {
+                index.ended_signals.insert(*id);
+            } else {
+                index.open_signals.entry(signal.source).or_default().insert(*id);
+            }
+        }
+        for (id, incident) in &self.incidents {
+            if incident.end.is_some() {
+                index.closed_incidents.insert(*id);
+            }
+        }
+        for (id, notice) in &self.notices {
+            if notice.expired {
+                index.ended_notices.insert(*id);
+            } else {
+                index.expiries.insert((notice.expires_at, *id));
+            }
+        }
+        self.index = index;
+    }
+}
+
+impl Canonical for State {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self {
+            seq,
+            at,
+            epoch,
+            release,
+            settings,
+            sources,
+            people,
+            devices,
+            signals,
+            incidents,
+            notices,
+            owed,
+            keys_to_destroy,
+            sessions,
+            seen,
+            incident_day,
+            effects_sum,
+            index: _,
+        } = self;
+        seq.put(out);
+        at.put(out);
+        epoch.put(out);
+        release.put(out);
+        settings.put(out);
+        sources.put(out);
+        people.put(out);
+        devices.put(out);
+        signals.put(out);
+        incidents.put(out);
+        notices.put(out);
+        owed.put(out);
+        keys_to_destroy.put(out);
+        sessions.put(out);
+        seen.put(out);
+        incident_day.put(out);
+        effects_sum.put(out);
+    }
+
+    fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
+        let mut state = Self {
+            seq: Canonical::take(input)?,
+            at: Canonical::take(input)?,
+            epoch: Canonical::take(input)?,
+            release: Canonical::take(input)?,
+            settings: Canonical::take(input)?,
+            sources: Canonical::take(input)?,
+            people: Canonical::take(input)?,
+            devices: Canonical::take(input)?,
+            signals: Canonical::take(input)?,
+            incidents: Canonical::take(input)?,
+            notices: Canonical::take(input)?,
+            owed: Canonical::take(input)?,
+            keys_to_destroy: Canonical::take(input)?,
+            sessions: Canonical::take(input)?,
+            seen: Canonical::take(input)?,
+            incident_day: Canonical::take(input)?,
+            effects_sum: Canonical::take(input)?,
+            index: Index::default(),
+        };
+        state.rebuild_index();
+        Ok(state)
+    }
+}
+
+canonical!(Person { entry, erased });
+canonical!(Device {
+    door,
+    entry,
+    subscriber,
+    helpers,
+    last_heard,
+    reports,
+    refused,
+    refused_lately,
+    last_report,
+    faults,
+});
+canonical!(LastReport { seq, observed_at, received_at, findings, position, text });
+canonical!(Fault { kind, zone, code, since });
+canonical!(Signal {
+    source,
+    door,
+    report,
+    received_at,
+    recorded_at,
+    observed_at,
+    alarm,
+    findings,
+    zones,
+    presses,
+    restored_at,
+    refused,
+    position,
+    text,
+    state,
+    acknowledged,
+    incident,
+    notices,
+    ended,
+});
+canonical!(enum SignalState { 0 => Ringing, 1 => Answered, 2 => Ended });
+canonical!(Acknowledged { by, position, at });
+canonical!(Ended { outcome, by, at, reason });
+canonical!(Incident { number, kind, place, place_text, signals, by, opened_at, notes, end });
+canonical!(Note { seq, by, at, text });
+canonical!(IncidentEnd { outcome, by, at, note });
+canonical!(Notice {
+    signal,
+    template,
+    facts,
+    settings,
+    ordered_at,
+    expires_at,
+    expired,
+    recipients,
+});
+canonical!(RecipientState { recipient, status, detail, attempts, maybe_twice, answers });
+canonical!(enum RecipientStatus { 0 => Queued, 1 => Accepted, 2 => Uncertain, 3 => Failed });
+canonical!(AnswerRecord { seq, choice, minutes, at });
+canonical!(Owed { attempts, phase, uncertain });
+canonical!(enum OwedPhase { 0 => Waiting { due }, 1 => Attempting { since } });
+canonical!(SessionState { source, role, expires_at });

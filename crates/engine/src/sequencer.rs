@@ -1,0 +1,157 @@
+//! The one sequencer: decide, evolve, decide, evolve over all that is ready; then one commit.
+//!
+//! It is driven from outside: the live thread, or a simulator with a journal that forgets what was
+//! not durable. It owns the live state and the journal, and it alone gives events their numbers.
+
+use std::sync::Arc;
+
+use hansho_core::{EffectChange, State};
+use hansho_journal::{Journal, JournalError};
+use hansho_model::{Draft, Event, Receipt, Recorded, Refusal, SourceId};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lanes::Envelope;
+
+/// A clock that goes back more than this is journalled.
+const STEP_BACK_MIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// What a commit brought.
+#[derive(Debug)]
+pub struct Committed<R> {
+    /// The events, durable.
+    pub events: Arc<[Recorded]>,
+    /// Who hears what, in the order of the inputs.
+    pub replies: Vec<(R, Result<Receipt, Refusal>)>,
+    /// Changes in what is owed to the outside, in the order of the events.
+    pub effects: Vec<EffectChange>,
+}
+
+/// The sequencer.
+#[derive(Debug)]
+pub struct Sequencer<J> {
+    state: State,
+    journal: J,
+    clock_back_us: Option<i64>,
+}
+
+impl<J: Journal> Sequencer<J> {
+    /// Goes on from a state that was folded from this journal.
+    ///
+    /// # Panics
+    ///
+    /// When the state does not end where the journal ends.
+    #[must_use]
+    pub fn new(state: State, journal: J) -> Self {
+        assert!(
+            state.seq() == journal.head().seq,
+            "the state ends at event {}, the journal at {}",
+            state.seq(),
+            journal.head().seq
+        );
+        Self { state, journal, clock_back_us: None }
+    }
+
+    /// The live state.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The journal.
+    pub const fn journal_mut(&mut self) -> &mut J {
+        &mut self.journal
+    }
+
+    /// Decides about inputs in their order and commits all that follows from them at once.
+    /// Nothing of the result may be told to anyone before this returns.
+    ///
+    /// # Errors
+    ///
+    /// A failed commit: nobody may be answered, and the process must end.
+    pub fn step<R>(
+        &mut self,
+        now: Timestamp,
+        inputs: Vec<Envelope<R>>,
+    ) -> Result<Committed<R>, JournalError> {
+        let mut events = Vec::with_capacity(inputs.len());
+        let mut effects = Vec::new();
+        let mut replies = Vec::with_capacity(inputs.len());
+        self.note_clock(now, &mut events, &mut effects);
+        for Envelope { input, reply } in inputs {
+            let at = self.time_after(now);
+            let answer = self
+                .state
+                .decide(at, &input)
+                .map(|drafts| self.fold(now, drafts, &mut events, &mut effects));
+            replies.push((reply, answer));
+        }
+        if !events.is_empty() {
+            self.journal.append(&events)?;
+        }
+        Ok(Committed { events: events.into(), replies, effects })
+    }
+
+    /// Gives drafts their numbers and times and folds them; the receipt names the input's own
+    /// event (the one after any naming of a new source) and the last.
+    fn fold(
+        &mut self,
+        now: Timestamp,
+        drafts: Vec<Draft>,
+        events: &mut Vec<Recorded>,
+        effects: &mut Vec<EffectChange>,
+    ) -> Receipt {
+        let mut own = None;
+        for draft in drafts {
+            let recorded = Recorded {
+                seq: self.state.seq().next(),
+                at: self.time_after(now),
+                source: draft.source,
+                cause: draft.cause,
+                idem: draft.idem,
+                event: draft.event,
+            };
+            self.state.evolve(&recorded);
+            effects.extend(self.state.effect_changes(&recorded));
+            if own.is_none() && !matches!(recorded.event, Event::SourceNamed { .. }) {
+                own = Some(recorded.seq);
+            }
+            events.push(recorded);
+        }
+        let last = self.state.seq();
+        Receipt { seq: own.unwrap_or(last), last }
+    }
+
+    /// Recorded time: never back, never twice.
+    fn time_after(&self, now: Timestamp) -> Timestamp {
+        let Some(last) = self.state.at() else { return now };
+        let next = last.checked_add(SignedDuration::from_micros(1)).unwrap_or(last);
+        now.max(next)
+    }
+
+    /// A clock that stepped back is journalled once; recorded times go on without a step.
+    fn note_clock(
+        &mut self,
+        now: Timestamp,
+        events: &mut Vec<Recorded>,
+        effects: &mut Vec<EffectChange>,
+    ) {
+        let Some(last) = self.state.at() else { return };
+        let back = last.duration_since(now);
+        if back <= STEP_BACK_MIN {
+            self.clock_back_us = None;
+            return;
+        }
+        if self.clock_back_us.is_some() {
+            return;
+        }
+        let back_us = i64::try_from(back.as_micros()).unwrap_or(i64::MAX);
+        self.clock_back_us = Some(back_us);
+        let draft = Draft {
+            source: SourceId::CORE,
+            cause: None,
+            idem: hansho_model::Idem::default(),
+            event: Event::ClockStepped { back_us },
+        };
+        self.fold(now, vec![draft], events, effects);
+    }
+}

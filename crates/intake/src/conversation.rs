@@ -1,0 +1,143 @@
+//! One session on its way: drained after every step, guarded against its own panics.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use hansho_model::{FrameFault, Lane, Private, Report};
+use hansho_protocols::{Durable, Output, Receipt, Session};
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::Entrance;
+
+/// Bytes of a broken session that are kept as evidence.
+const EVIDENCE_BYTES_MAX: usize = 4_096;
+
+/// What a step of the conversation asks of the transport.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// Send these, in order.
+    pub(crate) transmit: Vec<Vec<u8>>,
+    /// Wake at this time when nothing comes.
+    pub(crate) deadline: Option<Timestamp>,
+    /// The conversation is over.
+    pub(crate) close: bool,
+}
+
+/// A session with the reports that wait for their receipts.
+pub(crate) struct Conversation {
+    entrance: Entrance,
+    peer: SocketAddr,
+    session: Box<dyn Session>,
+    waiting: JoinSet<(Receipt, Durable)>,
+}
+
+impl Conversation {
+    pub(crate) fn new(entrance: Entrance, peer: SocketAddr) -> Self {
+        let session = (entrance.sessions)();
+        Self { entrance, peer, session, waiting: JoinSet::new() }
+    }
+
+    /// Bytes came.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Step {
+        let now = self.entrance.sink.now();
+        let handled = catch_unwind(AssertUnwindSafe(|| self.session.handle_bytes(now, bytes)));
+        let fatal = match handled {
+            Ok(Ok(())) => false,
+            Ok(Err(error)) => {
+                self.entrance.sink.refuse(self.entrance.door, error.fault);
+                tracing::debug!(door = %self.entrance.door, %error, "Bytes were refused.");
+                error.fatal
+            }
+            Err(_panic) => return self.broken(now, bytes),
+        };
+        let mut step = self.drain(now);
+        step.close |= fatal;
+        step
+    }
+
+    /// The session's own time has come.
+    pub(crate) fn timeout(&mut self) -> Step {
+        let now = self.entrance.sink.now();
+        match catch_unwind(AssertUnwindSafe(|| self.session.handle_timeout(now))) {
+            Ok(()) => {
+                let mut step = self.drain(now);
+                step.close |= self.session.is_over();
+                step
+            }
+            Err(_panic) => self.broken(now, &[]),
+        }
+    }
+
+    /// Whether reports wait for their receipts.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// How many reports wait for their receipts.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Waits for the next receipt; never ends while none is awaited.
+    pub(crate) async fn receipt(&mut self) -> Step {
+        match self.waiting.join_next().await {
+            None => std::future::pending().await,
+            Some(Err(_lost)) => Step { close: true, ..Step::default() },
+            Some(Ok((receipt, durable))) => {
+                let now = self.entrance.sink.now();
+                let session = &mut self.session;
+                match catch_unwind(AssertUnwindSafe(|| {
+                    session.handle_durable(now, receipt, durable);
+                })) {
+                    Ok(()) => self.drain(now),
+                    Err(_panic) => self.broken(now, &[]),
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Timestamp) -> Step {
+        let mut step = Step::default();
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.session.poll_output())) {
+                Ok(Output::Report(receipt, report)) => self.take(now, receipt, *report),
+                Ok(Output::Transmit(bytes)) => step.transmit.push(bytes),
+                Ok(Output::Idle(deadline)) => {
+                    step.deadline = deadline;
+                    return step;
+                }
+                Err(_panic) => return self.broken(now, &[]),
+            }
+        }
+    }
+
+    fn take(&mut self, now: Timestamp, receipt: Receipt, report: Report) {
+        let decided = Arc::clone(&self.entrance.sink).take(self.peer, now, report);
+        self.waiting.spawn(async move { (receipt, decided.await) });
+    }
+
+    /// A panic of a session closes it; its bytes are kept, for the person who mends it.
+    fn broken(&mut self, now: Timestamp, bytes: &[u8]) -> Step {
+        let door = self.entrance.door;
+        tracing::error!(%door, "A session panicked and was closed; its bytes are in the journal.");
+        self.entrance.sink.broken(door);
+        let evidence = bytes.get(..bytes.len().min(EVIDENCE_BYTES_MAX)).unwrap_or_default();
+        let report = Report {
+            door,
+            device: "broken-session".to_owned(),
+            lane: Lane::C,
+            observed_at: None,
+            device_key: Vec::new(),
+            findings: Vec::new(),
+            position: None,
+            text: None,
+            raw: Private(evidence.to_vec()),
+            refused: Some(FrameFault::BadFrame),
+            deviations: Vec::new(),
+        };
+        self.take(now, Receipt(u64::MAX), report);
+        Step { close: true, ..Step::default() }
+    }
+}
