@@ -1,39 +1,44 @@
 //! The dispatchers' web console and API.
+//!
+//! Place in the flow: committed events come in through [`Reads`] (a replica that folds them), what
+//! people want goes out through [`Submit`]. The console holds no state of its own but rates of
+//! log-in attempts: sessions are in the core's state and outlive a restart.
+//!
+//! Invariants:
+//! - An answer 200 to a command is given only after the [`Receipt`](hansho_model::Receipt): durable.
+//! - The stream carries committed events only, each once per connection, in order, with its number.
+//! - A `GET` changes nothing; the answer page is the only thing open to the public.
+//! - Nothing is loaded from outside: page, scripts and fonts come from this binary.
+//!
+//! Limits stand in [`limits`].
+//!
+//! ```no_run
+//! # async fn run(console: std::sync::Arc<hansho_console::Console>) -> std::io::Result<()> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8119").await?;
+//! hansho_console::serve(listener, console, std::future::pending::<()>()).await
+//! # }
+//! ```
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
+mod accounts;
+mod api;
+mod assets;
+mod auth;
+mod commands;
+mod events;
+mod fault;
+mod from_state;
+pub mod limits;
+mod openapi;
+mod rate;
+mod seams;
+mod server;
+mod stream;
+pub mod view;
 
-use hansho_core::State;
-use hansho_model::{Input, Lane, Receipt, Recorded, Refusal, Seq};
-
-/// Events after a number, as the stream needs them.
-#[derive(Debug)]
-pub enum Tail {
-    /// These follow; empty when nothing does yet.
-    Events(Vec<Arc<Recorded>>),
-    /// Too old for memory: show the whole state, then go on from its number.
-    Behind,
-}
-
-/// Reads of the replica: a state folded from committed events only.
-pub trait Reads: Send + Sync + 'static {
-    /// Calls `read` with the replica's state. Short; never over an await.
-    fn with_state(&self, read: &mut dyn FnMut(&State));
-
-    /// Committed events after `after`, at most `limit`.
-    fn tail(&self, after: Seq, limit: usize) -> Tail;
-
-    /// The replica's last event; changes when there is a new one.
-    fn head(&self) -> tokio::sync::watch::Receiver<Seq>;
-}
-
-/// What an asker hears.
-pub type Answered = Pin<Box<dyn Future<Output = Result<Receipt, Refusal>> + Send>>;
-
-/// Inputs to the core.
-pub trait Submit: Send + Sync + 'static {
-    /// Queues an input; the answer comes when it is durable or refused. `None` when the lane is
-    /// full or the core is stopping: not taken, ask again.
-    fn submit(&self, lane: Lane, input: Input) -> Option<Answered>;
-}
+pub use accounts::{Account, Accounts, ApiToken, PasswordError, hash_password};
+pub use openapi::openapi_json;
+pub use seams::{
+    Accountings, Answered, Answers, Clock, Console, Metrics, Page, Reads, Seal, Settings, Submit,
+    Tail,
+};
+pub use server::serve;

@@ -60,7 +60,11 @@ impl Conversation {
     pub(crate) fn timeout(&mut self) -> Step {
         let now = self.entrance.sink.now();
         match catch_unwind(AssertUnwindSafe(|| self.session.handle_timeout(now))) {
-            Ok(()) => self.drain(now),
+            Ok(()) => {
+                let mut step = self.drain(now);
+                step.close |= self.session.is_over();
+                step
+            }
             Err(_panic) => self.broken(now, &[]),
         }
     }

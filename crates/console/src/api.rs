@@ -1,0 +1,249 @@
+//! The routes of the API.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hansho_model::{Command, Input, Lane, RefusalCode, Seq};
+use serde_json::json;
+
+use crate::auth::{self, Peer, Who};
+use crate::commands;
+use crate::fault::{Fault, Tongue, json, json_bytes, refused};
+use crate::from_state::Viewer;
+use crate::limits::{BODY_BYTES_MAX, STATE_AGE_MAX};
+use crate::server::{Cached, Shared};
+use crate::view::{ErrorAnswer, LogIn, Me, RefusedAnswer, Taken, World};
+
+/// `GET /api/state`.
+#[utoipa::path(
+    get, path = "/api/state", tag = "console",
+    responses((status = 200, body = World), (status = 401, body = ErrorAnswer)),
+)]
+pub(crate) async fn state(State(shared): State<Arc<Shared>>, _who: Who) -> Result<Response, Fault> {
+    let (_seq, bytes) = world_bytes(&shared).await?;
+    Ok(json_bytes(StatusCode::OK, bytes))
+}
+
+/// The world as JSON and its number. Many consoles that ask at once share one.
+pub(crate) async fn world_bytes(shared: &Arc<Shared>) -> Result<(Seq, Bytes), Fault> {
+    let shared = Arc::clone(shared);
+    // Opening sealed values costs a decryption each: not on an async thread.
+    let made = tokio::task::spawn_blocking(move || {
+        let now = (shared.console.clock)();
+        let head = *shared.console.reads.head().borrow();
+        let mut cached = shared.cached();
+        if let Some(cached) = cached.as_ref() {
+            let age = now.duration_since(cached.made_at).unsigned_abs();
+            if cached.seq == head && age < STATE_AGE_MAX {
+                return Ok((cached.seq, cached.bytes.clone()));
+            }
+        }
+        let accounting = (shared.console.accounting)();
+        let mut world = None;
+        shared.console.reads.with_state(&mut |state| {
+            let (reveal, accounts) = (&*shared.console.reveal, &shared.console.accounts);
+            world = Some(Viewer { state, reveal, accounts }.world(accounting.clone()));
+        });
+        let world = world.ok_or(Fault::Internal)?;
+        let seq = Seq::new(world.seq);
+        let bytes = serde_json::to_vec(&world).map_err(|_unreachable| Fault::Internal)?;
+        let bytes = Bytes::from(bytes);
+        *cached = Some(Cached { seq, made_at: now, bytes: bytes.clone() });
+        Ok((seq, bytes))
+    });
+    made.await.map_err(|_panicked| Fault::Internal)?
+}
+
+/// `POST /api/commands`.
+#[utoipa::path(
+    post, path = "/api/commands", tag = "console", request_body = commands::Envelope,
+    responses(
+        (status = 200, body = Taken, description = "durable; the same for the same id sent again"),
+        (status = 400, body = ErrorAnswer), (status = 401, body = ErrorAnswer),
+        (status = 403, body = RefusedAnswer, description = "this role may not do that, or (as an \
+            ErrorAnswer) the request came from a foreign page"),
+        (status = 409, body = RefusedAnswer), (status = 413, body = ErrorAnswer),
+        (status = 503, body = ErrorAnswer, description = "not taken, or not known: send it again \
+            with the same id after `Retry-After`"),
+    ),
+)]
+pub(crate) async fn command(
+    State(shared): State<Arc<Shared>>,
+    who: Who,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Fault> {
+    let bytes = whole_json(&headers, body)?;
+    let received_at = (shared.console.clock)();
+    let seal = Arc::clone(&shared.console.seal);
+    // Sealing writes a key; that may wait for the disk.
+    let read = tokio::task::spawn_blocking(move || commands::read(&bytes, &*seal));
+    let (id, kind) = read.await.map_err(|_panicked| Fault::Internal)??;
+    let command = Command { id, actor: who.actor(), received_at, kind };
+    let input = Input::Command(Box::new(command));
+    let answered = shared.console.submit.submit(Lane::B, input).ok_or(Fault::Busy)?;
+    let taken = |seq: Seq| json(StatusCode::OK, &Taken { seq: seq.get() });
+    Ok(match answered.await {
+        Ok(receipt) => taken(receipt.seq),
+        Err(refusal) => match (refusal.code, refusal.original) {
+            // Its first answer was lost on the way: twice has the effect of once.
+            (RefusalCode::Duplicate, Some(original)) => taken(original),
+            (RefusalCode::Forbidden, _) => {
+                let mut response = refused(&refusal, Tongue::of(&headers));
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                response
+            }
+            _other => refused(&refusal, Tongue::of(&headers)),
+        },
+    })
+}
+
+fn whole_json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Fault> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !kind.is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/json")) {
+        return Err(Fault::malformed(
+            "the body is not declared as JSON",
+            "header `Content-Type`",
+            "send `application/json`",
+        ));
+    }
+    whole(body)
+}
+
+fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Fault> {
+    body.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Fault::TooLarge
+        } else {
+            Fault::malformed("the body broke off", "the body", "send it whole")
+        }
+    })
+}
+
+/// `POST /api/login`.
+#[utoipa::path(
+    post, path = "/api/login", tag = "session", request_body = LogIn,
+    responses(
+        (status = 200, body = Me, description = "with `Set-Cookie`; the session is durable"),
+        (status = 400, body = ErrorAnswer), (status = 401, body = ErrorAnswer),
+        (status = 403, body = ErrorAnswer), (status = 429, body = ErrorAnswer),
+        (status = 503, body = ErrorAnswer),
+    ),
+)]
+pub(crate) async fn log_in(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(address)): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let (parts, body) = request.into_parts();
+    // Another page must not log a person in as somebody else; programs send no origin.
+    if parts.headers.contains_key(header::ORIGIN) && !auth::is_own_origin(&parts) {
+        return Err(Fault::ForeignOrigin);
+    }
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
+    let body = body.map_err(|_too_large_or_broken| Fault::TooLarge)?;
+    let bytes = whole_json(&parts.headers, Ok(body))?;
+    let asked: LogIn = serde_json::from_slice(&bytes).map_err(|_error| {
+        // The parser's own words could quote a password.
+        Fault::malformed("no log-in", "the body", r#"send {"user": "...", "password": "..."}"#)
+    })?;
+    let (who, cookie) = auth::log_in(&shared, address, asked).await?;
+    let mut response = json(StatusCode::OK, &who.me());
+    set_cookie(&mut response, &cookie)?;
+    Ok(response)
+}
+
+/// `POST /api/logout`.
+#[utoipa::path(
+    post, path = "/api/logout", tag = "session",
+    responses((status = 204, description = "the session's end is durable"),
+        (status = 401, body = ErrorAnswer), (status = 403, body = ErrorAnswer)),
+)]
+pub(crate) async fn log_out(
+    State(shared): State<Arc<Shared>>,
+    who: Who,
+) -> Result<Response, Fault> {
+    let cookie = auth::log_out(&shared, &who).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    set_cookie(&mut response, &cookie)?;
+    Ok(response)
+}
+
+fn set_cookie(response: &mut Response, cookie: &str) -> Result<(), Fault> {
+    let value = HeaderValue::from_str(cookie).map_err(|_unreachable| Fault::Internal)?;
+    response.headers_mut().insert(header::SET_COOKIE, value);
+    Ok(())
+}
+
+/// `GET /api/me`.
+#[utoipa::path(
+    get, path = "/api/me", tag = "session",
+    responses((status = 200, body = Me), (status = 401, body = ErrorAnswer)),
+)]
+pub(crate) async fn me(who: Who) -> Response {
+    json(StatusCode::OK, &who.me())
+}
+
+/// `GET /api/openapi.json`.
+pub(crate) async fn description() -> Response {
+    json_bytes(StatusCode::OK, Bytes::from(crate::openapi::openapi_json()))
+}
+
+/// `GET /healthz`: for the supervisor and probes; says nothing about people.
+pub(crate) async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
+    let seq = shared.console.reads.head().borrow().get();
+    json(StatusCode::OK, &json!({"ok": true, "seq": seq}))
+}
+
+/// `GET /metrics`.
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], (shared.console.metrics)()).into_response()
+}
+
+/// `GET /r/{token}`: the public answer page. Mail scanners fetch every link, so it records nothing.
+pub(crate) async fn answer_page(
+    State(shared): State<Arc<Shared>>,
+    Path(token): Path<String>,
+) -> Result<Response, Fault> {
+    let answers = Arc::clone(&shared.console.answers);
+    let page = tokio::task::spawn_blocking(move || answers.page(&token));
+    Ok(html(page.await.map_err(|_panicked| Fault::Internal)?))
+}
+
+/// `POST /r/{token}`: records an answer.
+pub(crate) async fn answer(
+    State(shared): State<Arc<Shared>>,
+    Path(token): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Fault> {
+    let form = whole(body)?;
+    let page = shared.console.answers.answer(&token, &form).await;
+    Ok(html(page))
+}
+
+fn html((status, page): (u16, String)) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(
+                "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
+                 base-uri 'none'; frame-ancestors 'none'",
+            ),
+        ),
+    ];
+    (status, headers, page).into_response()
+}
+
+/// Whatever stands nowhere under `/api`.
+pub(crate) async fn nothing() -> Fault {
+    Fault::NotFound
+}

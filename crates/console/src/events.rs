@@ -1,0 +1,136 @@
+//! Events as the stream shows them. Personal values are left out: whoever may see them gets them
+//! from `GET /api/state`, where what a person may see is decided once.
+
+use hansho_model::{Event, FrameFault, Recorded};
+use serde_json::{Value, json};
+
+use crate::view::StreamEvent;
+
+/// An event as the stream shows it.
+pub(crate) fn view(recorded: &Recorded) -> StreamEvent {
+    let (kind, body) = kind_and_body(&recorded.event);
+    StreamEvent {
+        seq: recorded.seq.get(),
+        at: recorded.at.to_string(),
+        kind: kind.to_owned(),
+        body,
+    }
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each event; in pieces the compiler could not say that one is missing"
+)]
+fn kind_and_body(event: &Event) -> (&'static str, Value) {
+    match event {
+        Event::CoreStarted { epoch, release } => {
+            ("CoreStarted", json!({"epoch": epoch, "release": release}))
+        }
+        Event::ClockStepped { back_us } => ("ClockStepped", json!({"back_us": back_us})),
+        Event::SettingsApplied(settings) => {
+            ("SettingsApplied", json!({"mode": settings.mode.as_str()}))
+        }
+        Event::SourceNamed { source, name } => {
+            ("SourceNamed", json!({"source": source.0, "name": name}))
+        }
+        Event::PersonEntered { person, entry } => {
+            ("PersonEntered", json!({"person": person.0, "key": entry.key}))
+        }
+        Event::PersonErased { person } => ("PersonErased", json!({"person": person.0})),
+        Event::DeviceRegistered { device, entry, .. } => {
+            ("DeviceRegistered", json!({"source": device.0, "device": entry.source}))
+        }
+        Event::DeviceWithdrawn { device } => ("DeviceWithdrawn", json!({"source": device.0})),
+        Event::ReportReceived(report) => (
+            "ReportReceived",
+            json!({
+                "device": report.source, "door": report.door.as_str(),
+                "lane": report.lane.as_str(), "received_at": report.received_at.to_string(),
+                "refused": report.refused.map(FrameFault::as_str),
+            }),
+        ),
+        Event::SignalReceived { signal, report, alarm, zone, refused } => (
+            "SignalReceived",
+            json!({
+                "signal": signal.to_string(), "report": report.get(), "alarm": alarm.as_str(),
+                "zone": zone, "refused": refused,
+            }),
+        ),
+        Event::SignalRepeated { signal, report, alarm, restored, zone } => (
+            "SignalRepeated",
+            json!({
+                "signal": signal.to_string(), "report": report.get(), "alarm": alarm.as_str(),
+                "zone": zone, "restored": restored,
+            }),
+        ),
+        Event::SignalAcknowledged { signal, position } => {
+            ("SignalAcknowledged", json!({"signal": signal.to_string(), "position": position}))
+        }
+        Event::SignalJoined { signal, incident } => (
+            "SignalJoined",
+            json!({"signal": signal.to_string(), "incident": incident.to_string()}),
+        ),
+        Event::SignalEnded { signal, outcome, .. } => {
+            ("SignalEnded", json!({"signal": signal.to_string(), "outcome": outcome.as_str()}))
+        }
+        Event::IncidentOpened { incident, number, kind, place, .. } => (
+            "IncidentOpened",
+            json!({
+                "incident": incident.to_string(), "number": number, "kind": kind.as_str(),
+                "district": place.district.map(|district| district.0),
+            }),
+        ),
+        Event::IncidentNoted { incident, .. } => {
+            ("IncidentNoted", json!({"incident": incident.to_string()}))
+        }
+        Event::IncidentClosed { incident, outcome, .. } => (
+            "IncidentClosed",
+            json!({"incident": incident.to_string(), "outcome": outcome.as_str()}),
+        ),
+        Event::FaultRaised { device, fault, code, zone } => (
+            "FaultRaised",
+            json!({"source": device.0, "fault": fault.as_str(), "code": code, "zone": zone}),
+        ),
+        Event::FaultCleared { device, fault, zone } => {
+            ("FaultCleared", json!({"source": device.0, "fault": fault.as_str(), "zone": zone}))
+        }
+        Event::NoticeOrdered { notice, signal, template, recipients, expires_at, .. } => (
+            "NoticeOrdered",
+            json!({
+                "notice": notice.to_string(), "signal": signal.map(|signal| signal.to_string()),
+                "template": template.as_str(), "recipients": recipients.len(),
+                "expires_at": expires_at.to_string(),
+            }),
+        ),
+        Event::NoticeExpired { notice } => ("NoticeExpired", json!({"notice": notice.to_string()})),
+        Event::EffectsAttempted { attempts } => (
+            "EffectsAttempted",
+            json!({"effects": attempts.iter().map(|each| each.effect.to_string()).collect::<Vec<_>>()}),
+        ),
+        Event::EffectsSettled { outcomes } => {
+            let outcomes: Vec<Value> = outcomes
+                .iter()
+                .map(|each| {
+                    json!({
+                        "effect": each.outcome.effect.to_string(), "attempt": each.outcome.attempt,
+                        "outcome": each.outcome.outcome.as_str(),
+                        "code": each.outcome.detail.code,
+                        "again_at": each.again_at.map(|at| at.to_string()),
+                    })
+                })
+                .collect();
+            ("EffectsSettled", json!({"outcomes": outcomes}))
+        }
+        Event::AnswerGiven { effect, choice, minutes, received_at } => (
+            "AnswerGiven",
+            json!({
+                "effect": effect.to_string(), "choice": choice.as_str(), "minutes": minutes,
+                "received_at": received_at.to_string(),
+            }),
+        ),
+        // Tokens of sessions and of typed names stay inside.
+        Event::SessionOpened { role, .. } => ("SessionOpened", json!({"role": role.as_str()})),
+        Event::SessionClosed { .. } => ("SessionClosed", json!({})),
+        Event::LogInRefused { .. } => ("LogInRefused", json!({})),
+    }
+}

@@ -1,0 +1,302 @@
+//! From the core's state to what the API shows.
+
+use hansho_core::{
+    Device, Incident, Notice, Person, RecipientState, RecipientStatus, Signal, State,
+};
+use hansho_model::{
+    AnswerChoice, DegreesE7, IncidentId, Mode, NoticeId, Reveal, Sealed, SignalId, SourceId, Token,
+};
+use jiff::Timestamp;
+
+use crate::accounts::Accounts;
+use crate::limits::{
+    INCIDENTS_SHOWN_MAX, NOTICES_SHOWN_MAX, RECIPIENTS_SHOWN_MAX, SIGNALS_SHOWN_MAX,
+};
+use crate::view;
+
+/// An open session, as the state has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// Log-in name, without `user:`.
+    pub(crate) user: String,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// The session of this token, if it is open at `now`.
+pub(crate) fn session(state: &State, token: &Token, now: Timestamp) -> Option<Session> {
+    let open = state.session(token, now)?;
+    let user = state.source_name(open.source).strip_prefix("user:")?.to_owned();
+    Some(Session { user, expires_at: open.expires_at })
+}
+
+/// Makes the view of a state.
+#[derive(Clone, Copy)]
+pub(crate) struct Viewer<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) reveal: &'a dyn Reveal,
+    pub(crate) accounts: &'a Accounts,
+}
+
+impl Viewer<'_> {
+    /// The whole world; `accounting` comes from the doors and is no part of the state.
+    pub(crate) fn world(self, accounting: Vec<view::Accounting>) -> view::World {
+        let settings = self.state.settings();
+        let mode = settings.map_or(Mode::Demo, |settings| settings.mode);
+        let notices: Vec<_> = self.notices();
+        view::World {
+            seq: self.state.seq().get(),
+            at: self.state.at().unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+            mode: mode.as_str().to_owned(),
+            headquarters: settings.map(|each| each.headquarters.clone()).unwrap_or_default(),
+            degraded: false,
+            signals: self.signals(),
+            incidents: self.incidents(),
+            units: Vec::new(),
+            devices: self.devices(),
+            accounting,
+            mail: self.mail(&notices),
+            notices,
+        }
+    }
+
+    fn signals(self) -> Vec<view::Signal> {
+        let all = self.state.signals();
+        let open = all.iter().filter(|(_, signal)| signal.ended.is_none());
+        let ended = all.iter().rev().filter(|(_, signal)| signal.ended.is_some());
+        open.chain(ended).take(SIGNALS_SHOWN_MAX).map(|(id, each)| self.signal(*id, each)).collect()
+    }
+
+    fn signal(self, id: SignalId, signal: &Signal) -> view::Signal {
+        let ended = signal.ended.as_ref();
+        let alarms = signal.findings.iter().map(|finding| view::Alarm {
+            kind: finding.kind.as_str().to_owned(),
+            class: finding.class.as_str().to_owned(),
+            phase: finding.phase.as_str().to_owned(),
+            code: finding.code.clone(),
+            zone: finding.zone.clone(),
+        });
+        view::Signal {
+            id: id.to_string(),
+            kind: "pendant".to_owned(),
+            door: signal.door.as_str().to_owned(),
+            seq: id.0.get(),
+            received_at: signal.received_at.to_string(),
+            state: signal.state.as_str().to_owned(),
+            from: None,
+            device: Some(self.state.source_name(signal.source).to_owned()),
+            location: signal.position.map(|position| view::Location {
+                shape: "point".to_owned(),
+                lat: degrees(position.lat),
+                lon: degrees(position.lon),
+                radius_m: None,
+                confidence: None,
+                method: Some("device".to_owned()),
+                at: signal.observed_at.map(|at| at.to_string()),
+                refused: None,
+            }),
+            alarm: signal.alarm.as_str().to_owned(),
+            alarms: alarms.collect(),
+            zones: signal.zones.clone(),
+            count: signal.presses,
+            observed_at: signal.observed_at.map(|at| at.to_string()),
+            recorded_at: signal.recorded_at.to_string(),
+            restored_at: signal.restored_at.map(|at| at.to_string()),
+            refused: signal.refused,
+            acknowledged: signal.acknowledged.as_ref().map(|each| view::Acknowledged {
+                by: self.operator(each.by),
+                position: each.position.clone(),
+                at: each.at.to_string(),
+            }),
+            subscriber: self.subscriber(signal.source),
+            text: self.open(signal.text.as_ref()),
+            incident: signal.incident.map(|incident| incident.to_string()),
+            notices: signal.notices.iter().map(ToString::to_string).collect(),
+            outcome: ended.map(|end| end.outcome.as_str().to_owned()),
+            reason: self.open(ended.and_then(|end| end.reason.as_ref())),
+            ended_at: ended.map(|end| end.at.to_string()),
+            ended_by: ended.map(|end| self.operator(end.by)),
+        }
+    }
+
+    fn subscriber(self, source: SourceId) -> Option<view::Subscriber> {
+        let device = self.state.devices().get(&source)?;
+        let entry = device.entry.as_ref()?;
+        let id = device.subscriber?;
+        let person: &Person = self.state.people().get(&id)?;
+        Some(view::Subscriber {
+            person: id.0,
+            key: person.entry.key.clone(),
+            name: self.reveal.reveal_text(&person.entry.name),
+            address: self.open(entry.address.as_ref()),
+            district: entry.district.map(|district| district.0),
+            erased: person.erased,
+        })
+    }
+
+    fn incidents(self) -> Vec<view::Incident> {
+        let all = self.state.incidents();
+        let open = all.iter().filter(|(_, incident)| incident.end.is_none());
+        let closed = all.iter().rev().filter(|(_, incident)| incident.end.is_some());
+        let shown = open.chain(closed).take(INCIDENTS_SHOWN_MAX);
+        shown.map(|(id, each)| self.incident(*id, each)).collect()
+    }
+
+    fn incident(self, id: IncidentId, incident: &Incident) -> view::Incident {
+        let end = incident.end.as_ref();
+        let place = &incident.place;
+        let notes = incident.notes.iter().map(|note| view::Note {
+            seq: note.seq.get(),
+            at: note.at.to_string(),
+            by: self.operator(note.by),
+            text: self.reveal.reveal_text(&note.text),
+        });
+        view::Incident {
+            id: id.to_string(),
+            number: incident.number.clone(),
+            kind: incident.kind.as_str().to_owned(),
+            state: if end.is_some() { "closed" } else { "open" }.to_owned(),
+            place: view::Place {
+                text: self.open(incident.place_text.as_ref()),
+                district: place.district.map(|district| district.0),
+                lat: place.position.map(|position| degrees(position.lat)),
+                lon: place.position.map(|position| degrees(position.lon)),
+                radius_m: place.radius.map(|radius| radius.0),
+                confirmed: place.confirmed,
+            },
+            signals: incident.signals.iter().map(ToString::to_string).collect(),
+            units: Vec::new(),
+            opened_at: incident.opened_at.to_string(),
+            opened_by: self.operator(incident.by),
+            notes: notes.collect(),
+            outcome: end.map(|end| end.outcome.as_str().to_owned()),
+            closed_by: end.map(|end| self.operator(end.by)),
+            closed_at: end.map(|end| end.at.to_string()),
+            closing_note: self.open(end.and_then(|end| end.note.as_ref())),
+        }
+    }
+
+    fn notices(self) -> Vec<view::Notice> {
+        let latest = self.state.notices().iter().rev().take(NOTICES_SHOWN_MAX);
+        latest.map(|(id, notice)| self.notice(*id, notice)).collect()
+    }
+
+    fn notice(self, id: NoticeId, notice: &Notice) -> view::Notice {
+        let outcomes = outcomes(&notice.recipients);
+        let state = match (notice.expired, outcomes.queued) {
+            (true, _) => "expired",
+            (false, 0) => "sent",
+            (false, _) => "sending",
+        };
+        let shown = notice.recipients.iter().take(RECIPIENTS_SHOWN_MAX);
+        view::Notice {
+            id: id.to_string(),
+            state: state.to_owned(),
+            signal: notice.signal.map(|signal| signal.to_string()),
+            ordered_at: notice.ordered_at.to_string(),
+            expires_at: notice.expires_at.to_string(),
+            outcomes,
+            answers: answers(&notice.recipients),
+            recipients: shown.map(|each| self.recipient(each)).collect(),
+        }
+    }
+
+    fn recipient(self, each: &RecipientState) -> view::Recipient {
+        let answer = each.answers.last();
+        view::Recipient {
+            name: self.reveal.reveal_text(&each.recipient.name),
+            mail: each.status.as_str().to_owned(),
+            attempts: each.attempts,
+            maybe_twice: each.maybe_twice,
+            code: each.detail.code,
+            answer: answer.map(|answer| answer.choice.as_str().to_owned()),
+            minutes: answer.and_then(|answer| answer.minutes),
+            answered_at: answer.map(|answer| answer.at.to_string()),
+        }
+    }
+
+    fn devices(self) -> Vec<view::Device> {
+        let all = self.state.devices().iter();
+        all.map(|(source, device)| self.device(*source, device)).collect()
+    }
+
+    fn device(self, source: SourceId, device: &Device) -> view::Device {
+        let faults = device.faults.iter().map(|fault| view::Fault {
+            kind: fault.kind.as_str().to_owned(),
+            zone: fault.zone.clone(),
+            code: fault.code.clone(),
+            since: fault.since.to_string(),
+        });
+        view::Device {
+            id: self.state.source_name(source).to_owned(),
+            door: device.door.as_str().to_owned(),
+            registered: device.entry.is_some(),
+            last_heard: device.last_heard.map(|at| at.to_string()),
+            reports: device.reports,
+            refused: device.refused,
+            faults: faults.collect(),
+        }
+    }
+
+    fn mail(self, notices: &[view::Notice]) -> view::MailHealth {
+        let running = notices.iter().filter(|notice| notice.state != "expired");
+        let (failed, uncertain) = running.fold((0_u32, 0_u32), |(failed, uncertain), notice| {
+            (
+                failed.saturating_add(notice.outcomes.failed),
+                uncertain.saturating_add(notice.outcomes.uncertain),
+            )
+        });
+        let owed = u32::try_from(self.state.owed().len()).unwrap_or(u32::MAX);
+        // A mail that is still owed after an attempt waits for a second one: the relay is in trouble.
+        let retrying = self.state.owed().values().any(|owed| owed.attempts > 1);
+        let state = match (retrying, owed) {
+            (true, _) => "failing",
+            (false, 0) => "ok",
+            (false, _) => "sending",
+        };
+        view::MailHealth { state: state.to_owned(), owed, failed, uncertain }
+    }
+
+    /// Name of an operator: the person's, else the log-in name.
+    fn operator(self, source: SourceId) -> String {
+        let name = self.state.source_name(source);
+        let user = name.strip_prefix("user:").unwrap_or(name);
+        self.accounts.account(user).map_or(user, |account| &account.name).to_owned()
+    }
+
+    fn open(self, sealed: Option<&Sealed>) -> Option<String> {
+        sealed.and_then(|sealed| self.reveal.reveal_text(sealed))
+    }
+}
+
+fn degrees(value: DegreesE7) -> f64 {
+    f64::from(value.e7()) / 1e7
+}
+
+fn outcomes(recipients: &[RecipientState]) -> view::Outcomes {
+    let mut counts = view::Outcomes::default();
+    for each in recipients {
+        let count = match each.status {
+            RecipientStatus::Queued => &mut counts.queued,
+            RecipientStatus::Accepted => &mut counts.accepted,
+            RecipientStatus::Uncertain => &mut counts.uncertain,
+            RecipientStatus::Failed => &mut counts.failed,
+        };
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+fn answers(recipients: &[RecipientState]) -> view::Answers {
+    let mut counts = view::Answers::default();
+    for each in recipients {
+        let count = match each.answers.last().map(|answer| answer.choice) {
+            Some(AnswerChoice::Coming) => &mut counts.coming,
+            Some(AnswerChoice::Late) => &mut counts.late,
+            Some(AnswerChoice::Cannot) => &mut counts.cannot,
+            Some(AnswerChoice::Arrived) => &mut counts.arrived,
+            None => &mut counts.silent,
+        };
+        *count = count.saturating_add(1);
+    }
+    counts
+}

@@ -1,0 +1,458 @@
+//! What the API shows: types of its own, made by hand, never a derive over the model.
+//!
+//! The shape is a contract: fields may be added, none is renamed or removed.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The whole world as the console draws it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct World {
+    /// Last event folded into this.
+    pub seq: u64,
+    /// Recorded time of that event, RFC 3339 in UTC.
+    pub at: String,
+    /// `real`, `training` or `demo`.
+    pub mode: String,
+    /// Name of the headquarters.
+    pub headquarters: String,
+    /// Whether the core started degraded: raw reports only.
+    pub degraded: bool,
+    /// Calls for help, unfinished ones first.
+    pub signals: Vec<Signal>,
+    /// Incidents, open ones first.
+    pub incidents: Vec<Incident>,
+    /// Vehicles; empty until the console knows some.
+    pub units: Vec<Unit>,
+    /// Notices to many.
+    pub notices: Vec<Notice>,
+    /// Devices that are registered or were heard.
+    pub devices: Vec<Device>,
+    /// What came in and what became of it, for each door.
+    pub accounting: Vec<Accounting>,
+    /// How the mail does.
+    pub mail: MailHealth,
+}
+
+/// A call for help (通報).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Signal {
+    /// Such as `s184200`.
+    pub id: String,
+    /// `pendant`; later also `call`, `tracker` and others.
+    pub kind: String,
+    /// Where it came in.
+    pub door: String,
+    /// Number of its first event.
+    pub seq: u64,
+    /// When intake had it.
+    pub received_at: String,
+    /// `ringing` (nobody has it), `answered` (somebody has it), `ended`.
+    pub state: String,
+    /// Caller's number, for calls.
+    pub from: Option<String>,
+    /// Source, such as `dc09:4901`.
+    pub device: Option<String>,
+    /// Where it says it is.
+    pub location: Option<Location>,
+    /// What it is about, such as `help` or `fire`: the most urgent of `alarms`.
+    pub alarm: String,
+    /// What it says, the first first.
+    pub alarms: Vec<Alarm>,
+    /// Pendants or sensors that called, in the order of their first call.
+    pub zones: Vec<String>,
+    /// How often it called, 1 or more.
+    pub count: u32,
+    /// The device's own time; its clock may be wrong.
+    pub observed_at: Option<String>,
+    /// When it was durable.
+    pub recorded_at: String,
+    /// When the device last took it back. That never closes it.
+    pub restored_at: Option<String>,
+    /// Whether the report was refused (unknown device, wrong key): shown, never trusted.
+    pub refused: bool,
+    /// Who has it.
+    pub acknowledged: Option<Acknowledged>,
+    /// Whom the device protects.
+    pub subscriber: Option<Subscriber>,
+    /// Free text the device sent.
+    pub text: Option<String>,
+    /// Incident it belongs to.
+    pub incident: Option<String>,
+    /// Notices about it.
+    pub notices: Vec<String>,
+    /// What became of it.
+    pub outcome: Option<String>,
+    /// Why, in the words of who ended it.
+    pub reason: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// Who ended it.
+    pub ended_by: Option<String>,
+}
+
+/// One thing a device says.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Alarm {
+    /// What it is about, such as `help` or `fall`.
+    pub kind: String,
+    /// How urgent: `life`, `check`, `fault`, `note`, `test`.
+    pub class: String,
+    /// `new`, `restored`, `still`.
+    pub phase: String,
+    /// The device's own code, such as `CID 101`.
+    pub code: String,
+    /// Pendant, sensor or zone; empty when none.
+    pub zone: String,
+}
+
+/// A place as a shape, never a bare pin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Location {
+    /// `circle` or `point`.
+    pub shape: String,
+    /// Latitude in degrees, WGS 84.
+    pub lat: f64,
+    /// Longitude in degrees, WGS 84.
+    pub lon: f64,
+    /// How far off it may be, in metres.
+    pub radius_m: Option<u32>,
+    /// Chance that it is within, in per cent.
+    pub confidence: Option<u8>,
+    /// How it was found.
+    pub method: Option<String>,
+    /// When it was true.
+    pub at: Option<String>,
+    /// Why it is not trusted.
+    pub refused: Option<String>,
+}
+
+/// Who said "I have it".
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Acknowledged {
+    /// Name of the operator.
+    pub by: String,
+    /// Seat.
+    pub position: String,
+    /// When.
+    pub at: String,
+}
+
+/// The person a device protects (利用者).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Subscriber {
+    /// Number of the person in the register.
+    pub person: u32,
+    /// Register key, such as `subscriber-0001`.
+    pub key: String,
+    /// Name; absent when the person was erased.
+    pub name: Option<String>,
+    /// Address, with how to get in.
+    pub address: Option<String>,
+    /// District (地区), 1 to 13.
+    pub district: Option<u8>,
+    /// Whether the person was erased by law.
+    pub erased: bool,
+}
+
+/// An incident (事案).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Incident {
+    /// Such as `i184210`.
+    pub id: String,
+    /// Month, day and number of the day: `1123-3`.
+    pub number: String,
+    /// Kind, such as `fire`.
+    pub kind: String,
+    /// `open` or `closed`.
+    pub state: String,
+    /// Where.
+    pub place: Place,
+    /// Signals joined to it.
+    pub signals: Vec<String>,
+    /// Units ordered to it.
+    pub units: Vec<String>,
+    /// When it was opened.
+    pub opened_at: String,
+    /// By whom.
+    pub opened_by: String,
+    /// Its record, oldest line first.
+    pub notes: Vec<Note>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// By whom it was closed.
+    pub closed_by: Option<String>,
+    /// When it was closed.
+    pub closed_at: Option<String>,
+    /// Last words.
+    pub closing_note: Option<String>,
+}
+
+/// Where an incident is believed to be.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Place {
+    /// In words.
+    pub text: Option<String>,
+    /// District, 1 to 13.
+    pub district: Option<u8>,
+    /// Latitude in degrees.
+    pub lat: Option<f64>,
+    /// Longitude in degrees.
+    pub lon: Option<f64>,
+    /// How far from the centre, in metres.
+    pub radius_m: Option<u32>,
+    /// Whether a dispatcher confirmed it.
+    pub confirmed: bool,
+}
+
+/// A line on an incident's record. Append only.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Note {
+    /// Number of its event.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// Who.
+    pub by: String,
+    /// What; absent when the key to it was destroyed.
+    pub text: Option<String>,
+}
+
+/// A vehicle.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Unit {
+    /// Call sign.
+    pub id: String,
+    /// `AV`, `AD`, `OO`, `OF`.
+    pub availability: String,
+    /// Incident it is ordered to.
+    pub assignment: Option<String>,
+}
+
+/// A notice to many (一斉配信).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Notice {
+    /// Such as `n184300`.
+    pub id: String,
+    /// `sending`, `sent` or `expired`.
+    pub state: String,
+    /// The signal it is about.
+    pub signal: Option<String>,
+    /// When it was ordered.
+    pub ordered_at: String,
+    /// When answers end.
+    pub expires_at: String,
+    /// How many mails stand how.
+    pub outcomes: Outcomes,
+    /// How many people answered what.
+    pub answers: Answers,
+    /// Each person.
+    pub recipients: Vec<Recipient>,
+}
+
+/// Mails by how they stand.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub struct Outcomes {
+    /// Not handed over yet.
+    pub queued: u32,
+    /// The relay took it. Not the same as delivered.
+    pub accepted: u32,
+    /// The link broke after the point of no return: it may have gone out.
+    pub uncertain: u32,
+    /// It is certain that it did not go out.
+    pub failed: u32,
+}
+
+/// People by their answer.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub struct Answers {
+    /// Coming at once.
+    pub coming: u32,
+    /// Coming later.
+    pub late: u32,
+    /// Cannot come.
+    pub cannot: u32,
+    /// Is there.
+    pub arrived: u32,
+    /// No answer yet. Never shown as "cannot".
+    pub silent: u32,
+}
+
+/// One person of a notice.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Recipient {
+    /// Name; absent when the person was erased.
+    pub name: Option<String>,
+    /// `queued`, `accepted`, `uncertain`, `failed`.
+    pub mail: String,
+    /// Attempts made.
+    pub attempts: u16,
+    /// Whether the person may have it twice, because an attempt was uncertain.
+    pub maybe_twice: bool,
+    /// The relay's code, 0 when none.
+    pub code: u16,
+    /// `coming`, `late`, `cannot`, `arrived`.
+    pub answer: Option<String>,
+    /// In how many minutes.
+    pub minutes: Option<u16>,
+    /// When the answer came.
+    pub answered_at: Option<String>,
+}
+
+/// A device.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Device {
+    /// Full name, such as `dc09:4901`.
+    pub id: String,
+    /// Door.
+    pub door: String,
+    /// Whether it stands in the register.
+    pub registered: bool,
+    /// When it was last heard.
+    pub last_heard: Option<String>,
+    /// Reports taken.
+    pub reports: u64,
+    /// Reports of it that were refused.
+    pub refused: u64,
+    /// Faults that go on.
+    pub faults: Vec<Fault>,
+}
+
+/// A fault that goes on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Fault {
+    /// What, such as `battery`.
+    pub kind: String,
+    /// Sensor or zone; empty when the device itself.
+    pub zone: String,
+    /// The device's own code.
+    pub code: String,
+    /// Since when.
+    pub since: String,
+}
+
+/// What came in at a door: received = durable + refused + shed + in flight, always.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Accounting {
+    /// Door.
+    pub door: String,
+    /// Reports received.
+    pub received: u64,
+    /// Of these, in the journal.
+    pub durable: u64,
+    /// Refused with an answer.
+    pub refused: u64,
+    /// Telemetry dropped under load.
+    pub shed: u64,
+    /// Neither yet.
+    pub in_flight: u64,
+}
+
+/// How the mail does.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct MailHealth {
+    /// `ok`, `sending`, `failing`.
+    pub state: String,
+    /// Mails owed.
+    pub owed: u32,
+    /// Mails that failed for good, in the notices shown.
+    pub failed: u32,
+    /// Mails that may or may not have gone out, in the notices shown.
+    pub uncertain: u32,
+}
+
+/// Who is logged in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Me {
+    /// Log-in name.
+    pub user: String,
+    /// Name of the person.
+    pub name: String,
+    /// Role.
+    pub role: String,
+    /// When the session ends by itself; absent for API tokens.
+    pub expires_at: Option<String>,
+}
+
+/// A log-in.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogIn {
+    /// Log-in name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for LogIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogIn(▮)")
+    }
+}
+
+/// A command taken.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Taken {
+    /// Event that took it: durable.
+    pub seq: u64,
+}
+
+/// The core said no; nothing changed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RefusedAnswer {
+    /// Why.
+    pub refused: RefusedBody,
+}
+
+/// Why the core said no.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RefusedBody {
+    /// From the closed list of reason codes.
+    pub code: String,
+    /// In the language of `Accept-Language`, Japanese when it names none of ours.
+    pub message: String,
+}
+
+/// The request itself was wrong.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ErrorAnswer {
+    /// The fault.
+    pub error: ErrorBody,
+}
+
+/// What, where, how to mend.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// From a closed list: `malformed`, `unauthorized`, `forbidden`, `too_large`, `busy`,
+    /// `too_many_attempts`, `not_found`, `timeout`, `internal`.
+    pub code: String,
+    /// What is wrong.
+    pub what: String,
+    /// Where in the request.
+    pub r#where: String,
+    /// How to mend it.
+    pub how: String,
+}
+
+/// One event of the stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct StreamEvent {
+    /// Its number.
+    pub seq: u64,
+    /// Recorded time.
+    pub at: String,
+    /// Kind, such as `SignalReceived`.
+    pub kind: String,
+    /// What it says.
+    #[schema(value_type = Object)]
+    pub body: serde_json::Value,
+}
+
+/// Sent every two seconds, and as the first thing on a stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Heartbeat {
+    /// The server's clock.
+    pub at: String,
+    /// The replica's last event.
+    pub seq: u64,
+}
