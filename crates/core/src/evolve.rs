@@ -50,6 +50,12 @@ impl State {
         }
     }
 
+    /// Goes past an event that a panic kept from being folded; the state may lack what it said.
+    pub fn pass_over(&mut self, recorded: &Recorded) {
+        self.seq = recorded.seq;
+        self.at = Some(recorded.at);
+    }
+
     /// What an event changed in what is owed; `self` is the state after it.
     #[must_use]
     pub fn effect_changes(&self, recorded: &Recorded) -> Vec<EffectChange> {
@@ -466,6 +472,7 @@ impl State {
 }
 
 /// Fields of `SignalReceived`.
+#[derive(Clone, Copy)]
 struct Call {
     source: SourceId,
     recorded_at: Timestamp,
@@ -474,6 +481,7 @@ struct Call {
 }
 
 /// Fields of `NoticeOrdered`, by reference.
+#[derive(Clone, Copy)]
 struct Ordered<'a> {
     notice: NoticeId,
     signal: Option<SignalId>,

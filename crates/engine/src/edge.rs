@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hansho_atlas::by_id;
 use hansho_console::{Seal, Submit};
 use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
-    DistrictId, Door, EffectId, FrameFault, Input, Language, Lane, RefusalCode, Report, Sealed,
+    DistrictId, Door, EffectId, FrameFault, Input, Lane, Language, RefusalCode, Report, Sealed,
     SealedReport, Token,
 };
 use hansho_protocols::Durable;
@@ -22,14 +23,12 @@ use crate::registry::Subjects;
 
 /// The edge of the house.
 pub struct Edge {
-    /// Data keys.
-    pub vault: Arc<Vault>,
-    /// Way into the core.
-    pub queue: Arc<Queue>,
-    /// Counters of the doors.
-    pub books: Arc<Books>,
-    /// Whose data a device's reports are.
-    pub subjects: Subjects,
+    vault: Arc<Vault>,
+    queue: Arc<Queue>,
+    books: Arc<Books>,
+    subjects: Subjects,
+    /// Little room is left on the disk: only alarms and people's commands are taken.
+    tight: AtomicBool,
 }
 
 impl std::fmt::Debug for Edge {
@@ -39,7 +38,40 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
-    fn seal(&self, peer: SocketAddr, at: Timestamp, report: Report) -> Result<SealedReport, VaultError> {
+    /// With the keys, the way into the core, the counters, and whose data a device's reports are.
+    #[must_use]
+    pub const fn new(
+        vault: Arc<Vault>,
+        queue: Arc<Queue>,
+        books: Arc<Books>,
+        subjects: Subjects,
+    ) -> Self {
+        Self { vault, queue, books, subjects, tight: AtomicBool::new(false) }
+    }
+
+    /// Keeper of data keys.
+    #[must_use]
+    pub const fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    /// Way into the core.
+    #[must_use]
+    pub const fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    /// Takes only alarms and commands from here on, or everything again; returns what held before.
+    pub fn set_tight(&self, tight: bool) -> bool {
+        self.tight.swap(tight, Ordering::Relaxed)
+    }
+
+    fn seal(
+        &self,
+        peer: SocketAddr,
+        at: Timestamp,
+        report: Report,
+    ) -> Result<SealedReport, VaultError> {
         let source = format!("{}:{}", report.door, report.device);
         let day = day_subject(at);
         let subject = self.subjects.of_device(&source).unwrap_or(&day);
@@ -68,24 +100,20 @@ impl Edge {
     }
 }
 
-impl Sink for Arc<Edge> {
-    fn take(&self, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided {
-        let edge = Self::clone(self);
+impl Sink for Edge {
+    fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided {
+        let edge = self;
         Box::pin(async move {
             let (door, lane) = (report.door, report.lane);
             edge.books.receive(door);
             Counter::IntakeReportsTotal.add(lane.as_str(), 1);
-            let sealing = Self::clone(&edge);
-            // A new day's or person's key is a short write to the vault's file.
-            let sealed =
-                tokio::task::spawn_blocking(move || sealing.seal(peer, received_at, report)).await;
-            let fate = match sealed {
-                Ok(Ok(report)) => edge.decide(lane, report).await,
-                Ok(Err(error)) => {
+            // Keys are in memory but for the first report of a day: then a short write to a file.
+            let fate = match edge.seal(peer, received_at, report) {
+                Ok(report) => edge.decide(lane, report).await,
+                Err(error) => {
                     tracing::error!(error = %Chain(&error), "A report could not be sealed.");
                     Fate::Shed
                 }
-                Err(_panicked) => Fate::Shed,
             };
             edge.books.settle(door, fate);
             match fate {
@@ -116,6 +144,9 @@ impl Sink for Arc<Edge> {
 impl Edge {
     /// Alarms wait for room and hold back their sender; states and telemetry are shed.
     async fn decide(&self, lane: Lane, report: SealedReport) -> Fate {
+        if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
+            return Fate::Shed;
+        }
         let input = Input::Report(Box::new(report));
         let answered = loop {
             match self.queue.submit(lane, input.clone()) {

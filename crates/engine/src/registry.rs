@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use hansho_config::{Config, Device, MailSettings, Person};
 use hansho_core::State;
 use hansho_journal::{Vault, VaultError};
-use hansho_model::{
-    DeviceEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, Start, Token,
-};
+use hansho_model::{DeviceEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, Start, Token};
 
 /// Whose data a device's reports are: the vault's subject of the person it protects.
 #[derive(Clone, Debug, Default)]

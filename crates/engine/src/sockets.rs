@@ -51,8 +51,7 @@ impl Sockets {
     /// The first socket that cannot be opened.
     pub fn bind(site: &Site) -> Result<Self, BindError> {
         let fault = |name, address| move |source| BindError { name, address, source };
-        let console =
-            TcpListener::bind(site.console).map_err(fault("console", site.console))?;
+        let console = TcpListener::bind(site.console).map_err(fault("console", site.console))?;
         let dc09 = match site.dc09 {
             None => None,
             Some(address) => {

@@ -1,5 +1,6 @@
 //! A small invented world: a core, its journal in memory, and words for what happens.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
 use hansho_core::State;
