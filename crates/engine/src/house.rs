@@ -580,3 +580,13 @@ impl hansho_outbox::Clock for ShellClock {
         clock::now()
     }
 }
+
+/// Asks the system to end this process with its supervisor: no core without a supervisor.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub fn end_with_supervisor() -> Result<(), HouseError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| refused("end with the supervisor")(error.into()))
+}

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod house;
 pub mod lanes;
 pub mod live;
+pub mod officer;
 pub mod registry;
 pub mod replica;
 pub mod sequencer;
