@@ -117,8 +117,10 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
                 .iter()
                 .map(|each| {
                     json!({
-                        "effect": each.effect.to_string(), "attempt": each.attempt,
-                        "outcome": each.outcome.as_str(), "code": each.detail.code,
+                        "effect": each.outcome.effect.to_string(),
+                        "attempt": each.outcome.attempt,
+                        "outcome": each.outcome.outcome.as_str(),
+                        "code": each.outcome.detail.code,
                     })
                 })
                 .collect();
