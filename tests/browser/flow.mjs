@@ -5,7 +5,7 @@
 //
 // COMMAND lets a pendant call once; without it a signal that nobody has yet must be there already.
 // Prints one line for each step; ends with 1 when a step failed.
-import AxeBuilder from "./axe.mjs";
+import axe from "./axe.mjs";
 import { must, open, run, settings, shows, stepper } from "./browser.mjs";
 
 const args = settings();
@@ -93,10 +93,8 @@ try {
     await page.waitForSelector("html[data-seq]");
     await page.locator(`#signals tr[data-id=${target}] .draft`).waitFor();
     await page.keyboard.press("F10");
-    while ((await page.locator("#signals tr.selected").getAttribute("data-id").catch(() => "")) !== target) {
-      const down = await page.locator("#signals tr.selected").count();
-      await page.keyboard.press(down ? "ArrowDown" : "Home");
-    }
+    await page.keyboard.press("Home");
+    while ((await page.locator("#signals tr.selected").getAttribute("data-id")) !== target) await page.keyboard.press("ArrowDown");
     await page.keyboard.press("o");
     must((await page.locator(".form .wide input").inputValue()) === "2階の寝室", "the draft is gone");
     must(await page.locator(".form input[value=ems]").isChecked(), "the choice is gone");
@@ -149,7 +147,7 @@ try {
   await step("the light theme and the help", async () => {
     await page.keyboard.press("t");
     await page.keyboard.press("?");
-    await page.getByRole("complementary").waitFor();
+    await page.locator(".help").waitFor();
     await shot("09-light-help-en");
     await page.keyboard.press("Escape");
     await page.keyboard.press("v");
@@ -159,7 +157,7 @@ try {
 
   await step("axe-core finds no violation in either theme", async () => {
     for (const theme of ["light", "dark"]) {
-      const faults = await AxeBuilder(page);
+      const faults = await axe(page);
       must(faults.length === 0, `${theme}: ${faults.join("; ")}`);
       await page.keyboard.press("t");
     }
