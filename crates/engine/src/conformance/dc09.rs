@@ -204,11 +204,11 @@ impl Made {
                 return Err(Mismatch::new("error", "none", fault));
             }
             let found = message(&decoded.message);
-            for key in FIELDS {
+            for key in FIELDS.iter().copied() {
                 match (expect.get(key), found.get(key)) {
                     (Some(wanted), found) => equal(key, wanted, found.unwrap_or(&Value::Null))?,
                     // It is given only when it differs from the header's.
-                    (None, Some(found)) if *key == "data_account" => {
+                    (None, Some(found)) if key == "data_account" => {
                         equal(key, &Value::Null, found)?;
                     }
                     (None, _) => {}

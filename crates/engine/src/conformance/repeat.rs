@@ -2,8 +2,8 @@
 
 use hansho_core::State;
 use hansho_model::{
-    Actor, Command, CommandId, CommandKind, Event, Input, KeyId, Recorded, Refusal, RefusalCode,
-    Report, Role, Sealed, SealedReport, SignalOutcome,
+    Actor, Command, CommandId, CommandKind, Event, Input, KeyId, Mode, Recorded, Refusal,
+    RefusalCode, Registry, Report, Role, Sealed, SealedReport, Settings, SignalOutcome, Start,
 };
 use hansho_protocols::Transport;
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +20,7 @@ pub(super) fn run(case: &Value) -> Result<(), Mismatch> {
     let steps = case.get("sequence").and_then(Value::as_array);
     let steps = steps.ok_or_else(|| Mismatch::missing("sequence"))?;
     let mut world = World::default();
+    world.start(config.now)?;
     let mut last_s = 0;
     let mut replies = Vec::new();
     for step in steps {
@@ -67,6 +68,22 @@ struct World {
 }
 
 impl World {
+    /// With empty registers: the core shows who is unregistered, which does not matter here.
+    fn start(&mut self, now: Timestamp) -> Result<(), Mismatch> {
+        let settings = Settings {
+            mode: Mode::Training,
+            headquarters: "Conformance".to_owned(),
+            sender: "conformance@example.jp".to_owned(),
+            message_domain: "example.jp".to_owned(),
+            answer_url: "http://127.0.0.1".to_owned(),
+            answer_minutes: 60,
+        };
+        let registry = Registry { people: Vec::new(), devices: Vec::new(), settings };
+        let start = Start { release: "conformance".to_owned(), registry };
+        let given = self.give(now, &Input::Start(Box::new(start)));
+        given.map(drop).map_err(|refusal| Mismatch::new("core", "starts", refusal))
+    }
+
     fn report(&mut self, now: Timestamp, report: &Report) -> Result<(), Mismatch> {
         let speaks = !report.findings.is_empty();
         let events = match self.give(now, &Input::Report(Box::new(sealed(now, report)))) {
