@@ -193,9 +193,8 @@ async fn open_session(shared: &Arc<Shared>, mut who: Who) -> Result<(Who, String
     who.session = Some((token, expires_at));
     let secure = if shared.console.settings.secure_cookie { "; Secure" } else { "" };
     let seconds = time.as_secs();
-    let cookie = format!(
-        "{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}"
-    );
+    let cookie =
+        format!("{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
     Ok((who, cookie))
 }
 

@@ -4,8 +4,8 @@
 use std::str::FromStr;
 
 use hansho_model::{
-    CommandId, CommandKind, DistrictId, IncidentKind, IncidentOutcome, PersonId,
-    Sealed, SignalId, SignalOutcome,
+    CommandId, CommandKind, DistrictId, IncidentKind, IncidentOutcome, PersonId, Sealed, SignalId,
+    SignalOutcome,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

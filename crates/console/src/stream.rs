@@ -75,8 +75,8 @@ fn start<E>(headers: &HeaderMap, query: Result<Option<u64>, E>) -> Result<Option
     let how = "the number of the last event you have, such as 184223";
     if let Some(value) = headers.get("last-event-id") {
         let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-        let number = number
-            .ok_or_else(|| Fault::malformed("no number", "header `Last-Event-ID`", how))?;
+        let number =
+            number.ok_or_else(|| Fault::malformed("no number", "header `Last-Event-ID`", how))?;
         return Ok(Some(Seq::new(number)));
     }
     let number = query.map_err(|_rejected| Fault::malformed("no number", "query `after`", how))?;

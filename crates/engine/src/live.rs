@@ -7,7 +7,8 @@ use std::time::Duration;
 use hansho_console::{Answered, Submit};
 use hansho_core::EffectChange;
 use hansho_journal::{Journal, JournalError};
-use hansho_model::{Effect, EffectId, Input, Lane, Receipt, Recorded, Refusal};
+use hansho_model::{Input, Lane, Receipt, Recorded, Refusal};
+use hansho_outbox::Change;
 use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
@@ -20,15 +21,6 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// Who waits for an answer, if anyone.
 pub type Reply = Option<oneshot::Sender<Result<Receipt, Refusal>>>;
-
-/// A change in what is owed, with the effect itself.
-#[derive(Debug, Clone)]
-pub enum Owing {
-    /// Attempt it at this time or later.
-    Owe(EffectId, Box<Effect>, Timestamp),
-    /// It is settled, or its time is over.
-    Forget(EffectId),
-}
 
 /// The way into the core: lanes that the live thread drains.
 #[derive(Debug, Default)]
@@ -106,7 +98,7 @@ pub struct Outlets {
     /// To the replica.
     pub replica: SyncSender<Arc<[Recorded]>>,
     /// To the outbox.
-    pub owing: tokio::sync::mpsc::Sender<Owing>,
+    pub outbox: tokio::sync::mpsc::Sender<Change>,
     /// Latency of each commit, and how many inputs it took.
     pub committed: fn(Duration, usize),
 }
@@ -157,20 +149,21 @@ fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, ou
             tracing::trace!("An answer found nobody waiting.");
         }
     }
-    if !committed.events.is_empty() && outlets.replica.send(committed.events).is_err() {
+    let last = committed.events.last().map(|event| event.seq);
+    if last.is_some() && outlets.replica.send(committed.events).is_err() {
         tracing::error!("The replica has ended; consoles show an old state.");
     }
-    for change in committed.effects {
-        let owing = match change {
-            EffectChange::Forget(id) => Some(Owing::Forget(id)),
-            EffectChange::Owe(id, due) => {
-                sequencer.state().effect(id).map(|effect| Owing::Owe(id, Box::new(effect), due))
-            }
-        };
-        if let Some(owing) = owing
-            && outlets.owing.blocking_send(owing).is_err()
-        {
+    let changes = committed.effects.into_iter().filter_map(|change| match change {
+        EffectChange::Forget(id) => Some(Change::Forgotten(id)),
+        EffectChange::Attempt(attempt) => Some(Change::Attempted(attempt)),
+        EffectChange::Owe(id, due) => {
+            sequencer.state().effect(id).map(|effect| Change::Owed { id, effect, due })
+        }
+    });
+    for change in changes.chain(last.map(Change::Observed)) {
+        if outlets.outbox.blocking_send(change).is_err() {
             tracing::error!("The outbox has ended; what is owed waits for the next start.");
+            return;
         }
     }
 }

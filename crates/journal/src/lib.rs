@@ -21,12 +21,18 @@
 
 pub mod body;
 pub mod chain;
+mod disk;
 mod hex;
 mod journal;
+mod snapshot;
 mod sqlite;
+mod vault;
 
+pub use disk::{Probe, RESERVE_FILE, Reserve, free_bytes, probe};
 pub use journal::{Cause, Head, Journal, JournalError, Snapshot};
+pub use snapshot::{SNAPSHOT_COUNT_MAX, SNAPSHOT_FILE, SnapshotStore};
 pub use sqlite::{
     APPLICATION_ID, JOURNAL_FILE, KindStats, LOCK_FILE, Report, SCHEMA_VERSION, SqliteJournal,
     SqliteReader, Stats, export, stats, tail, verify,
 };
+pub use vault::{VAULT_FILE, Vault, VaultError};

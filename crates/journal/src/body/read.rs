@@ -3,7 +3,7 @@
 use hansho_model::{
     Attempt, DegreesE7, DeviceEntry, DistrictId, EffectId, EffectOutcome, Event, Facts, Finding,
     IncidentId, KeyId, Mailbox, MetresU32, NoticeId, OutcomeDetail, PersonEntry, PersonId, Place,
-    Position, Recipient, Sealed, SealedReport, Seq, Settings, SignalId, SourceId, Token,
+    Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SourceId, Token,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let (device, fault) = (SourceId(device), Code::from_code(fault)?);
             Event::FaultCleared { device, fault, zone: zone.to_owned() }
         }
-        kinds::NOTICE_ORDERED => notice_ordered(whole(payload)?)?,
+        kinds::NOTICE_ORDERED => notice_ordered(&whole(payload)?)?,
         kinds::NOTICE_EXPIRED => {
             let v1::NoticeExpired { notice } = whole(payload)?;
             Event::NoticeExpired { notice: NoticeId(Seq::new(notice)) }
@@ -95,7 +95,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
         }
         kinds::EFFECTS_SETTLED => {
             let v1::EffectsSettled { outcomes } = whole(payload)?;
-            let outcomes: Result<_, _> = outcomes.iter().map(effect_outcome).collect();
+            let outcomes: Result<_, _> = outcomes.iter().map(settled).collect();
             Event::EffectsSettled { outcomes: outcomes? }
         }
         kinds::ANSWER_GIVEN => {
@@ -299,7 +299,7 @@ fn recipient(value: &v1::Recipient<'_>) -> Result<Recipient, BodyError> {
     })
 }
 
-fn notice_ordered(value: v1::NoticeOrdered<'_>) -> Result<Event, BodyError> {
+fn notice_ordered(value: &v1::NoticeOrdered<'_>) -> Result<Event, BodyError> {
     let recipients: Result<_, _> = value.recipients.iter().map(recipient).collect();
     Ok(Event::NoticeOrdered {
         notice: NoticeId(Seq::new(value.notice)),
@@ -311,8 +311,10 @@ fn notice_ordered(value: v1::NoticeOrdered<'_>) -> Result<Event, BodyError> {
     })
 }
 
-fn effect_outcome(value: &v1::EffectOutcome) -> Result<EffectOutcome, BodyError> {
-    let v1::EffectOutcome { effect: id, attempt, outcome, code, enhanced, again } = *value;
+fn settled(value: &v1::Settled) -> Result<Settled, BodyError> {
+    let v1::Settled { effect: id, attempt, outcome, code, enhanced, again, again_at_us } = *value;
     let detail = OutcomeDetail { code, enhanced, again };
-    Ok(EffectOutcome { effect: effect(id), attempt, outcome: Code::from_code(outcome)?, detail })
+    let outcome =
+        EffectOutcome { effect: effect(id), attempt, outcome: Code::from_code(outcome)?, detail };
+    Ok(Settled { outcome, again_at: again_at_us.map(time).transpose()? })
 }

@@ -6,7 +6,7 @@ use hansho_model::{
     Door, EffectId, EffectOutcome, Event, Facts, Finding, FrameFault, IncidentId, IncidentKind,
     IncidentOutcome, KeyId, Lane, Language, Mailbox, MetresU32, Mode, NoticeId, Outcome,
     OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed,
-    SealedReport, Seq, Settings, SignalId, SignalOutcome, SourceId, Template, Token,
+    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Template, Token,
 };
 use jiff::Timestamp;
 
@@ -238,7 +238,12 @@ fn notices() -> Vec<Event> {
                 Attempt { effect: effect(184_300, 4_095), number: 300 },
             ],
         },
-        Event::EffectsSettled { outcomes: vec![outcome, plain] },
+        Event::EffectsSettled {
+            outcomes: vec![
+                Settled { outcome, again_at: Some(at(1_795_410_112_000_000)) },
+                Settled { outcome: plain, again_at: None },
+            ],
+        },
     ]
 }
 

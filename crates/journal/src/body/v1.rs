@@ -136,17 +136,19 @@ frozen! {
     Attempt { effect: EffectId, number: u16, }
     /// Kind 22.
     EffectsAttempted { attempts: Vec<Attempt>, }
-    /// Part of kind 23. `enhanced` is the RFC 3463 code: class, subject, detail.
-    EffectOutcome {
+    /// Part of kind 23. `enhanced` is the RFC 3463 code: class, subject, detail; `again_at_us` is
+    /// when the next attempt was decided to be.
+    Settled {
         effect: EffectId,
         attempt: u16,
         outcome: u8,
         code: u16,
         enhanced: Option<(u8, u16, u16)>,
         again: bool,
+        again_at_us: Option<i64>,
     }
     /// Kind 23.
-    EffectsSettled { outcomes: Vec<EffectOutcome>, }
+    EffectsSettled { outcomes: Vec<Settled>, }
     /// Kind 24.
     AnswerGiven { effect: EffectId, choice: u8, minutes: Option<u16>, received_at_us: i64, }
     /// Kind 25.

@@ -1,9 +1,8 @@
 //! From the model to the frozen types.
 
 use hansho_model::{
-    DeviceEntry, EffectId, EffectOutcome, Event, Facts, Finding, IncidentId, IncidentKind, Mailbox,
-    PersonEntry, PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings,
-    SourceId,
+    DeviceEntry, EffectId, Event, Facts, Finding, IncidentId, IncidentKind, Mailbox, PersonEntry,
+    PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SourceId,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -110,7 +109,7 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             row(out, kinds::EFFECTS_ATTEMPTED, &v1::EffectsAttempted { attempts })
         }
         Event::EffectsSettled { outcomes } => {
-            let outcomes = outcomes.iter().map(effect_outcome).collect();
+            let outcomes = outcomes.iter().map(settled).collect();
             row(out, kinds::EFFECTS_SETTLED, &v1::EffectsSettled { outcomes })
         }
         Event::AnswerGiven { effect: answered, choice, minutes, received_at } => {
@@ -277,13 +276,15 @@ fn recipient(value: &Recipient) -> v1::Recipient<'_> {
     }
 }
 
-fn effect_outcome(value: &EffectOutcome) -> v1::EffectOutcome {
-    v1::EffectOutcome {
+fn settled(value: &Settled) -> v1::Settled {
+    let Settled { outcome: value, again_at } = value;
+    v1::Settled {
         effect: effect(value.effect),
         attempt: value.attempt,
         outcome: value.outcome.code(),
         code: value.detail.code,
         enhanced: value.detail.enhanced,
         again: value.detail.again,
+        again_at_us: again_at.map(|at| at.as_microsecond()),
     }
 }

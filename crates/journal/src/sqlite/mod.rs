@@ -5,7 +5,7 @@ mod reader;
 pub(crate) mod rows;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use super::*;
 use crate::body::tests::{assert_golden, samples};
 
 /// Events `first` to `first + count - 1`, one second apart, with bodies of all kinds.
-fn batch(first: u64, count: u64) -> Vec<Recorded> {
+pub(crate) fn batch(first: u64, count: u64) -> Vec<Recorded> {
     let samples = samples();
     (first..first + count)
         .map(|number| {
@@ -372,7 +372,7 @@ fn statistics_tail_and_export_tell_the_same_journal() {
     let head = filled(folder.path(), 120);
     let stats = stats(folder.path()).unwrap();
     assert_eq!(stats.last, head.seq);
-    assert_eq!(stats.kinds.len(), crate::body::kinds::ALL.len());
+    assert_eq!(stats.kinds.len(), body::kinds::ALL.len());
     assert_eq!(stats.kinds.values().map(|kind| kind.count).sum::<u64>(), 120);
     assert_eq!(stats.first_at, Some(batch(1, 1)[0].at));
     assert_eq!(stats.last_at, Some(batch(120, 1)[0].at));
