@@ -285,7 +285,11 @@ impl Pendant {
         self.open = None;
     }
 
-    async fn deliver(&mut self, sequence: u16, content: &Content) -> Result<Delivery, PendantError> {
+    async fn deliver(
+        &mut self,
+        sequence: u16,
+        content: &Content,
+    ) -> Result<Delivery, PendantError> {
         let begun = Instant::now();
         let mut clock_was_set = false;
         let mut fault = None;

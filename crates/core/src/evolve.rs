@@ -472,6 +472,7 @@ impl State {
 }
 
 /// Fields of `SignalReceived`.
+#[derive(Clone, Copy)]
 struct Call {
     source: SourceId,
     recorded_at: Timestamp,
@@ -480,6 +481,7 @@ struct Call {
 }
 
 /// Fields of `NoticeOrdered`, by reference.
+#[derive(Clone, Copy)]
 struct Ordered<'a> {
     notice: NoticeId,
     signal: Option<SignalId>,

@@ -56,7 +56,7 @@ impl AnswerDesk {
         let now = clock::now();
         let id = self.answer_id(effect, choice, minutes, now);
         let answer = Answer { id, effect, choice, minutes, received_at: now };
-        let Some(answered) = self.edge.queue.submit(Lane::B, Input::Answer(answer)) else {
+        let Some(answered) = self.edge.queue().submit(Lane::B, Input::Answer(answer)) else {
             return (503, unreadable(facts.language, facts.mode));
         };
         let result = match answered.await {
@@ -82,20 +82,20 @@ impl AnswerDesk {
     ) -> CommandId {
         let minute = now.as_second().div_euclid(60);
         let words = format!("{effect} {choice} {minutes:?} {minute}");
-        CommandId(self.edge.vault.mac("answer-id", words.as_bytes()))
+        CommandId(self.edge.vault().mac("answer-id", words.as_bytes()))
     }
 
     /// What a link leads to, and whether it still takes answers.
     fn facts(&self, text: &str) -> Option<(EffectId, PageFacts, bool)> {
         let (effect, mac) = token::parse(text)?;
-        let right = self.edge.vault.mac(ANSWER_PURPOSE, effect.to_string().as_bytes());
+        let right = self.edge.vault().mac(ANSWER_PURPOSE, effect.to_string().as_bytes());
         if !token::verify(&mac, &right) {
             return None;
         }
         let now = clock::now();
         let mut found = None;
         self.replica.with_state(&mut |state| {
-            found = page_facts(state, effect, now, self.edge.vault.as_ref());
+            found = page_facts(state, effect, now, self.edge.vault().as_ref());
         });
         found.map(|(facts, open)| (effect, facts, open))
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hansho_atlas::by_id;
 use hansho_console::{Seal, Submit};
@@ -22,14 +23,12 @@ use crate::registry::Subjects;
 
 /// The edge of the house.
 pub struct Edge {
-    /// Data keys.
-    pub vault: Arc<Vault>,
-    /// Way into the core.
-    pub queue: Arc<Queue>,
-    /// Counters of the doors.
-    pub books: Arc<Books>,
-    /// Whose data a device's reports are.
-    pub subjects: Subjects,
+    vault: Arc<Vault>,
+    queue: Arc<Queue>,
+    books: Arc<Books>,
+    subjects: Subjects,
+    /// Little room is left on the disk: only alarms and people's commands are taken.
+    tight: AtomicBool,
 }
 
 impl std::fmt::Debug for Edge {
@@ -39,6 +38,34 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
+    /// With the keys, the way into the core, the counters, and whose data a device's reports are.
+    #[must_use]
+    pub const fn new(
+        vault: Arc<Vault>,
+        queue: Arc<Queue>,
+        books: Arc<Books>,
+        subjects: Subjects,
+    ) -> Self {
+        Self { vault, queue, books, subjects, tight: AtomicBool::new(false) }
+    }
+
+    /// Keeper of data keys.
+    #[must_use]
+    pub const fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    /// Way into the core.
+    #[must_use]
+    pub const fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    /// Takes only alarms and commands from here on, or everything again; returns what held before.
+    pub fn set_tight(&self, tight: bool) -> bool {
+        self.tight.swap(tight, Ordering::Relaxed)
+    }
+
     fn seal(
         &self,
         peer: SocketAddr,
@@ -117,6 +144,9 @@ impl Sink for Edge {
 impl Edge {
     /// Alarms wait for room and hold back their sender; states and telemetry are shed.
     async fn decide(&self, lane: Lane, report: SealedReport) -> Fate {
+        if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
+            return Fate::Shed;
+        }
         let input = Input::Report(Box::new(report));
         let answered = loop {
             match self.queue.submit(lane, input.clone()) {

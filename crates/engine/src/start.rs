@@ -34,7 +34,7 @@ pub enum FoldError {
         seq: Seq,
     },
     /// The mark of a failed start cannot be written.
-    #[error("{path} cannot be written; make the data folder writable")]
+    #[error("{} cannot be written; make the data folder writable", path.display())]
     Mark {
         /// File.
         path: PathBuf,

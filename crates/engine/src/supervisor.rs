@@ -85,14 +85,19 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
     drop(config);
     let mut signals = Signals::new()?;
     let mut pause = PAUSE_MIN;
+    let mut was_sound = false;
     loop {
         let started = clock::now();
         let mut core = Core::start(options, &sockets)?;
         let end = core.watch(&mut signals).await?;
+        let asks = |status: &ExitStatus| status.code() == Some(i32::from(EXIT_MEND));
+        was_sound |= core.spoke;
         match end {
             End::Asked => return Ok(()),
             End::Exited(status) if status.success() => return Ok(()),
-            End::Exited(status) if status.code() == Some(i32::from(EXIT_MEND)) => {
+            // At the first start a person is looking: stop and say so. Later the doors stay open,
+            // and the core is tried again until somebody has mended it.
+            End::Exited(status) if asks(&status) && !was_sound => {
                 return Err(SuperviseError::Mend);
             }
             End::Exited(status) => {
@@ -120,6 +125,7 @@ struct Core {
     line: UnixStream,
     heard: Timestamp,
     silent: bool,
+    spoke: bool,
 }
 
 impl Core {
@@ -141,7 +147,7 @@ impl Core {
         sockets.send(&ours).map_err(refused("hand over the sockets"))?;
         ours.set_nonblocking(true).map_err(refused("watch the core"))?;
         let line = UnixStream::from_std(ours).map_err(refused("watch the core"))?;
-        Ok(Self { child, line, heard: clock::now(), silent: false })
+        Ok(Self { child, line, heard: clock::now(), silent: false, spoke: false })
     }
 
     async fn watch(&mut self, signals: &mut Signals) -> Result<End, SuperviseError> {
@@ -167,6 +173,7 @@ impl Core {
             tracing::warn!("The core speaks again.");
         }
         self.silent = false;
+        self.spoke = true;
         self.heard = clock::now();
     }
 
@@ -181,11 +188,9 @@ impl Core {
     /// Asks the core to end, and ends it when it does not.
     async fn end(&mut self) -> Result<End, SuperviseError> {
         let refused = |source| SuperviseError::System { what: "end the core", source };
-        if let Some(pid) = rustix::process::Pid::from_child(&self.child).into() {
-            let pid: rustix::process::Pid = pid;
-            if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
-                tracing::debug!(%error, "The core had ended already.");
-            }
+        let pid = rustix::process::Pid::from_child(&self.child);
+        if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
+            tracing::debug!(%error, "The core had ended already.");
         }
         let asked = clock::now();
         while clock::now().duration_since(asked).unsigned_abs() < END_TIME_MAX {

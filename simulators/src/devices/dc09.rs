@@ -122,9 +122,16 @@ impl Unit {
     /// One frame. `at` is the stamp; an encrypted frame always has one. `xdata` are further fields,
     /// letter first.
     #[must_use]
-    pub fn frame(&self, sequence: u16, content: &Content, xdata: &[String], at: Timestamp) -> Vec<u8> {
+    pub fn frame(
+        &self,
+        sequence: u16,
+        content: &Content,
+        xdata: &[String],
+        at: Timestamp,
+    ) -> Vec<u8> {
         let star = if self.key.is_some() { "*" } else { "" };
-        let receiver = self.receiver.as_ref().map_or_else(String::new, |digits| format!("R{digits}"));
+        let receiver =
+            self.receiver.as_ref().map_or_else(String::new, |digits| format!("R{digits}"));
         let line = self.line.as_ref().map_or_else(String::new, |digits| format!("L{digits}"));
         let head =
             format!("\"{star}{}\"{sequence:04}{receiver}{line}#{}[", content.id(), self.account);
@@ -279,9 +286,8 @@ fn checksum(bytes: &[u8]) -> u16 {
         0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401, 0xA001, 0x6C00, 0x7800,
         0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
     ];
-    let step = |crc: u16, nibble: u8| {
-        (crc >> 4) ^ STEPS[usize::from((crc & 0xF) ^ u16::from(nibble))]
-    };
+    let step =
+        |crc: u16, nibble: u8| (crc >> 4) ^ STEPS[usize::from((crc & 0xF) ^ u16::from(nibble))];
     bytes.iter().fold(0, |crc, byte| step(step(crc, byte & 0xF), byte >> 4))
 }
 
@@ -340,55 +346,72 @@ mod tests {
     fn what_is_encoded_is_decoded_to_the_same() {
         let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[4; 32]);
-        let unit = ("[0-9A-F]{3,16}", proptest::option::of("[0-9A-F]{1,6}"), 0_usize..4, 0_usize..3);
+        let unit =
+            ("[0-9A-F]{3,16}", proptest::option::of("[0-9A-F]{1,6}"), 0_usize..4, 0_usize..3);
         let content = prop_oneof![
             Just(Content::LinkTest),
             (prop_oneof![Just(1_u8), Just(3), Just(6)], 0_u16..1_000, 0_u8..100, 0_u16..1_000)
                 .prop_map(|(qualifier, code, partition, zone)| Content::ContactId {
-                    qualifier, code, partition, zone
+                    qualifier,
+                    code,
+                    partition,
+                    zone
                 }),
             "N(ri[0-9]/)?[A-Z]{2}[0-9]{0,4}(\\^[a-z ]{1,9}\\^)?".prop_map(Content::Sia),
         ];
-        let input = (unit, content, 1_u16..10_000, proptest::option::of("X[0-9]{3}E[0-5][0-9]\\.[0-9]{1,4}"));
-        let run = TestRunner::new_with_rng(config, rng).run(&input, |(unit, content, sequence, xdata)| {
-            let (account, receiver, key_kind, style) = unit;
-            let key_bytes = [0, 16, 24, 32][key_kind];
-            let bytes = vec![b'k'; key_bytes];
-            let mut sender = Unit::new(&account, (key_bytes > 0).then(|| Key::new(&bytes).unwrap()));
-            sender.receiver = receiver.clone();
-            sender.crc_style = [CrcStyle::Standard, CrcStyle::Raw, CrcStyle::WithCr][style];
-            let xdata: Vec<String> = xdata.into_iter().collect();
-            let frame = sender.frame(sequence, &content, &xdata, at());
+        let input = (
+            unit,
+            content,
+            1_u16..10_000,
+            proptest::option::of("X[0-9]{3}E[0-5][0-9]\\.[0-9]{1,4}"),
+        );
+        let run = TestRunner::new_with_rng(config, rng).run(
+            &input,
+            |(unit, content, sequence, xdata)| {
+                let (account, receiver, key_kind, style) = unit;
+                let key_bytes = [0, 16, 24, 32][key_kind];
+                let bytes = vec![b'k'; key_bytes];
+                let mut sender =
+                    Unit::new(&account, (key_bytes > 0).then(|| Key::new(&bytes).unwrap()));
+                sender.receiver = receiver.clone();
+                sender.crc_style = [CrcStyle::Standard, CrcStyle::Raw, CrcStyle::WithCr][style];
+                let xdata: Vec<String> = xdata.into_iter().collect();
+                let frame = sender.frame(sequence, &content, &xdata, at());
 
-            let mut accounts = Accounts::new(UnknownDevices::Refuse);
-            accounts.register(&account, hansho_protocols::Key::new(bytes).ok());
-            let decoded = decode(&Arc::new(accounts), at(), &frame).unwrap();
-            prop_assert_eq!(decoded.refused, None);
-            let message = decoded.message;
-            prop_assert_eq!(message.id, content.id());
-            prop_assert_eq!(message.encrypted, key_bytes > 0);
-            prop_assert_eq!(message.sequence, Some(format!("{sequence:04}")));
-            prop_assert_eq!(message.receiver, receiver);
-            prop_assert_eq!(message.account, Some(account));
-            prop_assert_eq!(message.xdata, xdata);
-            prop_assert_eq!(message.timestamp, Some(at()));
-            match (&content, message.event) {
-                (Content::LinkTest, None) => {}
-                (Content::ContactId { qualifier, code, partition, zone }, Some(Payload::Cid(cid))) => {
-                    let wanted = format!("{qualifier}{code:03}{partition:02}{zone:03}");
-                    let found = format!("{}{}{}{}", cid.qualifier, cid.code, cid.partition, cid.zone);
-                    prop_assert_eq!(found, wanted);
+                let mut accounts = Accounts::new(UnknownDevices::Refuse);
+                accounts.register(&account, hansho_protocols::Key::new(bytes).ok());
+                let decoded = decode(&Arc::new(accounts), at(), &frame).unwrap();
+                prop_assert_eq!(decoded.refused, None);
+                let message = decoded.message;
+                prop_assert_eq!(message.id, content.id());
+                prop_assert_eq!(message.encrypted, key_bytes > 0);
+                prop_assert_eq!(message.sequence, Some(format!("{sequence:04}")));
+                prop_assert_eq!(message.receiver, receiver);
+                prop_assert_eq!(message.account, Some(account));
+                prop_assert_eq!(message.xdata, xdata);
+                prop_assert_eq!(message.timestamp, Some(at()));
+                match (&content, message.event) {
+                    (Content::LinkTest, None) => {}
+                    (
+                        Content::ContactId { qualifier, code, partition, zone },
+                        Some(Payload::Cid(cid)),
+                    ) => {
+                        let wanted = format!("{qualifier}{code:03}{partition:02}{zone:03}");
+                        let found =
+                            format!("{}{}{}{}", cid.qualifier, cid.code, cid.partition, cid.zone);
+                        prop_assert_eq!(found, wanted);
+                    }
+                    (Content::Sia(blocks), Some(Payload::Sia(sia))) => {
+                        prop_assert_eq!(sia.events.len(), 1);
+                        prop_assert!(blocks.contains(&sia.events[0].code));
+                    }
+                    (content, event) => prop_assert!(false, "{content:?} became {event:?}"),
                 }
-                (Content::Sia(blocks), Some(Payload::Sia(sia))) => {
-                    prop_assert_eq!(sia.events.len(), 1);
-                    prop_assert!(blocks.contains(&sia.events[0].code));
-                }
-                (content, event) => prop_assert!(false, "{content:?} became {event:?}"),
-            }
-            let answer = decoded.answer.encode(at(), 1).unwrap();
-            prop_assert_eq!(read_answer(&answer, &sender.account, sequence), Some(Answer::Ack));
-            Ok(())
-        });
+                let answer = decoded.answer.encode(at(), 1).unwrap();
+                prop_assert_eq!(read_answer(&answer, &sender.account, sequence), Some(Answer::Ack));
+                Ok(())
+            },
+        );
         run.unwrap();
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use hansho_model::{DistrictId, Effect, EffectId, Language, Reveal};
 use hansho_outbox::{Channel, Delivery, Task};
-use lettre::transport::smtp::authentication::Credentials;
+pub use lettre::transport::smtp::authentication::Credentials;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{debug, warn};

@@ -1,5 +1,6 @@
 //! A small invented world: a core, its journal in memory, and words for what happens.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
 use hansho_core::State;
@@ -11,28 +12,28 @@ use hansho_model::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-pub struct World {
-    pub state: State,
-    pub journal: Vec<Recorded>,
-    pub now: Timestamp,
+pub(crate) struct World {
+    pub(crate) state: State,
+    pub(crate) journal: Vec<Recorded>,
+    pub(crate) now: Timestamp,
     commands: u8,
 }
 
 impl World {
     /// A core that was started once, with pendant `dc09:4901` of a subscriber with two helpers.
-    pub fn started() -> Self {
+    pub(crate) fn started() -> Self {
         let mut world = Self::blank();
         world.give(&Input::Start(Box::new(start()))).unwrap();
         world
     }
 
-    pub fn blank() -> Self {
+    pub(crate) fn blank() -> Self {
         let now = "2026-11-23T05:07:31Z".parse().unwrap();
         Self { state: State::default(), journal: Vec::new(), now, commands: 0 }
     }
 
     /// Decides, folds and journals; returns the events of the batch.
-    pub fn give(&mut self, input: &Input) -> Result<Vec<Recorded>, Refusal> {
+    pub(crate) fn give(&mut self, input: &Input) -> Result<Vec<Recorded>, Refusal> {
         self.now = self.now.checked_add(SignedDuration::from_micros(1)).unwrap();
         let drafts = self.state.decide(self.now, input)?;
         let mut batch = Vec::new();
@@ -53,15 +54,19 @@ impl World {
         Ok(batch)
     }
 
-    pub fn wait(&mut self, seconds: i64) {
+    pub(crate) fn wait(&mut self, seconds: i64) {
         self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 
-    pub fn report(&mut self, report: SealedReport) -> Result<Vec<Recorded>, Refusal> {
+    pub(crate) fn report(&mut self, report: SealedReport) -> Result<Vec<Recorded>, Refusal> {
         self.give(&Input::Report(Box::new(report)))
     }
 
-    pub fn command(&mut self, role: Role, kind: CommandKind) -> Result<Vec<Recorded>, Refusal> {
+    pub(crate) fn command(
+        &mut self,
+        role: Role,
+        kind: CommandKind,
+    ) -> Result<Vec<Recorded>, Refusal> {
         self.commands += 1;
         let id = CommandId([self.commands; 16]);
         let actor = Actor { source: "user:dispatcher1".to_owned(), role };
@@ -69,7 +74,7 @@ impl World {
         self.give(&Input::Command(Box::new(command)))
     }
 
-    pub fn answer(
+    pub(crate) fn answer(
         &mut self,
         effect: EffectId,
         choice: AnswerChoice,
@@ -80,11 +85,11 @@ impl World {
         self.give(&Input::Answer(Answer { id, effect, choice, minutes: Some(10), received_at }))
     }
 
-    pub fn attempt(&mut self, effect: EffectId) -> Result<Vec<Recorded>, Refusal> {
+    pub(crate) fn attempt(&mut self, effect: EffectId) -> Result<Vec<Recorded>, Refusal> {
         self.give(&Input::Attempt(vec![effect]))
     }
 
-    pub fn outcome(
+    pub(crate) fn outcome(
         &mut self,
         effect: EffectId,
         attempt: u16,
@@ -96,13 +101,13 @@ impl World {
     }
 
     /// The one notice there is, as the id of its first effect.
-    pub fn first_effect(&self) -> EffectId {
+    pub(crate) fn first_effect(&self) -> EffectId {
         let (notice, _) = self.state.notices().first_key_value().unwrap();
         EffectId { seq: notice.0, index: 0 }
     }
 
     /// Folds the journal from nothing.
-    pub fn replayed(&self) -> State {
+    pub(crate) fn replayed(&self) -> State {
         let mut state = State::default();
         for recorded in &self.journal {
             state.evolve(recorded);
@@ -111,15 +116,15 @@ impl World {
     }
 }
 
-pub fn sealed(text: &str) -> Sealed {
+pub(crate) fn sealed(text: &str) -> Sealed {
     Sealed { key: KeyId(1), bytes: text.as_bytes().to_vec() }
 }
 
-pub fn token(number: u8) -> Token {
+pub(crate) fn token(number: u8) -> Token {
     Token([number; 16])
 }
 
-pub fn person(number: u8) -> PersonEntry {
+pub(crate) fn person(number: u8) -> PersonEntry {
     PersonEntry {
         key: format!("person-{number:04}"),
         digest: token(number),
@@ -130,7 +135,7 @@ pub fn person(number: u8) -> PersonEntry {
     }
 }
 
-pub fn start() -> Start {
+pub(crate) fn start() -> Start {
     let device = DeviceEntry {
         source: "dc09:4901".to_owned(),
         subscriber: "person-0001".to_owned(),
@@ -153,7 +158,7 @@ pub fn start() -> Start {
 }
 
 /// A press of the pendant with this sequence number.
-pub fn press(sequence: u16) -> SealedReport {
+pub(crate) fn press(sequence: u16) -> SealedReport {
     report(
         "dc09:4901",
         sequence,
@@ -161,7 +166,7 @@ pub fn press(sequence: u16) -> SealedReport {
     )
 }
 
-pub fn report(source: &str, sequence: u16, findings: Vec<Finding>) -> SealedReport {
+pub(crate) fn report(source: &str, sequence: u16, findings: Vec<Finding>) -> SealedReport {
     let urgent = findings.iter().any(|each| each.class <= AlarmClass::Check);
     SealedReport {
         door: Door::Dc09,
@@ -180,7 +185,7 @@ pub fn report(source: &str, sequence: u16, findings: Vec<Finding>) -> SealedRepo
     }
 }
 
-pub fn refused(
+pub(crate) fn refused(
     source: &str,
     sequence: u16,
     fault: FrameFault,
@@ -189,12 +194,12 @@ pub fn refused(
     SealedReport { refused: Some(fault), ..report(source, sequence, findings) }
 }
 
-pub fn finding(class: AlarmClass, kind: AlarmKind, phase: Phase, zone: &str) -> Finding {
+pub(crate) fn finding(class: AlarmClass, kind: AlarmKind, phase: Phase, zone: &str) -> Finding {
     Finding { class, kind, phase, code: "CID 101".to_owned(), zone: zone.to_owned() }
 }
 
 /// Names of the events of a batch, for reading.
-pub fn names(batch: &[Recorded]) -> Vec<&'static str> {
+pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
     batch
         .iter()
         .map(|recorded| match &recorded.event {
@@ -229,7 +234,7 @@ pub fn names(batch: &[Recorded]) -> Vec<&'static str> {
         .collect()
 }
 
-pub fn seq_of(batch: &[Recorded], name: &str) -> Seq {
+pub(crate) fn seq_of(batch: &[Recorded], name: &str) -> Seq {
     let place = names(batch).iter().position(|each| *each == name).unwrap();
     batch[place].seq
 }
