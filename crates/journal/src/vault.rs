@@ -471,6 +471,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::open(folder.path()).unwrap();
         let people: Vec<String> = (0..300).map(|number| format!("person:{number:04}")).collect();
+        vault.prepare(people.iter().cloned()).unwrap();
         let sealed: Vec<Sealed> =
             people.iter().map(|person| vault.seal(person, b"name").unwrap()).collect();
         for victim in [7, 150, 299] {
@@ -483,6 +484,7 @@ mod tests {
             assert_eq!(vault.reveal(sealed), None);
             let error = vault.seal(subject, b"name").unwrap_err();
             assert!(matches!(error, VaultError::Destroyed { key } if key == sealed.key));
+            vault.prepare([subject.clone()].into_iter()).unwrap();
             assert!(matches!(vault.key(subject), Err(VaultError::Destroyed { .. })));
         }
         let error = vault.destroy(KeyId(5_000)).unwrap_err();

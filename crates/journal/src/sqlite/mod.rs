@@ -116,14 +116,17 @@ impl SqliteJournal {
         file::ensure_folder(folder)?;
         let lock = file::lock(&folder.join(LOCK_FILE))?;
         let path = folder.join(JOURNAL_FILE);
-        match file::size(&path)?.unwrap_or(0) {
-            0 => create(folder, &path)?,
-            _bytes => {}
+        let fresh = file::size(&path)?.unwrap_or(0) == 0;
+        if fresh {
+            create(folder, &path)?;
         }
         let connection = file::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         file::check_kind(&connection, &path, APPLICATION_ID, SCHEMA_VERSION)?;
         for (setting, value, wanted) in PRAGMAS {
             file::set(&connection, &path, setting, value, wanted)?;
+        }
+        if fresh {
+            warm_up(&connection).map_err(|error| fault("make the journal", &path, error))?;
         }
         let (head, last_at) = last(&connection, &path)?;
         let mut journal = Self {
@@ -288,6 +291,16 @@ fn create(folder: &Path, path: &Path) -> Result<(), JournalError> {
     std::fs::rename(&young, path)
         .map_err(|error| file::file_fault("name the journal", path, error))?;
     file::sync_folder(folder)
+}
+
+/// Makes the write-ahead log as long as it will ever be on a quiet day, and empty: a commit that
+/// overwrites is durable in half the time of one that makes its file longer.
+fn warm_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE warm_up(v BLOB NOT NULL) STRICT;
+         INSERT INTO warm_up VALUES (zeroblob({CHECKPOINT_IDLE_PAGES} * 4096));
+         DROP TABLE warm_up;"
+    ))
 }
 
 /// The last event's link and time, the link checked.

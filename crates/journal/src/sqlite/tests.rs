@@ -299,11 +299,8 @@ fn a_file_where_the_folder_should_be_is_named() {
 fn a_flipped_byte_in_any_page_is_found() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path(), 400);
-    {
-        let mut journal = SqliteJournal::open(folder.path()).unwrap();
-        journal.checkpoint().unwrap();
-    }
-    fs::remove_file(folder.path().join("journal.db-wal")).unwrap();
+    // Written anew, so that every page but the first three holds rows.
+    raw(folder.path()).execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     let path = folder.path().join(JOURNAL_FILE);
     let whole = fs::read(&path).unwrap();
     let pages = whole.len() / 4_096;
@@ -353,16 +350,19 @@ fn the_log_is_carried_over_when_idle_and_when_long() {
     journal.wal_pages = CHECKPOINT_IDLE_PAGES;
     journal.idle().unwrap();
     assert_eq!(journal.wal_pages, CHECKPOINT_IDLE_PAGES);
-    let before = fs::metadata(journal.path()).unwrap().len();
+    // What stands in the file without its log is what was carried over.
+    let carried = || {
+        let copy = tempfile::tempdir().unwrap();
+        fs::copy(folder.path().join(JOURNAL_FILE), copy.path().join(JOURNAL_FILE)).unwrap();
+        verify(copy.path()).unwrap().events
+    };
     journal.append(&batch(11, 200)).unwrap();
+    assert_eq!(carried(), 0);
     journal.idle().unwrap();
-    assert_eq!(journal.wal_pages, 0);
-    let carried = fs::metadata(journal.path()).unwrap().len();
-    assert!(carried > before);
+    assert_eq!((journal.wal_pages, carried()), (0, 210));
     journal.wal_pages = CHECKPOINT_BUSY_PAGES - 1;
     journal.append(&batch(211, 400)).unwrap();
-    assert_eq!(journal.wal_pages, 0);
-    assert!(fs::metadata(journal.path()).unwrap().len() > carried);
+    assert_eq!((journal.wal_pages, carried()), (0, 610));
     assert_eq!(verify(folder.path()).unwrap().events, 610);
 }
 
@@ -424,4 +424,77 @@ fn tables_and_chain_are_as_ever() {
     let tables = schema.query_map([], |row| row.get(0)).unwrap();
     let tables: Vec<String> = tables.collect::<Result<_, _>>().unwrap();
     assert_golden("v1/schema.sql", &format!("{}\n", tables.join("\n")));
+}
+
+/// A small disk of its own, for those who may mount one.
+struct SmallDisk {
+    folder: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn mount(options: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(folder.path())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !mounted {
+            println!("skipped: mounting a small disk needs the rights of root");
+        }
+        mounted.then_some(Self { folder })
+    }
+
+    fn remount(&self, options: &str) {
+        let done = std::process::Command::new("mount")
+            .args(["-o", options])
+            .arg(self.folder.path())
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let path = self.folder.path();
+        std::process::Command::new("umount").arg("-l").arg(path).status().unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_journal_until_the_reserve_is_released() {
+    let Some(disk) = SmallDisk::mount("size=24m") else { return };
+    let folder = disk.folder.path().join("data");
+    let mut journal = SqliteJournal::open(&folder).unwrap();
+    let mut reserve = crate::Reserve::create(&folder, 8).unwrap();
+    let mut head = journal.head();
+    let error = loop {
+        match journal.append(&batch(head.seq.next().get(), 500)) {
+            Ok(next) => head = next,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, JournalError::Full { .. }), "{error}");
+    assert!(error.to_string().starts_with("no room left on the disk of "), "{error}");
+    drop(journal);
+    reserve.release().unwrap();
+    let mut journal = SqliteJournal::open(&folder).unwrap();
+    assert_eq!(journal.head(), head, "all that was committed is there, nothing else");
+    head = journal.append(&batch(head.seq.next().get(), 500)).unwrap();
+    drop(journal);
+    assert_eq!(verify(&folder).unwrap().head, head);
+}
+
+#[test]
+fn a_read_only_disk_is_named_and_can_still_be_read() {
+    let Some(disk) = SmallDisk::mount("size=24m") else { return };
+    let folder = disk.folder.path().join("data");
+    let head = filled(&folder, 20);
+    disk.remount("remount,ro");
+    let error = SqliteJournal::open(&folder).unwrap_err();
+    assert!(matches!(error, JournalError::ReadOnly { .. }), "{error}");
+    let error = SqliteJournal::open(&disk.folder.path().join("new")).unwrap_err();
+    assert!(matches!(error, JournalError::Folder { .. }), "{error}");
+    assert_eq!(verify(&folder).unwrap().head, head);
 }
