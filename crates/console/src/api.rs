@@ -24,10 +24,7 @@ use crate::view::{ErrorAnswer, LogIn, Me, RefusedAnswer, Taken, World};
     get, path = "/api/state", tag = "console",
     responses((status = 200, body = World), (status = 401, body = ErrorAnswer)),
 )]
-pub(crate) async fn state(
-    State(shared): State<Arc<Shared>>,
-    _who: Who,
-) -> Result<Response, Fault> {
+pub(crate) async fn state(State(shared): State<Arc<Shared>>, _who: Who) -> Result<Response, Fault> {
     let (_seq, bytes) = world_bytes(&shared).await?;
     Ok(json_bytes(StatusCode::OK, bytes))
 }

@@ -26,10 +26,11 @@ pub(crate) async fn asset(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
     let Some(file) = Dist::get(path) else {
-        let status =
-            if path == "index.html" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let status = if path == "index.html" { StatusCode::OK } else { StatusCode::NOT_FOUND };
         let page = if path == "index.html" { MISSING } else { "404" };
-        return with_policy((status, [(header::CONTENT_TYPE, kind("x.html"))], page).into_response());
+        return with_policy(
+            (status, [(header::CONTENT_TYPE, kind("x.html"))], page).into_response(),
+        );
     };
     // Vite names files by their content; the page itself must be asked for each time.
     let keep = if path.starts_with("assets/") {
@@ -70,7 +71,8 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_outside_the_folder_is_served() {
-        for path in ["/../Cargo.toml", "/%2e%2e/Cargo.toml", "/assets/../../package.json", "/x.js"] {
+        for path in ["/../Cargo.toml", "/%2e%2e/Cargo.toml", "/assets/../../package.json", "/x.js"]
+        {
             let response = asset(path.parse().unwrap()).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }

@@ -149,7 +149,9 @@ pub(crate) async fn log_in(
     }
     let now = (shared.console.clock)();
     if let Some(wait) = shared.rates().wait(now, address, &user) {
-        return Err(Fault::TooManyAttempts { wait_s: wait.as_secs().saturating_add(1) });
+        return Err(Fault::TooManyAttempts {
+            wait_s: u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(1),
+        });
     }
     let right = verify(shared, user.clone(), password).await?;
     let account = shared.console.accounts.account(&user).filter(|_account| right);
@@ -193,9 +195,8 @@ async fn open_session(shared: &Arc<Shared>, mut who: Who) -> Result<(Who, String
     who.session = Some((token, expires_at));
     let secure = if shared.console.settings.secure_cookie { "; Secure" } else { "" };
     let seconds = time.as_secs();
-    let cookie = format!(
-        "{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}"
-    );
+    let cookie =
+        format!("{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
     Ok((who, cookie))
 }
 

@@ -4,8 +4,8 @@
 use std::str::FromStr;
 
 use hansho_model::{
-    CommandId, CommandKind, DistrictId, IncidentKind, IncidentOutcome, PersonId,
-    Sealed, SignalId, SignalOutcome,
+    CommandId, CommandKind, DistrictId, IncidentKind, IncidentOutcome, PersonId, Sealed, SignalId,
+    SignalOutcome,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -264,7 +264,7 @@ fn sealed_option(
 
 #[cfg(test)]
 mod tests {
-    use hansho_model::{KeyId, Seq, Token};
+    use hansho_model::{IncidentId, KeyId, Seq, Token};
 
     use super::*;
 

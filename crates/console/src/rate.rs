@@ -28,8 +28,11 @@ impl Rates {
     pub(crate) fn wait(&self, now: Timestamp, address: IpAddr, user: &str) -> Option<Duration> {
         let name = (address, Some(user.to_owned()));
         let whole = (address, None);
-        self.over(now, &name, LOG_INS_PER_NAME_MAX)
-            .max(self.over(now, &whole, LOG_INS_PER_ADDRESS_MAX))
+        self.over(now, &name, LOG_INS_PER_NAME_MAX).max(self.over(
+            now,
+            &whole,
+            LOG_INS_PER_ADDRESS_MAX,
+        ))
     }
 
     fn over(&self, now: Timestamp, key: &(IpAddr, Option<String>), limit: u32) -> Option<Duration> {

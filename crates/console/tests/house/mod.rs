@@ -2,6 +2,9 @@
 //! Everything is durable at once here; what must be proved about the disk is proved elsewhere.
 
 #![allow(dead_code, reason = "each test and the example use a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+pub(crate) mod client;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +30,8 @@ pub(crate) const KEPT: usize = 300;
 pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const TOKEN: &str = "an-api-token-of-the-test";
 
+type Held = (Input, oneshot::Sender<Result<Receipt, Refusal>>);
+
 pub(crate) struct House {
     state: RwLock<State>,
     recent: RwLock<VecDeque<Arc<Recorded>>>,
@@ -35,7 +40,7 @@ pub(crate) struct House {
     /// The lane is full.
     pub(crate) full: AtomicBool,
     /// Inputs are taken, but not yet durable: until released.
-    held: Mutex<Option<Vec<(Input, oneshot::Sender<Result<Receipt, Refusal>>)>>>,
+    held: Mutex<Option<Vec<Held>>>,
     /// What the answer page was posted.
     pub(crate) posted: Mutex<Vec<(String, Vec<u8>)>>,
 }
@@ -98,12 +103,8 @@ impl House {
     pub(crate) fn press(&self, device: &str, kind: AlarmKind) -> Receipt {
         self.advance(700_000);
         let raw = Sealed { key: KeyId(1), bytes: b"frame".to_vec() };
-        let (class, code) = match kind {
-            AlarmKind::Battery => (AlarmClass::Fault, "CID 302"),
-            AlarmKind::Fall => (AlarmClass::Life, "CID 102"),
-            AlarmKind::Fire => (AlarmClass::Life, "CID 110"),
-            _other => (AlarmClass::Life, "CID 101"),
-        };
+        let class = if kind == AlarmKind::Battery { AlarmClass::Fault } else { AlarmClass::Life };
+        let code = if kind == AlarmKind::Battery { "CID 302" } else { "CID 101" };
         let finding = Finding {
             class,
             kind,
@@ -169,6 +170,14 @@ impl House {
     }
 
     pub(crate) fn console(self: &Arc<Self>, settings: Settings) -> Arc<Console> {
+        self.console_for(settings, accounts())
+    }
+
+    pub(crate) fn console_for(
+        self: &Arc<Self>,
+        settings: Settings,
+        accounts: Accounts,
+    ) -> Arc<Console> {
         let (clock, counted) = (Arc::clone(self), Arc::clone(self));
         Arc::new(Console {
             reads: Arc::clone(self) as _,
@@ -176,7 +185,7 @@ impl House {
             reveal: Arc::clone(self) as _,
             seal: Arc::clone(self) as _,
             answers: Arc::clone(self) as _,
-            accounts: accounts(),
+            accounts,
             tokens: vec![
                 ApiToken::new(TOKEN, "api".to_owned(), Role::Dispatcher),
                 ApiToken::new("viewer-token", "wall".to_owned(), Role::Viewer),
