@@ -1,2 +1,210 @@
-//! Placeholder.
-fn main() {}
+//! `hansho`: the backbone's command line. Wiring and exit codes only.
+//!
+//! Exit codes: 0 done, 1 the check failed, 2 bad usage or configuration, 70 our fault.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hansho_engine::house::{self, HouseError};
+use hansho_engine::officer;
+use hansho_engine::supervisor::{EXIT_MEND, Options, SuperviseError, supervise};
+use hansho_telemetry::{Chain, Format};
+
+/// The check failed.
+const EXIT_FAILED: u8 = 1;
+/// Our fault.
+const EXIT_FAULT: u8 = 70;
+
+/// Hansho (半鐘): emergency communications and dispatch backbone of a city.
+#[derive(Debug, Parser)]
+#[command(name = "hansho", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs the backbone until it is asked to end (Ctrl-C, SIGTERM).
+    Serve(Place),
+    /// The core under its supervisor; started by `serve`, not by hand.
+    #[command(hide = true)]
+    ServeCore(Place),
+    /// Checks a configuration: every fault with file, line and remedy.
+    CheckConfig {
+        /// Folder with hansho.toml, people.toml and devices.toml.
+        config: PathBuf,
+    },
+    /// Proves, counts, reads and replays a journal; works beside a running backbone.
+    Journal {
+        #[command(subcommand)]
+        task: JournalTask,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalTask {
+    /// Proves the chain and prints its head.
+    Verify(Data),
+    /// Counts events by kind.
+    Stats(Data),
+    /// Folds the journal and prints the hashes of state and effects.
+    Replay(Data),
+    /// Writes every event as a line of JSON.
+    Export {
+        #[command(flatten)]
+        data: Data,
+        /// File; standard output when absent.
+        #[arg(long)]
+        to: Option<PathBuf>,
+    },
+    /// Prints the last events.
+    Tail {
+        #[command(flatten)]
+        data: Data,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Data {
+    /// Data folder.
+    #[arg(long)]
+    data: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Folder with hansho.toml, people.toml and devices.toml.
+    #[arg(long)]
+    config: PathBuf,
+    /// Folder of journal, vault and snapshots; made when it is missing.
+    #[arg(long)]
+    data: PathBuf,
+    /// Added to every port, so that two can run side by side.
+    #[arg(long, default_value_t = 0)]
+    port_base: u16,
+}
+
+impl Place {
+    fn options(self) -> Options {
+        Options { config: self.config, data: self.data, port_base: self.port_base }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { EXIT_MEND } else { 0 };
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+        }
+    };
+    match arguments.task {
+        Task::Serve(place) => serve(&place.options()),
+        Task::ServeCore(place) => serve_core(&place.options()),
+        Task::CheckConfig { config } => check_config(&config),
+        Task::Journal { task } => journal(task),
+    }
+}
+
+fn serve(options: &Options) -> ExitCode {
+    if let Err(code) = start_log() {
+        return code;
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, EXIT_FAULT),
+    };
+    match runtime.block_on(supervise(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(SuperviseError::Config(error)) => explain(&error),
+        Err(error @ SuperviseError::System { .. }) => fail(&error, EXIT_FAULT),
+        Err(error) => fail(&error, EXIT_MEND),
+    }
+}
+
+fn serve_core(options: &Options) -> ExitCode {
+    if let Err(code) = start_log() {
+        return code;
+    }
+    if let Err(error) = house::end_with_supervisor() {
+        return fail(&error, EXIT_FAULT);
+    }
+    // The line to the supervisor is this process's standard input.
+    let line = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(line) => UnixStream::from(line),
+        Err(error) => return fail(&error, EXIT_FAULT),
+    };
+    match house::run(options, line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(HouseError::Config(error)) => explain(&error),
+        Err(error) if error.needs_mending() => fail(&error, EXIT_MEND),
+        Err(error) => fail(&error, EXIT_FAULT),
+    }
+}
+
+fn check_config(config: &Path) -> ExitCode {
+    match hansho_config::Config::load(config) {
+        Ok(loaded) => say(&format!(
+            "{}: sound; {} people, {} devices\n",
+            config.display(),
+            loaded.people.len(),
+            loaded.devices.len()
+        )),
+        Err(error) => explain(&error),
+    }
+}
+
+fn journal(task: JournalTask) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let done = match task {
+        JournalTask::Verify(place) => officer::print_proof(&place.data, &mut out),
+        JournalTask::Stats(place) => officer::print_stats(&place.data, &mut out),
+        JournalTask::Replay(place) => officer::print_replay(&place.data, &mut out),
+        JournalTask::Export { data, to } => {
+            officer::write_export(&data.data, to.as_deref(), &mut out)
+        }
+        JournalTask::Tail { data, count } => officer::print_tail(&data.data, count, &mut out),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, EXIT_FAILED),
+    }
+}
+
+fn start_log() -> Result<(), ExitCode> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_unset| "hansho=info,warn".to_owned());
+    let format = if io::stderr().is_terminal() { Format::Terminal } else { Format::Plain };
+    hansho_telemetry::init(format, &filter).map_err(|error| fail(&error, EXIT_MEND))
+}
+
+/// Prints the faults of a configuration with their lines and remedies.
+fn explain(error: &hansho_config::ConfigError) -> ExitCode {
+    if writeln!(io::stderr(), "{error}").is_err() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::from(EXIT_MEND)
+}
+
+fn say(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_closed) => ExitCode::FAILURE,
+    }
+}
+
+/// Last words, with the whole chain of causes.
+fn fail(error: &(dyn Error + 'static), code: u8) -> ExitCode {
+    if writeln!(io::stderr(), "hansho: {}", Chain(error)).is_err() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::from(code)
+}

@@ -1,10 +1,55 @@
 //! Reads `config/*.toml`: every fault with file, line and remedy.
+//!
+//! A configuration is a folder of three files: `hansho.toml` (the house), `people.toml` (people by
+//! key) and `devices.toml` (devices by source name). All faults of all files are reported at once,
+//! and a configuration with a fault is refused whole: half a register is worse than a clear stop.
+//!
+//! Secrets (keys, password hashes, tokens) never stand in a fault's text: the quoted line shows `▮`
+//! in their place.
+//!
+//! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
+//! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`].
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo");
+//! let config = hansho_config::Config::load(&folder)?;
+//! assert_eq!(config.site.mode, hansho_model::Mode::Demo);
+//! assert_eq!(config.devices.len(), 400);
+//! # Ok(())
+//! # }
+//! ```
+
+mod devices;
+mod fault;
+mod people;
+mod reader;
+mod site;
+mod source;
+mod syntax;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hansho_model::{DistrictId, Language, Mode, Private, Role};
+
+pub use fault::{ConfigError, Fault, FaultPlace};
+
+/// Longest file that is read, bytes: ten times the register of a city of 300,000.
+pub const FILE_SIZE_MAX: u64 = 64 * 1024 * 1024;
+/// Most people in the register.
+pub const PEOPLE_MAX: usize = 200_000;
+/// Most devices in the register.
+pub const DEVICES_MAX: usize = 100_000;
+/// Most helpers of one device.
+pub const HELPERS_MAX: usize = 16;
+/// Most mail addresses of one person.
+pub const MAIL_ADDRESSES_MAX: usize = 4;
+/// Longest text value (name, address), characters.
+pub const TEXT_CHARS_MAX: usize = 200;
+/// Districts of the city are numbered from 1 to this.
+pub const DISTRICT_MAX: u8 = 13;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -34,10 +79,12 @@ pub struct Site {
     pub mail: Option<MailSettings>,
     /// First part of answer links.
     pub answer_url: String,
-    /// Minutes until an answer link expires.
+    /// Minutes until an answer link expires, 1 to 1,440.
     pub answer_minutes: u16,
-    /// Free space kept in reserve in the data folder, MiB.
+    /// Free space kept in reserve in the data folder, MiB, 1 to 65,536.
     pub reserve_mib: u32,
+    /// Hours until a log-in at the console expires, 1 to 24; a shift is 24 hours at most.
+    pub session_hours: u8,
 }
 
 /// What happens to a device nobody registered.
@@ -88,6 +135,9 @@ pub struct Login {
     pub role: Role,
     /// Argon2id hash in PHC form.
     pub password_hash: String,
+    /// BLAKE3 of a bearer token for the API that acts as this user, when there is one. A plain
+    /// hash is enough, as a token is made by a machine and cannot be guessed.
+    pub token_hash: Option<[u8; 32]>,
 }
 
 /// A registered device.
@@ -104,3 +154,85 @@ pub struct Device {
     /// AES key of 16, 24 or 32 bytes, when the device encrypts.
     pub aes_key: Option<Private<Vec<u8>>>,
 }
+
+impl Config {
+    /// Reads the three files of the folder `dir` and checks them.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of every file, in the order of the files and their lines.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let (site, mut faults) = site::read(dir);
+        let (people, more) = people::read(dir, site.as_ref().map(|site| site.mode));
+        faults.extend(more);
+        let (devices, more) = devices::read(dir, people.as_ref());
+        faults.extend(more);
+        match (site, people, devices) {
+            (Some(site), Some(people), Some(devices)) if faults.is_empty() => {
+                Ok(Self { site, people, devices })
+            }
+            _ => Err(ConfigError::new(dir, faults)),
+        }
+    }
+}
+
+/// Every fault of the configuration in the folder `dir`; none when it is sound.
+#[must_use]
+pub fn check_config(dir: &Path) -> Vec<Fault> {
+    Config::load(dir).err().map(|error| error.faults).unwrap_or_default()
+}
+
+impl Site {
+    /// Adds `shift` to every port of this machine (listeners; relay and answer links when they
+    /// point at loopback), so that two demos can run side by side. Port 0, which means "any",
+    /// stays 0.
+    ///
+    /// # Errors
+    ///
+    /// When a port would pass 65,535; nothing is changed then.
+    pub fn shift_ports(&mut self, shift: u16) -> Result<(), PortShiftError> {
+        let mut shifted = self.clone();
+        shifted.console.set_port(shift_port(self.console.port(), shift)?);
+        if let Some(dc09) = &mut shifted.dc09 {
+            dc09.set_port(shift_port(dc09.port(), shift)?);
+        }
+        if let Some(mail) = &mut shifted.mail {
+            mail.relay = shift_loopback(&mail.relay, shift)?;
+        }
+        if let Some(rest) = self.answer_url.strip_prefix("http://") {
+            shifted.answer_url = format!("http://{}", shift_loopback(rest, shift)?);
+        }
+        *self = shifted;
+        Ok(())
+    }
+}
+
+/// A port that cannot be shifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("port {port} plus {shift} is past 65535; choose a smaller port base")]
+pub struct PortShiftError {
+    /// The port as configured.
+    pub port: u16,
+    /// What was to be added.
+    pub shift: u16,
+}
+
+fn shift_port(port: u16, shift: u16) -> Result<u16, PortShiftError> {
+    if port == 0 {
+        return Ok(0);
+    }
+    port.checked_add(shift).ok_or(PortShiftError { port, shift })
+}
+
+/// Shifts the port of `host:port` when the host is loopback; another machine's port is not ours.
+fn shift_loopback(authority: &str, shift: u16) -> Result<String, PortShiftError> {
+    let Some((host, port)) = authority.rsplit_once(':') else { return Ok(authority.to_owned()) };
+    let Ok(port) = port.parse::<u16>() else { return Ok(authority.to_owned()) };
+    if !syntax::is_loopback(host) {
+        return Ok(authority.to_owned());
+    }
+    Ok(format!("{host}:{}", shift_port(port, shift)?))
+}
+
+#[cfg(test)]
+mod tests;

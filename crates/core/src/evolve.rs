@@ -22,6 +22,8 @@ use crate::state::{
 pub enum EffectChange {
     /// Attempt it at this time or later.
     Owe(EffectId, Timestamp),
+    /// This attempt is in the journal; it may be made once it is committed.
+    Attempt(Attempt),
     /// It is settled, or its time is over.
     Forget(EffectId),
 }
@@ -48,6 +50,12 @@ impl State {
         }
     }
 
+    /// Goes past an event that a panic kept from being folded; the state may lack what it said.
+    pub fn pass_over(&mut self, recorded: &Recorded) {
+        self.seq = recorded.seq;
+        self.at = Some(recorded.at);
+    }
+
     /// What an event changed in what is owed; `self` is the state after it.
     #[must_use]
     pub fn effect_changes(&self, recorded: &Recorded) -> Vec<EffectChange> {
@@ -63,6 +71,9 @@ impl State {
         }
         if let Event::EffectsSettled { outcomes } = &recorded.event {
             return outcomes.iter().filter_map(|each| change(each.outcome.effect)).collect();
+        }
+        if let Event::EffectsAttempted { attempts } = &recorded.event {
+            return attempts.iter().copied().map(EffectChange::Attempt).collect();
         }
         if matches!(recorded.event, Event::PersonErased { .. }) {
             return change(EffectId { seq: recorded.seq, index: 0 }).into_iter().collect();
@@ -461,6 +472,7 @@ impl State {
 }
 
 /// Fields of `SignalReceived`.
+#[derive(Clone, Copy)]
 struct Call {
     source: SourceId,
     recorded_at: Timestamp,
@@ -469,6 +481,7 @@ struct Call {
 }
 
 /// Fields of `NoticeOrdered`, by reference.
+#[derive(Clone, Copy)]
 struct Ordered<'a> {
     notice: NoticeId,
     signal: Option<SignalId>,

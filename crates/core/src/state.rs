@@ -546,7 +546,13 @@ impl State {
     /// BLAKE3 of the canonical encoding.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        *blake3::hash(&self.encode()).as_bytes()
+        Self::hash_of(&self.encode())
+    }
+
+    /// BLAKE3 of an encoding that was made already.
+    #[must_use]
+    pub fn hash_of(encoding: &[u8]) -> [u8; 32] {
+        *blake3::hash(encoding).as_bytes()
     }
 
     /// Reads an encoding back.

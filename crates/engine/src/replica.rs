@@ -17,6 +17,7 @@ pub const EVENTS_KEPT: usize = 65_536;
 pub struct Replica {
     inner: RwLock<Inner>,
     head: watch::Sender<Seq>,
+    passed_over: Option<Seq>,
 }
 
 struct Inner {
@@ -31,11 +32,18 @@ impl std::fmt::Debug for Replica {
 }
 
 impl Replica {
-    /// Goes on from a state.
+    /// Goes on from a state. `passed_over` is the first event that could not be folded.
     #[must_use]
-    pub fn new(state: State) -> Self {
+    pub fn new(state: State, passed_over: Option<Seq>) -> Self {
         let (head, _) = watch::channel(state.seq());
-        Self { inner: RwLock::new(Inner { state, recent: VecDeque::new() }), head }
+        let inner = RwLock::new(Inner { state, recent: VecDeque::new() });
+        Self { inner, head, passed_over }
+    }
+
+    /// The first event that could not be folded: the house runs degraded.
+    #[must_use]
+    pub const fn passed_over(&self) -> Option<Seq> {
+        self.passed_over
     }
 
     /// Folds a committed batch.

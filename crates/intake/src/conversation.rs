@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use hansho_model::{FrameFault, Lane, Private, Report};
 use hansho_protocols::{Durable, Output, Receipt, Session};
@@ -60,7 +61,11 @@ impl Conversation {
     pub(crate) fn timeout(&mut self) -> Step {
         let now = self.entrance.sink.now();
         match catch_unwind(AssertUnwindSafe(|| self.session.handle_timeout(now))) {
-            Ok(()) => self.drain(now),
+            Ok(()) => {
+                let mut step = self.drain(now);
+                step.close |= self.session.is_over();
+                step
+            }
             Err(_panic) => self.broken(now, &[]),
         }
     }
@@ -109,7 +114,7 @@ impl Conversation {
     }
 
     fn take(&mut self, now: Timestamp, receipt: Receipt, report: Report) {
-        let decided = self.entrance.sink.take(self.peer, now, report);
+        let decided = Arc::clone(&self.entrance.sink).take(self.peer, now, report);
         self.waiting.spawn(async move { (receipt, decided.await) });
     }
 

@@ -26,7 +26,7 @@ pub type Decided = Pin<Box<dyn Future<Output = Durable> + Send>>;
 /// Where reports go.
 pub trait Sink: Send + Sync + 'static {
     /// Takes a report. The future ends when the report is durable or will never be.
-    fn take(&self, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided;
+    fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided;
 
     /// Bytes were dropped without an answer, for this reason.
     fn refuse(&self, door: Door, fault: FrameFault);

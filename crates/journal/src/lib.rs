@@ -1,5 +1,38 @@
 //! The journal: append, group commit, read back, prove, snapshot; and the vault of data keys.
+//!
+//! It stands between the sequencer and the disk. Invariants: what [`Journal::append`] returned for
+//! is durable; numbers have no gap; every row is linked to the one before it ([`chain`]); a row's
+//! bytes are made of frozen types ([`body`]), never of the model's of today. Personal values come
+//! in sealed and stay so; their keys stand in a second file ([`Vault`]). The crate never reads a
+//! clock, but for [`probe()`], which measures the disk. README.md beside it is the contract of the
+//! format on the disk.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+pub mod body;
+pub mod chain;
+mod disk;
+mod hex;
 mod journal;
+mod snapshot;
+mod sqlite;
+mod vault;
 
-pub use journal::{Head, Journal, JournalError, Snapshot};
+pub use disk::{Probe, RESERVE_FILE, Reserve, free_bytes, probe};
+pub use journal::{Cause, Head, Journal, JournalError, Snapshot};
+pub use snapshot::{SNAPSHOT_COUNT_MAX, SNAPSHOT_FILE, SnapshotStore};
+pub use sqlite::{
+    APPLICATION_ID, JOURNAL_FILE, KindStats, LOCK_FILE, Report, SCHEMA_VERSION, SqliteJournal,
+    SqliteReader, Stats, export, stats, tail, verify,
+};
+pub use vault::{VAULT_FILE, Vault, VaultError};

@@ -1,29 +1,38 @@
-//! Carrying effects out: what is due, in which order, how often, and what came of it.
+//! Carries effects out: which one is attempted next, never two attempts of one at once, and never
+//! an attempt that is not in the journal.
 //!
-//! No store of its own: what is owed stands in the core's state, and every attempt is an event
-//! before it is made.
+//! Place in the flow: the core owes effects by events; the engine tells the outbox of them
+//! ([`Change`]); the outbox asks the core to write down an attempt (`Input::Attempt`), hands the
+//! effect to a [`Channel`] once that is durable, and reports what came of it (`Input::Outcome`).
+//!
+//! Invariants:
+//! - It has no store. After a crash the core's state says what is owed.
+//! - It decides nothing about retries, escalation or expiry: after an outcome it waits until the
+//!   core owes the effect again, or forgets it.
+//! - An effect is with the channel at most once at any moment, and only after its attempt was
+//!   seen among the committed events.
+//! - Everything is bounded: [`BATCH_MAX`] effects an input, [`Limits::in_flight_max`] effects
+//!   between "asked" and "reported".
+//!
+//! [`Desk`] is the scheduler without time, threads or sockets; [`Runner`] drives it on tokio.
+//!
+//! ```
+//! use hansho_model::{Attempt, Effect, EffectId, KeyId, Seq};
+//! use hansho_outbox::{Action, Change, Desk, Limits};
+//! let now = jiff::Timestamp::UNIX_EPOCH;
+//! let id = EffectId { seq: Seq::new(7), index: 0 };
+//! let mut desk = Desk::new(Limits::for_width(8));
+//! desk.handle_change(Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: now });
+//! assert_eq!(desk.poll(now), Some(Action::Ask(vec![id])));
+//! assert_eq!(desk.poll(now), None, "nothing is done before the attempt is durable");
+//! desk.handle_change(Change::Attempted(Attempt { effect: id, number: 1 }));
+//! assert!(matches!(desk.poll(now), Some(Action::Deliver(task)) if task.number == 1));
+//! ```
 
-use std::future::Future;
-use std::pin::Pin;
+mod channel;
+mod desk;
+mod runner;
 
-use hansho_model::{Attempt, Effect, EffectId, EffectOutcome};
-
-/// An effect with its id, as a channel gets it.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// Idempotency key.
-    pub effect_id: EffectId,
-    /// What to do.
-    pub effect: Effect,
-    /// Which attempt this is; its event is durable.
-    pub attempt: Attempt,
-}
-
-/// A way out of the house: mail, a device's downlink, a printer.
-pub trait Channel: Send + Sync + 'static {
-    /// Carries out one attempt. Never panics, never waits longer than its own deadline.
-    fn carry_out(&self, task: Task) -> Pin<Box<dyn Future<Output = EffectOutcome> + Send + '_>>;
-
-    /// How many attempts may run side by side.
-    fn width(&self) -> usize;
-}
+pub use channel::{Channel, Delivery, Task};
+pub use desk::{Action, BATCH_MAX, Change, Counts, Desk, Limits};
+pub use runner::{Answered, Clock, Core, Runner};

@@ -1,7 +1,11 @@
 //! The one trait of all doors.
 
+use std::sync::Arc;
+
 use hansho_model::{FrameFault, Report};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Accounts;
 
 /// Ties a report to the answer that waits for it. Unique within its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,4 +62,68 @@ pub trait Session: Send {
 
     /// The next thing to do; to be drained to `Idle` after every `handle_*`.
     fn poll_output(&mut self) -> Output;
+
+    /// Whether the connection should be closed once all outputs are drained: a time limit of
+    /// [`Limits`] ran out. To be asked after every `handle_timeout`.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+/// How bytes arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP, serial: bytes in order, cut anywhere.
+    Stream,
+    /// UDP: one call of [`Session::handle_bytes`] is one datagram.
+    Datagram,
+}
+
+/// Time limits of a stream; a datagram has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the opening of the connection to its first whole frame.
+    pub first_frame: SignedDuration,
+    /// From the first byte of a frame to its last.
+    pub unfinished: SignedDuration,
+    /// From one whole frame to the next. Long, as many devices keep their link open between daily
+    /// tests.
+    pub idle: SignedDuration,
+}
+
+impl Default for Limits {
+    /// 60 seconds, 60 seconds, 26 hours: the slowest class of supervision reports every 25 hours.
+    fn default() -> Self {
+        Self {
+            first_frame: SignedDuration::from_secs(60),
+            unfinished: SignedDuration::from_secs(60),
+            idle: SignedDuration::from_hours(26),
+        }
+    }
+}
+
+/// What a session is made from.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The devices we know.
+    pub accounts: Arc<Accounts>,
+    /// How bytes arrive.
+    pub transport: Transport,
+    /// Time limits.
+    pub limits: Limits,
+    /// When the connection was opened.
+    pub opened_at: Timestamp,
+}
+
+impl Setup {
+    /// From its parts.
+    #[must_use]
+    pub const fn new(
+        accounts: Arc<Accounts>,
+        transport: Transport,
+        limits: Limits,
+        opened_at: Timestamp,
+    ) -> Self {
+        Self { accounts, transport, limits, opened_at }
+    }
 }

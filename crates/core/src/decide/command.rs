@@ -261,7 +261,7 @@ impl State {
         };
         Ok(Place {
             district,
-            position: reported.or(known.map(|district| district.centre)),
+            position: reported.or_else(|| known.map(|district| district.centre)),
             radius: match reported {
                 Some(_) => None,
                 None => known.map(|district| district.radius),

@@ -5,7 +5,9 @@ mod effects;
 mod registers;
 mod report;
 
-use hansho_model::{Answer, Draft, Event, Idem, Input, Refusal, RefusalCode, Seq, SourceId};
+use hansho_model::{
+    Answer, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode, Seq, SourceId,
+};
 use jiff::Timestamp;
 
 pub use effects::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
@@ -44,13 +46,11 @@ impl State {
         if let Some(original) = self.seen.find(&key, now) {
             return Err(Refusal::duplicate(original));
         }
-        let not_found = Refusal::new(RefusalCode::NotFound);
-        let notice = self
-            .notices
-            .get(&hansho_model::NoticeId(answer.effect.seq))
-            .ok_or(not_found.clone())?;
-        let index = usize::try_from(answer.effect.index).map_err(|_range| not_found.clone())?;
-        let recipient = notice.recipients.get(index).ok_or(not_found)?;
+        let not_found = || Refusal::new(RefusalCode::NotFound);
+        let notice = NoticeId(answer.effect.seq);
+        let notice = self.notices.get(&notice).ok_or_else(not_found)?;
+        let index = usize::try_from(answer.effect.index).map_err(|_range| not_found())?;
+        let recipient = notice.recipients.get(index).ok_or_else(not_found)?;
         if notice.expired || notice.expires_at <= now {
             return Err(Refusal::new(RefusalCode::Expired));
         }

@@ -246,10 +246,8 @@ fn decide_link_faults(report: &SealedReport, case: &Case<'_>, batch: &mut Batch)
         }
         return;
     };
-    let kind = match fault {
-        FrameFault::TimestampOutOfWindow | FrameFault::MissingTimestamp => AlarmKind::Clock,
-        _ => AlarmKind::Unreadable,
-    };
+    let clock = matches!(fault, FrameFault::TimestampOutOfWindow | FrameFault::MissingTimestamp);
+    let kind = if clock { AlarmKind::Clock } else { AlarmKind::Unreadable };
     let code = fault.as_str().chars().take(16).collect();
     let finding =
         Finding { class: AlarmClass::Fault, kind, phase: Phase::New, code, zone: String::new() };

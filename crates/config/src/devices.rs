@@ -1,0 +1,106 @@
+//! `devices.toml`: registered devices by source name.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use hansho_model::{DistrictId, Private};
+
+use crate::fault::Fault;
+use crate::people::People;
+use crate::reader::{Located, ParsedToml, Reader, Section};
+use crate::source::Source;
+use crate::syntax::{self, nearest};
+use crate::{DEVICES_MAX, DISTRICT_MAX, Device, HELPERS_MAX, TEXT_CHARS_MAX};
+
+/// Reads `devices.toml` in `dir`; `people` is `None` when that register could not be read, and
+/// then its keys are not asked for.
+pub(crate) fn read(
+    dir: &Path,
+    people: Option<&People>,
+) -> (Option<BTreeMap<String, Device>>, Vec<Fault>) {
+    let source = match Source::read(dir, "devices.toml") {
+        Ok(source) => source,
+        Err(fault) => return (None, vec![*fault]),
+    };
+    let parsed = ParsedToml::new(&source);
+    let mut reader = Reader::new(&source, &parsed);
+    let devices = devices(&mut reader, &parsed.root(), people);
+    (Some(devices), reader.into_faults())
+}
+
+fn devices<'a>(
+    reader: &mut Reader<'a>,
+    root: &Section<'a>,
+    people: Option<&People>,
+) -> BTreeMap<String, Device> {
+    if root.table.len() > DEVICES_MAX {
+        let message = format!("{} devices are in the register", root.table.len());
+        reader.fault(0..0, message, format!("{DEVICES_MAX} are allowed"));
+    }
+    let mut devices = BTreeMap::new();
+    // Accounts are hexadecimal: `4a01` and `4A01` are one device, whichever the panel sends.
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (key, value) in root.table {
+        let name = key.get_ref().as_ref();
+        if let Err((message, remedy)) = syntax::source_name(name) {
+            reader.fault(key.span(), message, remedy);
+        }
+        if let Some(other) = seen.insert(name.to_ascii_uppercase(), name) {
+            let message = format!("`{name}` and `{other}` are one device");
+            reader.fault(key.span(), message, "keep one of them".to_owned());
+        }
+        let Some(section) = reader.as_table(name.to_owned(), key.span(), value) else { continue };
+        if let Some(device) = device(reader, &section, people) {
+            devices.insert(name.to_owned(), device);
+        }
+    }
+    devices
+}
+
+fn device<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    people: Option<&People>,
+) -> Option<Device> {
+    reader.check_keys(section, &["subscriber", "helpers", "district", "address", "aes_key"]);
+    let subscriber =
+        reader.required_text(section, "subscriber", TEXT_CHARS_MAX, "\"subscriber-0001\"");
+    let known = |reader: &mut Reader<'a>, key: &Located<&'a str>| {
+        if let Some(people) = people.filter(|people| !people.contains_key(key.value)) {
+            unknown_person(reader, key.value, key.span.clone(), people);
+        }
+    };
+    if let Some(subscriber) = &subscriber {
+        known(reader, subscriber);
+    }
+    let mut helpers: Vec<String> = Vec::new();
+    for helper in reader.texts(section, "helpers", HELPERS_MAX, TEXT_CHARS_MAX) {
+        known(reader, &helper);
+        if helpers.iter().any(|other| other == helper.value) {
+            let message = format!("helper `{}` stands here twice", helper.value);
+            reader.fault(helper.span, message, "keep one of them".to_owned());
+        } else {
+            helpers.push(helper.value.to_owned());
+        }
+    }
+    let district = reader.integer(section, "district", 1..=i64::from(DISTRICT_MAX));
+    let address = reader.text(section, "address", TEXT_CHARS_MAX);
+    let aes_key = reader.text(section, "aes_key", 512);
+    let aes_key = reader.parsed(aes_key, syntax::aes_key);
+    Some(Device {
+        subscriber: subscriber?.value.to_owned(),
+        helpers,
+        district: district.and_then(|id| u8::try_from(id).ok()).map(DistrictId),
+        address: address.map(|address| Private(address.value.to_owned())),
+        aes_key: aes_key.map(|key| Private(key.value)),
+    })
+}
+
+fn unknown_person(reader: &mut Reader<'_>, key: &str, span: Range<usize>, people: &People) {
+    let remedy = match nearest(key, people.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`? Or add `{key}` to people.toml"),
+        None => format!("add `{key}` to people.toml"),
+    };
+    reader.fault(span, format!("nobody in people.toml has the key `{key}`"), remedy);
+}

@@ -1,0 +1,266 @@
+//! `hansho.toml`: the house.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use hansho_model::Mode;
+
+use crate::fault::Fault;
+use crate::reader::{Located, ParsedToml, Reader, Section};
+use crate::source::Source;
+use crate::syntax;
+use crate::{MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+
+/// Reads `hansho.toml` in `dir`.
+pub(crate) fn read(dir: &Path) -> (Option<Site>, Vec<Fault>) {
+    let source = match Source::read(dir, "hansho.toml") {
+        Ok(source) => source,
+        Err(fault) => return (None, vec![*fault]),
+    };
+    let parsed = ParsedToml::new(&source);
+    let mut reader = Reader::new(&source, &parsed);
+    let site = site(&mut reader, &parsed.root(), source.folder());
+    (site, reader.into_faults())
+}
+
+fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Option<Site> {
+    reader.check_keys(root, &KEYS);
+    let mode = word(reader, root, "mode", "\"demo\"", Mode::ALL, Mode::as_str);
+    let headquarters =
+        reader.required_text(root, "headquarters", TEXT_CHARS_MAX, "\"name of the headquarters\"");
+    let unknown = word(
+        reader,
+        root,
+        "unknown_devices",
+        "\"refuse\"",
+        &[UnknownDevices::Show, UnknownDevices::Refuse],
+        |each| match each {
+            UnknownDevices::Show => "show",
+            UnknownDevices::Refuse => "refuse",
+        },
+    );
+    let listeners = listeners(reader, root);
+    let mail_section = reader.table(root, "mail");
+    let mail = mail_section.as_ref().map(|section| mail(reader, section, folder));
+    let answers = reader.table(root, "answers");
+    let answers = answers.as_ref().map(|section| {
+        reader.check_keys(section, &["url", "minutes"]);
+        let url = reader.required_text(section, "url", TEXT_CHARS_MAX, "\"http://127.0.0.1:8119\"");
+        let url = reader.parsed(url, syntax::url);
+        (url, reader.integer(section, "minutes", 1..=1_440))
+    });
+    let (answer_url, answer_minutes) = answers.unwrap_or_default();
+    let data = reader.table(root, "data");
+    let reserve = data.as_ref().and_then(|section| {
+        reader.check_keys(section, &["reserve_mib"]);
+        reader.integer(section, "reserve_mib", 1..=65_536)
+    });
+    let session = reader.table(root, "console");
+    let session = session.as_ref().and_then(|section| {
+        reader.check_keys(section, &["session_hours"]);
+        reader.integer(section, "session_hours", 1..=24)
+    });
+    demo_is_harmless(reader, mode.as_ref(), headquarters.as_ref(), mail.as_ref());
+    let (console, dc09) = listeners?;
+    let mail = match mail {
+        Some((settings, _, _)) => Some(settings?),
+        None => None,
+    };
+    Some(Site {
+        mode: mode?.value,
+        headquarters: headquarters?.value.to_owned(),
+        console,
+        dc09,
+        unknown_devices: unknown?.value,
+        mail,
+        answer_url: answer_url
+            .map_or_else(|| format!("http://{console}"), |url| url.value.to_owned()),
+        answer_minutes: narrow(answer_minutes, ANSWER_MINUTES),
+        reserve_mib: narrow(reserve, RESERVE_MIB),
+        session_hours: narrow(session, SESSION_HOURS),
+    })
+}
+
+/// A number whose range was checked, or what stands for none.
+fn narrow<T: TryFrom<i64>>(number: Option<i64>, otherwise: T) -> T {
+    number.and_then(|number| T::try_from(number).ok()).unwrap_or(otherwise)
+}
+
+/// A required word out of a closed list.
+fn word<'a, T: Copy>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    key: &str,
+    example: &str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Option<Located<T>> {
+    let text = reader.required_text(section, key, TEXT_CHARS_MAX, example);
+    reader.parsed(text, |text| {
+        all.iter().copied().find(|each| name(*each) == text).ok_or_else(|| {
+            let known = all.iter().map(|each| format!("\"{}\"", name(*each)));
+            let known = known.collect::<Vec<_>>().join(", ");
+            (format!("`{key}` cannot be \"{text}\""), format!("write one of {known}"))
+        })
+    })
+}
+
+/// The addresses we listen at; each port once.
+fn listeners<'a>(
+    reader: &mut Reader<'a>,
+    root: &Section<'a>,
+) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let section = reader.table(root, "listen");
+    let Some(section) = section else {
+        if root.table.get("listen").is_none() {
+            reader.required(root, "listen", "{ console = \"127.0.0.1:8119\" }");
+        }
+        return None;
+    };
+    reader.check_keys(&section, &LISTENERS);
+    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+    for name in LISTENERS {
+        let text = if name == "console" {
+            reader.required_text(&section, name, TEXT_CHARS_MAX, "\"127.0.0.1:8119\"")
+        } else {
+            reader.text(&section, name, TEXT_CHARS_MAX)
+        };
+        let Some(at) = reader.parsed(text, syntax::listener) else { continue };
+        if let Some((other, _)) = taken.iter().find(|(_, other)| clash(*other, at.value)) {
+            let message = format!("port {} is already taken by `{other}`", at.value.port());
+            let remedy = format!("give `{name}` another port, or take `{other}` out of `listen`");
+            reader.fault(at.span, message, remedy);
+        }
+        taken.push((name, at.value));
+    }
+    let find = |wanted: &str| taken.iter().find(|(name, _)| *name == wanted).map(|(_, at)| *at);
+    Some((find("console")?, find("dc09")))
+}
+
+/// Whether both cannot be listened at. Port 0 means any free port.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && same_host
+}
+
+/// Settings of the mail, and the places of relay and sender for the demo's rule.
+type Mail = (Option<MailSettings>, Option<Located<String>>, Option<Located<String>>);
+
+fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Mail {
+    reader.check_keys(section, &MAIL_KEYS);
+    let relay = reader.required_text(section, "relay", TEXT_CHARS_MAX, "\"mail.example.jp:25\"");
+    let relay = reader.parsed(relay, |text| syntax::server(text).map(str::to_owned));
+    let sender = reader.required_text(section, "sender", 254, "\"dispatch@city.example.jp\"");
+    let sender = reader.parsed(sender, |text| syntax::mail_address(text).map(str::to_owned));
+    let domain = reader.text(section, "message_domain", 253);
+    let domain = reader.parsed(domain, syntax::domain).map(|domain| domain.value.to_owned());
+    let connections = reader.integer(section, "connections", 1..=64);
+    let starttls = starttls(reader, section, relay.as_ref());
+    let login = login(reader, section, folder);
+    let settings = relay.as_ref().zip(sender.as_ref()).and_then(|(relay, sender)| {
+        let sender_domain = sender.value.rsplit_once('@').map(|(_, domain)| domain.to_owned());
+        Some(MailSettings {
+            relay: relay.value.clone(),
+            connections: narrow(connections, CONNECTIONS),
+            sender: sender.value.clone(),
+            message_domain: domain.or(sender_domain)?,
+            starttls: starttls?,
+            login,
+        })
+    });
+    (settings, relay, sender)
+}
+
+/// STARTTLS is required, unless the relay is on this machine.
+fn starttls<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    relay: Option<&Located<String>>,
+) -> Option<bool> {
+    let loopback = relay.is_some_and(|relay| syntax::is_loopback(syntax::host(&relay.value)));
+    if section.table.get("starttls").is_none() {
+        return Some(!loopback);
+    }
+    let word = word(reader, section, "starttls", "\"required\"", &[true, false], |required| {
+        if required { "required" } else { "never" }
+    })?;
+    if !word.value && !loopback && relay.is_some() {
+        let message = "mails would cross the network in the clear".to_owned();
+        let remedy = "write \"required\"; \"never\" is for a relay on this machine".to_owned();
+        reader.fault(word.span, message, remedy);
+        return None;
+    }
+    Some(word.value)
+}
+
+fn login<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    folder: &Path,
+) -> Option<(String, PathBuf)> {
+    let user = reader.text(section, "user", TEXT_CHARS_MAX);
+    let file = reader.text(section, "password_file", TEXT_CHARS_MAX);
+    match (user, file) {
+        (None, None) => None,
+        (Some(user), Some(file)) => {
+            let path = folder.join(file.value);
+            if !path.is_file() {
+                let message = format!("`{}` is no file", path.display());
+                let remedy = "put the relay's password alone into this file".to_owned();
+                reader.fault(file.span, message, remedy);
+            }
+            Some((user.value.to_owned(), path))
+        }
+        (Some(lone), None) | (None, Some(lone)) => {
+            let message = "`user` and `password_file` go together".to_owned();
+            reader.fault(lone.span, message, "write both, or neither".to_owned());
+            None
+        }
+    }
+}
+
+/// Real place names with invented disasters are a hoax when they leak, so a demo can neither look
+/// like the real headquarters nor reach a real relay or a real domain.
+fn demo_is_harmless(
+    reader: &mut Reader<'_>,
+    mode: Option<&Located<Mode>>,
+    headquarters: Option<&Located<&str>>,
+    mail: Option<&Mail>,
+) {
+    if reader.broken() || mode.is_none_or(|mode| mode.value != Mode::Demo) {
+        return;
+    }
+    let mut refuse = |span: &Range<usize>, message: &str, remedy: &str| {
+        reader.fault(span.clone(), message.to_owned(), remedy.to_owned());
+    };
+    if let Some(name) = headquarters.filter(|name| !name.value.contains(FICTITIOUS)) {
+        let message = "a demo's headquarters must show that it is invented";
+        refuse(&name.span, message, "put (架空) at the end of the name");
+    }
+    let Some((_, relay, sender)) = mail else { return };
+    let elsewhere = |relay: &&Located<String>| !syntax::is_loopback(syntax::host(&relay.value));
+    if let Some(relay) = relay.as_ref().filter(elsewhere) {
+        let message = "a demo's mails may not leave this machine";
+        refuse(&relay.span, message, "name a relay at 127.0.0.1, such as `hansho-sim mailbox`");
+    }
+    let real = |sender: &&Located<String>| {
+        !sender.value.rsplit_once('@').is_some_and(|(_, domain)| syntax::is_example(domain))
+    };
+    if let Some(sender) = sender.as_ref().filter(real) {
+        let message = "a demo's sender must be at an example domain";
+        refuse(&sender.span, message, "write \"demo@hansho.example.jp\"");
+    }
+}
+
+const KEYS: [&str; 8] =
+    ["mode", "headquarters", "unknown_devices", "listen", "mail", "answers", "data", "console"];
+const LISTENERS: [&str; 2] = ["console", "dc09"];
+const MAIL_KEYS: [&str; 7] =
+    ["relay", "connections", "sender", "message_domain", "starttls", "user", "password_file"];
+/// What must stand in the name of a demo's headquarters.
+const FICTITIOUS: &str = "架空";
+const ANSWER_MINUTES: u16 = 120;
+const RESERVE_MIB: u32 = 64;
+const SESSION_HOURS: u8 = 12;
+const CONNECTIONS: u16 = 8;

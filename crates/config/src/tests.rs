@@ -1,0 +1,350 @@
+//! What a person reads when a configuration is wrong, and what the demo's holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::*;
+use crate::syntax;
+
+const SITE: &str = r#"
+mode = "training"
+headquarters = "試験消防本部(架空)"
+unknown_devices = "refuse"
+[listen]
+console = "127.0.0.1:0"
+"#;
+
+/// The faults of a configuration of these three files, as a person reads them.
+fn run(site: &str, people: &str, devices: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("hansho.toml"), site).unwrap();
+    fs::write(dir.path().join("people.toml"), people).unwrap();
+    fs::write(dir.path().join("devices.toml"), devices).unwrap();
+    match Config::load(dir.path()) {
+        Ok(_) => "sound".to_owned(),
+        Err(error) => error.to_string().replace(dir.path().to_str().unwrap(), "config"),
+    }
+}
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo")
+}
+
+#[test]
+fn a_small_configuration_is_sound() {
+    assert_eq!(run(SITE, "", ""), "sound");
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let dir = tempfile::tempdir().unwrap();
+    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n";
+    fs::write(dir.path().join("hansho.toml"), format!("{SITE}{mail}")).unwrap();
+    fs::write(dir.path().join("people.toml"), "").unwrap();
+    fs::write(dir.path().join("devices.toml"), "").unwrap();
+    let site = Config::load(dir.path()).unwrap().site;
+    assert_eq!(site.answer_url, "http://127.0.0.1:0");
+    assert_eq!((site.answer_minutes, site.reserve_mib, site.session_hours), (120, 64, 12));
+    let mail = site.mail.unwrap();
+    assert!(mail.starttls, "a relay on another machine is spoken to in secret");
+    assert_eq!((mail.connections, mail.message_domain.as_str()), (8, "city.example.jp"));
+}
+
+#[test]
+fn faults_of_the_site() {
+    let empty = run("", "", "");
+    let wrong = run(
+        r#"
+mode = "rael"
+headqarters = "x"
+headquarters = ""
+unknown_devices = 3
+colour = "red"
+answers = "http://a"
+
+[listen]
+console = "127.0.0.1"
+dc09 = "127.0.0.1:7700"
+sip = "127.0.0.1:5060"
+
+[mail]
+relay = "mail.example.jp"
+connections = 65
+sender = "nobody"
+message_domain = "-x-"
+starttls = "maybe"
+user = "hansho"
+
+[data]
+reserve_mib = 0
+
+[console]
+session_hours = 1.5
+"#,
+        "",
+        "",
+    );
+    let clash = run(
+        r#"mode = "real"
+headquarters = "試験消防本部"
+unknown_devices = "refuse"
+listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700" }
+[mail]
+relay = "relay.example.jp:25"
+sender = "a@city.example.jp"
+starttls = "never"
+user = "hansho"
+password_file = "secret/none"
+[answers]
+url = "https://answer.example.jp/"
+minutes = 1441
+"#,
+        "",
+        "",
+    );
+    let demo = run(
+        r#"mode = "demo"
+headquarters = "いわき市消防本部"
+unknown_devices = "show"
+listen = { console = "127.0.0.1:0" }
+[mail]
+relay = "smtp.notexample.jp:25"
+sender = "dispatch@notexample.jp"
+"#,
+        "a = { name = \"利用者\", mail = [\"someone@notexample.jp\"] }",
+        "",
+    );
+    insta::assert_snapshot!([empty, wrong, clash, demo].join("\n\n----\n\n"));
+}
+
+#[test]
+fn faults_of_people() {
+    let hash = format!("$argon2id$v=19$m=1023,t=2,p=1${}${}", "c".repeat(22), "h".repeat(43));
+    let people = format!(
+        r#"
+Tarou = {{ name = "利用者 1" }}
+a = {{ nmae = "利用者 2", mail = "x@mail.example.jp" }}
+b = {{ name = "利用者 3", mail = ["x@@mail.example.jp", "x.mail.example.jp", "x y@mail.example.jp", "x@localhost"] }}
+c = {{ name = "利用者 4", mail = ["x@a.example.jp", "x@a.example.jp"], language = "fr" }}
+d = {{ name = "d", mail = ["1@a.example.jp", "2@a.example.jp", "3@a.example.jp", "4@a.example.jp", "5@a.example.jp"] }}
+e = 5
+
+[operator1]
+name = "指令員 1"
+login = {{ user = "o1", role = "boss", password_hash = "secret", token_blake3 = "0123" }}
+[operator2]
+name = "指令員	2"
+login = {{ user = "o2", role = "viewer", password_hash = "{hash}" }}
+[operator3]
+name = "指令員 3"
+login = {{ user = "o3" }}
+"#
+    );
+    let text = run(SITE, &people, "");
+    assert!(!text.contains("secret") && !text.contains("hhhh") && !text.contains("0123"));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn one_log_in_for_two_people_is_refused() {
+    let hash = format!("$argon2id$v=19$m=1024,t=2,p=1${}${}", "c".repeat(22), "h".repeat(43));
+    let person = |key: &str| {
+        format!(
+            "{key} = {{ name = \"指令員\", login = {{ user = \"o\", role = \"viewer\", \
+             password_hash = \"{hash}\" }} }}\n"
+        )
+    };
+    assert_eq!(run(SITE, &person("a"), ""), "sound");
+    let text = run(SITE, &format!("{}{}", person("a"), person("b")), "");
+    assert!(text.contains("2:1  log-in `o` is already that of `a`"), "{text}");
+    // Costs that are enough for a drill are too little for the real thing.
+    let real = SITE.replace("training", "real");
+    assert!(run(&real, &person("a"), "").contains("make it with m=19456 or more"));
+}
+
+#[test]
+fn faults_of_devices() {
+    let people = "helper-0001 = { name = \"協力員 1\" }\nuser-1 = { name = \"利用者 1\" }";
+    let devices = r#"
+"4001" = { subscriber = "user-1" }
+"sip:4001" = { subscriber = "user-1" }
+"dc09:" = { subscriber = "user-1" }
+"dc09:4002" = { helpers = ["helper-0002", "helper-0001", "helper-0001"], district = 14 }
+"dc09:4a01" = { subscriber = "nobody-here", address = "平字梅本" }
+"dc09:4A01" = { subscriber = "user-1", aes_key = "00112233445566778899AABBCCDDEE" }
+"dc09:4003" = { subscriber = "user-1", aes_key = "geheim", helper = [] }
+"dc09:4004" = { subscriber = "user-1", helpers = ["helper-0001", 7] }
+"#;
+    let text = run(SITE, people, devices);
+    assert!(!text.contains("geheim") && !text.contains("00112233"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn faults_of_syntax_are_all_shown_and_nothing_is_said_to_be_missing() {
+    let twice = "a = { name = \"利用者\" }\na = { name = \"利用者\" }\n";
+    let devices = "\"dc09:1\" = { subscriber = \"b\" }\n";
+    let text = run("mode = \"demo\nheadquarters = x\n[listen\n", twice, devices);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn files_that_cannot_be_read_name_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("people.toml"), b"a = { name = \"\x82\xa0\" }").unwrap();
+    fs::create_dir(dir.path().join("devices.toml")).unwrap();
+    let text = Config::load(dir.path()).unwrap_err().to_string();
+    insta::assert_snapshot!(text.replace(dir.path().to_str().unwrap(), "config"));
+    assert_eq!(check_config(dir.path()).len(), 3);
+}
+
+#[test]
+fn limits_hold_at_and_past() {
+    let people = "a = { name = \"利用者\" }\n".to_owned();
+    let helper = |n: usize| format!("h{n} = {{ name = \"協力員\" }}\n");
+    let people = (0..=HELPERS_MAX).fold(people, |all, n| all + &helper(n));
+    let device = |count: usize| {
+        let helpers: Vec<String> = (0..count).map(|n| format!("\"h{n}\"")).collect();
+        let helpers = helpers.join(", ");
+        format!("\"dc09:4001\" = {{ subscriber = \"a\", helpers = [{helpers}] }}")
+    };
+    assert_eq!(run(SITE, &people, &device(HELPERS_MAX)), "sound");
+    assert!(run(SITE, &people, &device(HELPERS_MAX + 1)).contains("16 are allowed"));
+
+    let name = |count: usize| format!("a = {{ name = \"{}\" }}", "名".repeat(count));
+    assert_eq!(run(SITE, &name(TEXT_CHARS_MAX), ""), "sound");
+    assert!(run(SITE, &name(TEXT_CHARS_MAX + 1), "").contains("200 are allowed"));
+
+    let mail = |count: usize| {
+        let all: Vec<String> = (0..count).map(|n| format!("\"a{n}@mail.example.jp\"")).collect();
+        format!("a = {{ name = \"x\", mail = [{}] }}", all.join(", "))
+    };
+    assert_eq!(run(SITE, &mail(MAIL_ADDRESSES_MAX), ""), "sound");
+    assert!(run(SITE, &mail(MAIL_ADDRESSES_MAX + 1), "").contains("4 are allowed"));
+
+    let long = "x".repeat(254 - "@mail.example.jp".len());
+    assert!(syntax::mail_address(&format!("{long}@mail.example.jp")).is_ok());
+    assert!(syntax::mail_address(&format!("{long}x@mail.example.jp")).is_err());
+    assert!(syntax::key(&"k".repeat(64)).is_ok() && syntax::key(&"k".repeat(65)).is_err());
+    let source = |count: usize| format!("dc09:{}", "1".repeat(count));
+    assert!(syntax::source_name(&source(32)).is_ok());
+    assert!(syntax::source_name(&source(33)).is_err());
+}
+
+#[test]
+fn addresses_that_live_are_taken() {
+    for address in ["a..b@docomo.example.jp", ".a@docomo.example.jp", "a.@docomo.example.jp"] {
+        assert_eq!(syntax::mail_address(address), Ok(address));
+    }
+    for address in [
+        "",
+        "@a.example",
+        "a@",
+        "a@b",
+        "a,b@c.example",
+        "a@b@c.example",
+        "a@-b.example",
+        "あ@b.example",
+    ] {
+        assert!(syntax::mail_address(address).is_err(), "{address}");
+    }
+}
+
+#[test]
+fn password_hashes_are_looked_at_closely() {
+    let good = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21l$aGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    assert!(syntax::password_hash(good, 19_456).is_ok());
+    for bad in [
+        good.replace("argon2id", "argon2i"),
+        good.replace("v=19", "v=16"),
+        good.replace("m=19456", "m=19455"),
+        good.replace("m=19456", "m=1048577"),
+        good.replace("t=2", "t=0"),
+        good.replace("p=1", "p=17"),
+        good.replace("p=1", "q=1"),
+        good.replace("c29tZXNhbHRzb21l", "c29tZXNhbH"),
+        good.replace("aGFz", "aGF="),
+        good.replace("$aGFzaGhhc2hoYXNoaGFzaGhhc2g", ""),
+        format!("{good}$more"),
+    ] {
+        assert!(syntax::password_hash(&bad, 19_456).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn ports_shift_together_or_not_at_all() {
+    let mut site = Config::load(&demo()).unwrap().site;
+    site.shift_ports(20_000).unwrap();
+    assert_eq!(site.console.port(), 28_119);
+    assert_eq!(site.dc09.unwrap().port(), 25_009);
+    assert_eq!(site.mail.as_ref().unwrap().relay, "127.0.0.1:22525");
+    assert_eq!(site.answer_url, "http://127.0.0.1:28119");
+    let error = site.shift_ports(40_000).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "port 28119 plus 40000 is past 65535; choose a smaller port base"
+    );
+    assert_eq!((site.console.port(), site.dc09.unwrap().port()), (28_119, 25_009));
+
+    site.mail.as_mut().unwrap().relay = "relay.example.jp:25".to_owned();
+    site.answer_url = "https://answer.example.jp".to_owned();
+    site.console.set_port(0);
+    site.shift_ports(1).unwrap();
+    assert_eq!(site.mail.unwrap().relay, "relay.example.jp:25", "not a port of this machine");
+    assert_eq!((site.answer_url.as_str(), site.console.port()), ("https://answer.example.jp", 0));
+}
+
+#[test]
+fn the_demo_is_the_invented_city() {
+    let config = Config::load(&demo()).unwrap_or_else(|error| panic!("{error}"));
+    let mut pendants: BTreeMap<u8, usize> = BTreeMap::new();
+    for device in config.devices.values() {
+        *pendants.entry(device.district.unwrap().0).or_default() += 1;
+        assert!((2..=3).contains(&device.helpers.len()));
+    }
+    let counts: Vec<usize> = pendants.into_values().collect();
+    assert_eq!(counts, [110, 78, 58, 38, 30, 20, 10, 10, 14, 9, 6, 5, 12]);
+    let accounts = (4_001..=4_400).map(|account| format!("dc09:{account}"));
+    assert!(accounts.eq(config.devices.keys().cloned()));
+    let home = &config.devices["dc09:4007"].address.as_ref().unwrap().0;
+    assert!(home.starts_with("三和町差塩 架空"), "利用者 0007 lives there");
+    let ciphers = config.devices.values().filter(|device| device.aes_key.is_some()).count();
+    assert_eq!(ciphers, 9);
+    let log_ins: Vec<&str> =
+        config.people.values().filter_map(|p| p.login.as_ref()).map(|l| l.user.as_str()).collect();
+    let wanted = ["admin1", "dispatcher1", "dispatcher2", "manager1", "supervisor1", "viewer1"];
+    assert_eq!(log_ins, wanted);
+    assert_eq!(config.site.unknown_devices, UnknownDevices::Show);
+}
+
+#[test]
+fn every_file_of_the_demo_warns_that_it_is_invented() {
+    for name in ["hansho.toml", "people.toml", "devices.toml"] {
+        let text = fs::read_to_string(demo().join(name)).unwrap();
+        assert!(text.contains("デモ・実際の災害ではありません"), "{name}");
+    }
+    let site = Config::load(&demo()).unwrap().site;
+    assert_eq!(site.headquarters, "ハンショウ市消防本部(架空)");
+    assert_eq!(site.mail.unwrap().sender, "demo@hansho.example.jp");
+}
+
+#[test]
+fn the_demos_credentials_open_its_log_ins() {
+    use argon2::password_hash::{PasswordVerifier, phc::PasswordHash};
+    let config = Config::load(&demo()).unwrap();
+    let text = fs::read_to_string(demo().join("credentials.toml")).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    let logins: Vec<&Login> = config.people.values().filter_map(|p| p.login.as_ref()).collect();
+    let entries = table["login"].as_array().unwrap();
+    assert_eq!(entries.len(), logins.len());
+    for entry in entries {
+        let field = |name: &str| entry[name].as_str().unwrap();
+        let login = logins.iter().find(|login| login.user == field("user")).unwrap();
+        assert_eq!(login.role.as_str(), field("role"));
+        let hash = PasswordHash::new(&login.password_hash).unwrap();
+        argon2::Argon2::default().verify_password(field("password").as_bytes(), &hash).unwrap();
+        let token = *blake3::hash(field("token").as_bytes()).as_bytes();
+        assert_eq!(login.token_hash, Some(token));
+    }
+    assert_eq!(table["token"].as_str(), Some("hansho-demo-token-dispatcher1"));
+}

@@ -1,0 +1,240 @@
+//! A small invented world: a core, its journal in memory, and words for what happens.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(dead_code, reason = "each test file uses its own part of the world")]
+
+use hansho_core::State;
+use hansho_model::{
+    Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, Command, CommandId, CommandKind,
+    DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, FrameFault, Input,
+    KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail, PersonEntry, Phase, Recorded,
+    Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start, Token,
+};
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) struct World {
+    pub(crate) state: State,
+    pub(crate) journal: Vec<Recorded>,
+    pub(crate) now: Timestamp,
+    commands: u8,
+}
+
+impl World {
+    /// A core that was started once, with pendant `dc09:4901` of a subscriber with two helpers.
+    pub(crate) fn started() -> Self {
+        let mut world = Self::blank();
+        world.give(&Input::Start(Box::new(start()))).unwrap();
+        world
+    }
+
+    pub(crate) fn blank() -> Self {
+        let now = "2026-11-23T05:07:31Z".parse().unwrap();
+        Self { state: State::default(), journal: Vec::new(), now, commands: 0 }
+    }
+
+    /// Decides, folds and journals; returns the events of the batch.
+    pub(crate) fn give(&mut self, input: &Input) -> Result<Vec<Recorded>, Refusal> {
+        self.now = self.now.checked_add(SignedDuration::from_micros(1)).unwrap();
+        let drafts = self.state.decide(self.now, input)?;
+        let mut batch = Vec::new();
+        for draft in drafts {
+            self.now = self.now.checked_add(SignedDuration::from_micros(1)).unwrap();
+            let recorded = Recorded {
+                seq: self.state.seq().next(),
+                at: self.now,
+                source: draft.source,
+                cause: draft.cause,
+                idem: draft.idem,
+                event: draft.event,
+            };
+            self.state.evolve(&recorded);
+            batch.push(recorded);
+        }
+        self.journal.extend(batch.iter().cloned());
+        Ok(batch)
+    }
+
+    pub(crate) fn wait(&mut self, seconds: i64) {
+        self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+    }
+
+    pub(crate) fn report(&mut self, report: SealedReport) -> Result<Vec<Recorded>, Refusal> {
+        self.give(&Input::Report(Box::new(report)))
+    }
+
+    pub(crate) fn command(
+        &mut self,
+        role: Role,
+        kind: CommandKind,
+    ) -> Result<Vec<Recorded>, Refusal> {
+        self.commands += 1;
+        let id = CommandId([self.commands; 16]);
+        let actor = Actor { source: "user:dispatcher1".to_owned(), role };
+        let command = Command { id, actor, received_at: self.now, kind };
+        self.give(&Input::Command(Box::new(command)))
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        effect: EffectId,
+        choice: AnswerChoice,
+    ) -> Result<Vec<Recorded>, Refusal> {
+        self.commands += 1;
+        let id = CommandId([self.commands; 16]);
+        let received_at = self.now;
+        self.give(&Input::Answer(Answer { id, effect, choice, minutes: Some(10), received_at }))
+    }
+
+    pub(crate) fn attempt(&mut self, effect: EffectId) -> Result<Vec<Recorded>, Refusal> {
+        self.give(&Input::Attempt(vec![effect]))
+    }
+
+    pub(crate) fn outcome(
+        &mut self,
+        effect: EffectId,
+        attempt: u16,
+        outcome: Outcome,
+        again: bool,
+    ) -> Result<Vec<Recorded>, Refusal> {
+        let detail = OutcomeDetail { code: 250, enhanced: None, again };
+        self.give(&Input::Outcome(vec![EffectOutcome { effect, attempt, outcome, detail }]))
+    }
+
+    /// The one notice there is, as the id of its first effect.
+    pub(crate) fn first_effect(&self) -> EffectId {
+        let (notice, _) = self.state.notices().first_key_value().unwrap();
+        EffectId { seq: notice.0, index: 0 }
+    }
+
+    /// Folds the journal from nothing.
+    pub(crate) fn replayed(&self) -> State {
+        let mut state = State::default();
+        for recorded in &self.journal {
+            state.evolve(recorded);
+        }
+        state
+    }
+}
+
+pub(crate) fn sealed(text: &str) -> Sealed {
+    Sealed { key: KeyId(1), bytes: text.as_bytes().to_vec() }
+}
+
+pub(crate) fn token(number: u8) -> Token {
+    Token([number; 16])
+}
+
+pub(crate) fn person(number: u8) -> PersonEntry {
+    PersonEntry {
+        key: format!("person-{number:04}"),
+        digest: token(number),
+        name: Sealed { key: KeyId(u64::from(number)), bytes: vec![number] },
+        mailboxes: vec![Mailbox { address: sealed("mail"), token: token(100 + number) }],
+        language: Language::Ja,
+        role: None,
+    }
+}
+
+pub(crate) fn start() -> Start {
+    let device = DeviceEntry {
+        source: "dc09:4901".to_owned(),
+        subscriber: "person-0001".to_owned(),
+        helpers: vec!["person-0002".to_owned(), "person-0003".to_owned()],
+        district: Some(DistrictId(2)),
+        address: Some(sealed("home")),
+        digest: token(50),
+    };
+    let settings = Settings {
+        mode: Mode::Demo,
+        headquarters: "invented".to_owned(),
+        sender: "demo@hansho.example.jp".to_owned(),
+        message_domain: "hansho.example.jp".to_owned(),
+        answer_url: "http://127.0.0.1:8119".to_owned(),
+        answer_minutes: 60,
+    };
+    let people = vec![person(1), person(2), person(3)];
+    let registry = Registry { people, devices: vec![device], settings };
+    Start { release: "test".to_owned(), registry }
+}
+
+/// A press of the pendant with this sequence number.
+pub(crate) fn press(sequence: u16) -> SealedReport {
+    report(
+        "dc09:4901",
+        sequence,
+        vec![finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003")],
+    )
+}
+
+pub(crate) fn report(source: &str, sequence: u16, findings: Vec<Finding>) -> SealedReport {
+    let urgent = findings.iter().any(|each| each.class <= AlarmClass::Check);
+    SealedReport {
+        door: Door::Dc09,
+        source: source.to_owned(),
+        lane: if urgent { Lane::A } else { Lane::C },
+        observed_at: None,
+        received_at: "2026-11-23T05:07:31Z".parse().unwrap(),
+        device_key: sequence.to_be_bytes().to_vec(),
+        findings,
+        position: None,
+        text: None,
+        raw: sealed("raw"),
+        peer: sealed("peer"),
+        refused: None,
+        deviations: Vec::new(),
+    }
+}
+
+pub(crate) fn refused(
+    source: &str,
+    sequence: u16,
+    fault: FrameFault,
+    findings: Vec<Finding>,
+) -> SealedReport {
+    SealedReport { refused: Some(fault), ..report(source, sequence, findings) }
+}
+
+pub(crate) fn finding(class: AlarmClass, kind: AlarmKind, phase: Phase, zone: &str) -> Finding {
+    Finding { class, kind, phase, code: "CID 101".to_owned(), zone: zone.to_owned() }
+}
+
+/// Names of the events of a batch, for reading.
+pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
+    batch
+        .iter()
+        .map(|recorded| match &recorded.event {
+            Event::SourceNamed { .. } => "SourceNamed",
+            Event::ReportReceived(_) => "ReportReceived",
+            Event::SignalReceived { .. } => "SignalReceived",
+            Event::SignalRepeated { .. } => "SignalRepeated",
+            Event::SignalAcknowledged { .. } => "SignalAcknowledged",
+            Event::SignalJoined { .. } => "SignalJoined",
+            Event::SignalEnded { .. } => "SignalEnded",
+            Event::IncidentOpened { .. } => "IncidentOpened",
+            Event::IncidentNoted { .. } => "IncidentNoted",
+            Event::IncidentClosed { .. } => "IncidentClosed",
+            Event::FaultRaised { .. } => "FaultRaised",
+            Event::FaultCleared { .. } => "FaultCleared",
+            Event::NoticeOrdered { .. } => "NoticeOrdered",
+            Event::NoticeExpired { .. } => "NoticeExpired",
+            Event::EffectsAttempted { .. } => "EffectsAttempted",
+            Event::EffectsSettled { .. } => "EffectsSettled",
+            Event::AnswerGiven { .. } => "AnswerGiven",
+            Event::PersonErased { .. } => "PersonErased",
+            Event::SessionOpened { .. } => "SessionOpened",
+            Event::SessionClosed { .. } => "SessionClosed",
+            Event::LogInRefused { .. } => "LogInRefused",
+            Event::CoreStarted { .. } => "CoreStarted",
+            Event::ClockStepped { .. } => "ClockStepped",
+            Event::SettingsApplied(_) => "SettingsApplied",
+            Event::PersonEntered { .. } => "PersonEntered",
+            Event::DeviceRegistered { .. } => "DeviceRegistered",
+            Event::DeviceWithdrawn { .. } => "DeviceWithdrawn",
+        })
+        .collect()
+}
+
+pub(crate) fn seq_of(batch: &[Recorded], name: &str) -> Seq {
+    let place = names(batch).iter().position(|each| *each == name).unwrap();
+    batch[place].seq
+}

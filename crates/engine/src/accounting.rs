@@ -1,0 +1,93 @@
+//! What came in at each door: received = durable + refused + shed + in flight, always.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hansho_console::view::Accounting;
+use hansho_model::Door;
+
+/// Counters of all doors since this core started.
+#[derive(Debug, Default)]
+pub struct Books {
+    doors: [Book; Door::ALL.len()],
+}
+
+/// Counters of one door.
+#[derive(Debug, Default)]
+pub struct Book {
+    received: AtomicU64,
+    durable: AtomicU64,
+    refused: AtomicU64,
+    shed: AtomicU64,
+}
+
+/// What became of something received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the journal, now or since an earlier equal one.
+    Durable,
+    /// It was refused.
+    Refused,
+    /// It was given up under load.
+    Shed,
+}
+
+impl Books {
+    /// Something came in.
+    pub fn receive(&self, door: Door) {
+        if let Some(book) = self.book(door) {
+            book.received.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// It is known what became of it.
+    pub fn settle(&self, door: Door, fate: Fate) {
+        let Some(book) = self.book(door) else { return };
+        let counter = match fate {
+            Fate::Durable => &book.durable,
+            Fate::Refused => &book.refused,
+            Fate::Shed => &book.shed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counters now. In flight is what is left; fates are read first, so that it is never
+    /// negative while others count on.
+    #[must_use]
+    pub fn read(&self) -> Vec<Accounting> {
+        Door::ALL.iter().filter_map(|door| self.book(*door).map(|book| read(*door, book))).collect()
+    }
+
+    fn book(&self, door: Door) -> Option<&Book> {
+        let place = Door::ALL.iter().position(|each| *each == door)?;
+        self.doors.get(place)
+    }
+}
+
+fn read(door: Door, book: &Book) -> Accounting {
+    let durable = book.durable.load(Ordering::Acquire);
+    let refused = book.refused.load(Ordering::Acquire);
+    let shed = book.shed.load(Ordering::Acquire);
+    let received = book.received.load(Ordering::Acquire);
+    let in_flight = received.saturating_sub(durable).saturating_sub(refused).saturating_sub(shed);
+    Accounting { door: door.to_string(), received, durable, refused, shed, in_flight }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_in_is_what_became_of_it_and_what_is_under_way() {
+        let books = Books::default();
+        for fate in [Some(Fate::Durable), Some(Fate::Refused), Some(Fate::Shed), None] {
+            books.receive(Door::Dc09);
+            if let Some(fate) = fate {
+                books.settle(Door::Dc09, fate);
+            }
+        }
+        let all = books.read();
+        let book = all.iter().find(|each| each.door == "dc09").unwrap();
+        assert_eq!(book.received, book.durable + book.refused + book.shed + book.in_flight);
+        assert_eq!((book.received, book.in_flight), (4, 1));
+    }
+}

@@ -1,0 +1,157 @@
+//! The answer page's other side: what a link leads to, and what is recorded when it is posted.
+
+use std::sync::Arc;
+
+use hansho_alerts::{AnswerCounts, OwnAnswer, PageFacts, page, parse_form, thanks, token};
+use hansho_alerts::{expired, unreadable};
+use hansho_console::{Answers, Page, Reads, Submit};
+use hansho_core::{Notice, State};
+use hansho_model::{
+    Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, RefusalCode,
+    Reveal,
+};
+use hansho_telemetry::Counter;
+use jiff::Timestamp;
+
+use crate::clock;
+use crate::edge::{ANSWER_PURPOSE, Edge, district_name};
+use crate::replica::Replica;
+
+/// The answer page.
+#[derive(Debug, Clone)]
+pub struct AnswerDesk {
+    /// What is known.
+    pub replica: Arc<Replica>,
+    /// Seals, and the way into the core.
+    pub edge: Arc<Edge>,
+}
+
+impl Answers for AnswerDesk {
+    fn page(&self, token: &str) -> (u16, String) {
+        match self.facts(token) {
+            Some((_, facts, true)) => (200, page(&facts)),
+            Some((_, facts, false)) => (410, expired(facts.language, facts.mode)),
+            None => (404, expired(Language::Ja, self.mode())),
+        }
+    }
+
+    fn answer(&self, token: &str, form: &[u8]) -> Page {
+        let desk = self.clone();
+        let (token, form) = (token.to_owned(), form.to_vec());
+        Box::pin(async move { desk.record(&token, &form).await })
+    }
+}
+
+impl AnswerDesk {
+    async fn record(&self, token: &str, form: &[u8]) -> (u16, String) {
+        let Some((effect, facts, open)) = self.facts(token) else {
+            return (404, expired(Language::Ja, self.mode()));
+        };
+        if !open {
+            return (410, expired(facts.language, facts.mode));
+        }
+        let Ok((choice, minutes)) = parse_form(form) else {
+            return (400, unreadable(facts.language, facts.mode));
+        };
+        let now = clock::now();
+        let id = self.answer_id(effect, choice, minutes, now);
+        let answer = Answer { id, effect, choice, minutes, received_at: now };
+        let Some(answered) = self.edge.queue().submit(Lane::B, Input::Answer(answer)) else {
+            return (503, unreadable(facts.language, facts.mode));
+        };
+        let result = match answered.await {
+            Ok(_receipt) => "recorded",
+            Err(refusal) if refusal.code == RefusalCode::Duplicate => "recorded",
+            Err(_refusal) => "refused",
+        };
+        Counter::ConsoleAnswersTotal.add(result, 1);
+        if result == "refused" {
+            return (410, expired(facts.language, facts.mode));
+        }
+        let own = Some(OwnAnswer { choice, minutes, at: now });
+        (200, thanks(&PageFacts { own, ..facts }))
+    }
+
+    /// The same answer within a minute is one: a thumb that presses twice, a page loaded again.
+    fn answer_id(
+        &self,
+        effect: EffectId,
+        choice: AnswerChoice,
+        minutes: Option<u16>,
+        now: Timestamp,
+    ) -> CommandId {
+        let minute = now.as_second().div_euclid(60);
+        let words = format!("{effect} {choice} {minutes:?} {minute}");
+        CommandId(self.edge.vault().mac("answer-id", words.as_bytes()))
+    }
+
+    /// What a link leads to, and whether it still takes answers.
+    fn facts(&self, text: &str) -> Option<(EffectId, PageFacts, bool)> {
+        let (effect, mac) = token::parse(text)?;
+        let right = self.edge.vault().mac(ANSWER_PURPOSE, effect.to_string().as_bytes());
+        if !token::verify(&mac, &right) {
+            return None;
+        }
+        let now = clock::now();
+        let mut found = None;
+        self.replica.with_state(&mut |state| {
+            found = page_facts(state, effect, now, self.edge.vault().as_ref());
+        });
+        found.map(|(facts, open)| (effect, facts, open))
+    }
+
+    fn mode(&self) -> Mode {
+        let mut mode = Mode::Real;
+        self.replica.with_state(&mut |state| {
+            mode = state.settings().map_or(Mode::Real, |settings| settings.mode);
+        });
+        mode
+    }
+}
+
+fn page_facts(
+    state: &State,
+    effect: EffectId,
+    now: Timestamp,
+    vault: &dyn Reveal,
+) -> Option<(PageFacts, bool)> {
+    let notice = state.notices().get(&NoticeId(effect.seq))?;
+    let recipient = notice.recipients.get(usize::try_from(effect.index).ok()?)?;
+    let language = recipient.recipient.language;
+    let facts = &notice.facts;
+    let own = recipient.answers.last().map(|answer| OwnAnswer {
+        choice: answer.choice,
+        minutes: answer.minutes,
+        at: answer.at,
+    });
+    let page = PageFacts {
+        language,
+        mode: notice.settings.mode,
+        headquarters: notice.settings.headquarters.clone(),
+        alarm: facts.alarm,
+        name: facts.subscriber.as_ref().and_then(|name| vault.reveal_text(name)),
+        address: facts.address.as_ref().and_then(|address| vault.reveal_text(address)),
+        district: facts.district.and_then(|district| district_name(district, language)),
+        at: facts.at,
+        own,
+        counts: counts(notice),
+        now,
+    };
+    Some((page, !notice.expired && notice.expires_at > now))
+}
+
+/// How many said what; each person's last answer counts.
+fn counts(notice: &Notice) -> AnswerCounts {
+    let count = |choice| {
+        let said = |last: &hansho_core::AnswerRecord| last.choice == choice;
+        let found =
+            notice.recipients.iter().filter(|each| each.answers.last().is_some_and(said)).count();
+        u32::try_from(found).unwrap_or(u32::MAX)
+    };
+    AnswerCounts {
+        coming: count(AnswerChoice::Coming),
+        late: count(AnswerChoice::Late),
+        cannot: count(AnswerChoice::Cannot),
+        arrived: count(AnswerChoice::Arrived),
+    }
+}

@@ -1,0 +1,592 @@
+//! The core process: opens what is on the disk, then the doors, and closes them in order.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use hansho_alerts::mail::{Credentials, MailChannel, MailConfig, MailConfigError, Server};
+use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
+use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
+use hansho_core::{SNAPSHOT_VERSION, State};
+use hansho_intake::{Entrance, Sessions, TcpLimits, serve_tcp, serve_udp};
+use hansho_journal::{
+    Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
+    free_bytes,
+};
+use hansho_model::{Door, Input, Lane, Recorded, Seq};
+use hansho_outbox::{Change, Runner};
+use hansho_protocols as protocols;
+use hansho_telemetry::{Chain, Counter, Histogram};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, watch};
+
+use crate::accounting::Books;
+use crate::answers::AnswerDesk;
+use crate::clock;
+use crate::edge::Edge;
+use crate::live::{self, Outlets, Queue};
+use crate::registry::{self, Subjects};
+use crate::replica::Replica;
+use crate::sequencer::Sequencer;
+use crate::sockets::Sockets;
+use crate::start::{self, FoldError, Folded};
+use crate::supervisor::{Options, Signals, SuperviseError};
+use crate::ways::Ways;
+
+/// Events after which a snapshot is made.
+const SNAPSHOT_EVENTS: u64 = 100_000;
+/// Time after which a snapshot is made, when anything happened.
+const SNAPSHOT_TIME: Duration = Duration::from_secs(900);
+/// How often free room is looked at.
+const DISK_WATCH: Duration = Duration::from_secs(5);
+/// How often the supervisor is told that the core lives.
+const LIFE_SIGN: Duration = Duration::from_millis(250);
+/// Batches that may wait for the replica; changes that may wait for the outbox.
+const WAITING_MAX: usize = 65_536;
+
+/// Why the core ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HouseError {
+    /// No sockets came from the supervisor.
+    #[error("the core has no sockets")]
+    Sockets(#[source] io::Error),
+    /// The configuration is unsound.
+    #[error("the configuration has faults")]
+    Config(#[from] ConfigError),
+    /// The ports cannot be shifted.
+    #[error(transparent)]
+    Ports(#[from] PortShiftError),
+    /// The journal, the snapshots or the reserve.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The vault of data keys.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The journal cannot be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The mail relay's settings.
+    #[error("the mail settings are unusable")]
+    Mail(#[from] MailConfigError),
+    /// The file with the relay's password.
+    #[error("{path} with the mail relay's password cannot be read")]
+    MailPassword {
+        /// File.
+        path: String,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A log-in's password hash.
+    #[error("a log-in cannot be used")]
+    Password(#[from] PasswordError),
+    /// Signals cannot be watched.
+    #[error(transparent)]
+    Signals(#[from] SuperviseError),
+    /// The system refused a thread, a runtime or a socket.
+    #[error("the system refused to {what}")]
+    System {
+        /// What was asked.
+        what: &'static str,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The live thread ended: durability is lost, nobody may be answered any more.
+    #[error("the core stops: the journal could not commit, or a rule of the core was broken")]
+    Lost,
+}
+
+impl HouseError {
+    /// Whether starting again would meet the same fault: somebody must mend something first.
+    #[must_use]
+    pub const fn needs_mending(&self) -> bool {
+        match self {
+            Self::Sockets(_)
+            | Self::Config(_)
+            | Self::Ports(_)
+            | Self::Vault(_)
+            | Self::Mail(_)
+            | Self::MailPassword { .. }
+            | Self::Password(_) => true,
+            // Another process that is about to end may still hold the folder.
+            Self::Journal(error) | Self::Fold(FoldError::Journal(error)) => {
+                !matches!(error, JournalError::Busy { .. })
+            }
+            Self::Fold(_) | Self::Signals(_) | Self::System { .. } | Self::Lost => false,
+        }
+    }
+}
+
+/// Runs the core until it is asked to end. `supervisor` is the line to the supervisor.
+///
+/// # Errors
+///
+/// See [`HouseError`]; on [`HouseError::Lost`] the process must exit at once.
+pub fn run(
+    options: &Options,
+    supervisor: std::os::unix::net::UnixStream,
+) -> Result<(), HouseError> {
+    let sockets = Sockets::receive(&supervisor).map_err(HouseError::Sockets)?;
+    let mut config = Config::load(&options.config)?;
+    config.site.shift_ports(options.port_base)?;
+    let disk = Disk::open(&options.data, config.site.reserve_mib)?;
+    let house = House::build(&config, disk, options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(refused("start its threads"))?;
+    let ended = runtime.block_on(house.open(&config, sockets, supervisor));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+fn refused(what: &'static str) -> impl FnOnce(io::Error) -> HouseError {
+    move |source| HouseError::System { what, source }
+}
+
+/// What stands in the data folder.
+struct Disk {
+    journal: SqliteJournal,
+    vault: Arc<Vault>,
+    snapshots: SnapshotStore,
+    reserve: Reserve,
+    folded: Folded,
+}
+
+impl Disk {
+    fn open(folder: &Path, reserve_mib: u32) -> Result<Self, HouseError> {
+        let journal = SqliteJournal::open(folder)?;
+        let vault = Arc::new(Vault::open(folder)?);
+        let mut snapshots = SnapshotStore::open(folder)?;
+        let reserve = Reserve::create(folder, reserve_mib)?;
+        let begin = newest_state(&mut snapshots, journal.head().seq)?;
+        let folded = start::fold(folder, begin)?;
+        if folded.passed_over.is_empty()
+            && let Err(error) = start::clear_mark(folder)
+        {
+            tracing::warn!(%error, "The mark of an earlier failed start could not be removed.");
+        }
+        Ok(Self { journal, vault, snapshots, reserve, folded })
+    }
+}
+
+/// The newest snapshot that is sound; else the state before the first event.
+fn newest_state(snapshots: &mut SnapshotStore, head: Seq) -> Result<State, HouseError> {
+    let Some(snapshot) = snapshots.newest(head, SNAPSHOT_VERSION)? else {
+        return Ok(State::default());
+    };
+    match State::decode(&snapshot.state) {
+        Ok(state) if state.seq() == snapshot.seq => Ok(state),
+        Ok(_) | Err(_) => {
+            tracing::warn!(seq = snapshot.seq.get(), "A snapshot is not used: it does not decode.");
+            Ok(State::default())
+        }
+    }
+}
+
+/// All parts, joined, with no door open yet.
+struct House {
+    queue: Arc<Queue>,
+    books: Arc<Books>,
+    edge: Arc<Edge>,
+    replica: Arc<Replica>,
+    ways: Ways,
+    changes: mpsc::Receiver<Change>,
+    start: Input,
+    reserve: Arc<Mutex<Reserve>>,
+    data: std::path::PathBuf,
+    live: thread::JoinHandle<()>,
+    folding: thread::JoinHandle<()>,
+    lost: watch::Receiver<bool>,
+}
+
+impl House {
+    fn build(config: &Config, disk: Disk, options: &Options) -> Result<Self, HouseError> {
+        let Disk { journal, vault, snapshots, reserve, folded } = disk;
+        let queue = Arc::new(Queue::default());
+        let books = Arc::new(Books::default());
+        let subjects = Subjects::new(config);
+        vault.prepare(config.people.keys().map(|key| registry::person_subject(key)))?;
+        let edge = Arc::new(Edge::new(
+            Arc::clone(&vault),
+            Arc::clone(&queue),
+            Arc::clone(&books),
+            subjects,
+        ));
+        let start = Input::Start(Box::new(registry::start(config, &folded.state, &vault)?));
+        let replica =
+            Arc::new(Replica::new(folded.state.clone(), folded.passed_over.first().copied()));
+        let ways = Ways { mail: mail(config, &vault, &edge)?, vault };
+
+        let (to_replica, committed) = sync_channel(WAITING_MAX);
+        let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
+        owe_what_is_owed(&folded.state, &to_outbox);
+        let outlets = Outlets { replica: to_replica, outbox: to_outbox, committed: observe };
+        let (died, lost) = watch::channel(false);
+        let sequencer = Sequencer::new(folded.state, journal);
+        let live = spawn_live(sequencer, Arc::clone(&queue), outlets, died)?;
+        let folding = spawn_folding(committed, Arc::clone(&replica), snapshots)?;
+        let reserve = Arc::new(Mutex::new(reserve));
+        let data = options.data.clone();
+        Ok(Self {
+            queue,
+            books,
+            edge,
+            replica,
+            ways,
+            changes,
+            start,
+            reserve,
+            data,
+            live,
+            folding,
+            lost,
+        })
+    }
+
+    /// Opens the doors and keeps them until somebody asks to end.
+    async fn open(
+        self,
+        config: &Config,
+        sockets: Sockets,
+        supervisor: std::os::unix::net::UnixStream,
+    ) -> Result<(), HouseError> {
+        let mut signals = Signals::new()?;
+        let mut lost = self.lost.clone();
+        let (stop, stopped) = watch::channel(false);
+        let started = self.queue.submit(Lane::B, self.start.clone());
+        let outbox = tokio::spawn(
+            Runner::new(CoreLine(Arc::clone(&self.queue)), self.ways, ShellClock).run(self.changes),
+        );
+        if let Some(started) = started {
+            tokio::select! {
+                _answer = started => {}
+                _ = lost.wait_for(|lost| *lost) => return Err(HouseError::Lost),
+            }
+        }
+        let mut doors = tokio::task::JoinSet::new();
+        open_dc09(config, sockets.dc09, &self.edge, &stopped, &mut doors)?;
+        let console = console(config, &self.edge, &self.replica, &self.books)?;
+        let listener = listener(sockets.console)?;
+        let end = stopped.clone();
+        doors.spawn(async move {
+            let mut end = end;
+            let asked = async move {
+                let asked = end.wait_for(|stop| *stop).await;
+                drop(asked);
+            };
+            if let Err(error) = hansho_console::serve(listener, console, asked).await {
+                tracing::error!(%error, "The console's door broke.");
+            }
+        });
+        doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
+        let line = life_signs(supervisor)?;
+        tracing::info!("The doors are open.");
+        tokio::select! {
+            () = signals.any() => {}
+            () = line => tracing::error!("The supervisor has gone; the core ends with it."),
+            _ = lost.wait_for(|lost| *lost) => return Err(HouseError::Lost),
+        }
+        stop.send_replace(true);
+        while doors.join_next().await.is_some() {}
+        self.queue.stop();
+        let (live, folding) = (self.live, self.folding);
+        let joined =
+            tokio::task::spawn_blocking(move || live.join().is_ok() && folding.join().is_ok());
+        let whole = joined.await.unwrap_or(false);
+        outbox.abort();
+        if whole { Ok(()) } else { Err(HouseError::Lost) }
+    }
+}
+
+/// Every effect that an earlier run left waiting. Interrupted ones follow with the first commit.
+fn owe_what_is_owed(state: &State, outbox: &mpsc::Sender<Change>) {
+    for (id, owed) in state.owed() {
+        let hansho_core::OwedPhase::Waiting { due } = owed.phase else { continue };
+        let Some(effect) = state.effect(*id) else { continue };
+        let change = Change::Owed { id: *id, effect, due };
+        if outbox.try_send(change).is_err() {
+            tracing::error!("More is owed than the outbox can hold; the rest waits for a restart.");
+            return;
+        }
+    }
+}
+
+fn spawn_live(
+    mut sequencer: Sequencer<SqliteJournal>,
+    queue: Arc<Queue>,
+    outlets: Outlets,
+    died: watch::Sender<bool>,
+) -> Result<thread::JoinHandle<()>, HouseError> {
+    let run = move || {
+        let guard = Died(died);
+        match live::run(&mut sequencer, &queue, &outlets) {
+            Ok(()) => tracing::debug!("All that waited is committed."),
+            Err(error) => tracing::error!(error = %Chain(&error), "A commit failed."),
+        }
+        drop(guard);
+    };
+    thread::Builder::new()
+        .name("sequencer".to_owned())
+        .spawn(run)
+        .map_err(refused("start a thread"))
+}
+
+/// Says that the live thread ended, by whatever way it ended.
+struct Died(watch::Sender<bool>);
+
+impl Drop for Died {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+fn spawn_folding(
+    committed: Receiver<Arc<[Recorded]>>,
+    replica: Arc<Replica>,
+    mut snapshots: SnapshotStore,
+) -> Result<thread::JoinHandle<()>, HouseError> {
+    let run = move || {
+        let mut since = 0_u64;
+        let mut last = clock::now();
+        loop {
+            match committed.recv_timeout(SNAPSHOT_TIME) {
+                Ok(batch) => {
+                    replica.fold(&batch);
+                    since = since.saturating_add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let waited = clock::now().duration_since(last).unsigned_abs();
+            if since >= SNAPSHOT_EVENTS || (since > 0 && waited >= SNAPSHOT_TIME) {
+                take_snapshot(&replica, &mut snapshots);
+                (since, last) = (0, clock::now());
+            }
+        }
+        if since > 0 {
+            take_snapshot(&replica, &mut snapshots);
+        }
+    };
+    thread::Builder::new().name("replica".to_owned()).spawn(run).map_err(refused("start a thread"))
+}
+
+fn take_snapshot(replica: &Replica, snapshots: &mut SnapshotStore) {
+    let (seq, state) = replica.encode();
+    let snapshot = Snapshot::new(seq, SNAPSHOT_VERSION, state);
+    match snapshots.put(&snapshot) {
+        Ok(()) => Counter::JournalSnapshotsTotal.add("", 1),
+        // The journal is whole without it: the next start folds a longer tail.
+        Err(error) => tracing::error!(error = %Chain(&error), "A snapshot could not be kept."),
+    }
+}
+
+fn observe(took: Duration, inputs: usize) {
+    Histogram::JournalCommitSeconds.record(took.as_secs_f64());
+    let inputs = u32::try_from(inputs).unwrap_or(u32::MAX);
+    Histogram::JournalBatchCount.record(f64::from(inputs));
+}
+
+fn mail(
+    config: &Config,
+    vault: &Arc<Vault>,
+    edge: &Arc<Edge>,
+) -> Result<Option<MailChannel>, HouseError> {
+    let Some(settings) = &config.site.mail else { return Ok(None) };
+    let mail = mail_config(settings)?;
+    let lookups: Arc<dyn hansho_alerts::mail::Lookups> = Arc::<Edge>::clone(edge);
+    let reveal: Arc<dyn hansho_model::Reveal> = Arc::<Vault>::clone(vault);
+    Ok(Some(MailChannel::new(mail, reveal, lookups)?))
+}
+
+fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
+    let (host, port) = settings.relay.rsplit_once(':').unwrap_or((&settings.relay, "25"));
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let port = port.parse().unwrap_or(25);
+    let mut mail = MailConfig::plain(&host, port, &settings.message_domain);
+    mail.servers = vec![Server { host, port }];
+    mail.width = usize::from(settings.connections);
+    if let Some((user, path)) = &settings.login {
+        let password = std::fs::read_to_string(path).map_err(|source| {
+            HouseError::MailPassword { path: path.display().to_string(), source }
+        })?;
+        mail.credentials = Some(Credentials::new(user.clone(), password.trim_end().to_owned()));
+    }
+    Ok(mail)
+}
+
+fn open_dc09(
+    config: &Config,
+    sockets: Option<(std::net::TcpListener, std::net::UdpSocket)>,
+    edge: &Arc<Edge>,
+    stop: &watch::Receiver<bool>,
+    doors: &mut tokio::task::JoinSet<()>,
+) -> Result<(), HouseError> {
+    let Some((stream, datagrams)) = sockets else { return Ok(()) };
+    let accounts = Arc::new(accounts_of(config));
+    let entrance = |transport| {
+        let accounts = Arc::clone(&accounts);
+        let limits = protocols::Limits::default();
+        let sessions: Sessions = Arc::new(move || {
+            let setup =
+                protocols::Setup::new(Arc::clone(&accounts), transport, limits, clock::now());
+            protocols::Protocol::Dc09.session(setup)
+        });
+        let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
+        Entrance { door: Door::Dc09, sessions, sink }
+    };
+    let listener = listener(stream)?;
+    let streams = entrance(protocols::Transport::Stream);
+    doors.spawn(serve_tcp(listener, streams, TcpLimits::default(), stop.clone()));
+    datagrams.set_nonblocking(true).map_err(refused("use a socket"))?;
+    let socket = UdpSocket::from_std(datagrams).map_err(refused("use a socket"))?;
+    let single = entrance(protocols::Transport::Datagram);
+    doors.spawn(serve_udp(Arc::new(socket), single, stop.clone()));
+    Ok(())
+}
+
+/// The register of devices as DC-09 sessions need it.
+fn accounts_of(config: &Config) -> protocols::Accounts {
+    let unknown = match config.site.unknown_devices {
+        hansho_config::UnknownDevices::Show => protocols::UnknownDevices::Show,
+        hansho_config::UnknownDevices::Refuse => protocols::UnknownDevices::Refuse,
+    };
+    let mut accounts = protocols::Accounts::new(unknown);
+    for (source, device) in &config.devices {
+        let Some(account) = source.strip_prefix("dc09:") else { continue };
+        let key = device.aes_key.as_ref().and_then(|key| protocols::Key::new(key.0.clone()).ok());
+        accounts.register(account, key);
+    }
+    accounts
+}
+
+fn listener(socket: std::net::TcpListener) -> Result<TcpListener, HouseError> {
+    socket.set_nonblocking(true).map_err(refused("use a socket"))?;
+    TcpListener::from_std(socket).map_err(refused("use a socket"))
+}
+
+fn console(
+    config: &Config,
+    edge: &Arc<Edge>,
+    replica: &Arc<Replica>,
+    books: &Arc<Books>,
+) -> Result<Arc<Console>, HouseError> {
+    let mut by_user = BTreeMap::new();
+    let mut tokens = Vec::new();
+    for person in config.people.values() {
+        let Some(login) = &person.login else { continue };
+        let account = Account {
+            password_hash: login.password_hash.clone(),
+            role: login.role,
+            name: person.name.0.clone(),
+        };
+        by_user.insert(login.user.clone(), account);
+        if let Some(digest) = login.token_hash {
+            tokens.push(ApiToken::from_digest(digest, login.user.clone(), login.role));
+        }
+    }
+    let books = Arc::clone(books);
+    let (replica, edge) = (Arc::clone(replica), Arc::clone(edge));
+    let answers = AnswerDesk { replica: Arc::clone(&replica), edge: Arc::clone(&edge) };
+    let session_time = Duration::from_secs(3_600 * u64::from(config.site.session_hours));
+    Ok(Arc::new(Console {
+        submit: Arc::<Queue>::clone(edge.queue()),
+        reveal: Arc::<Vault>::clone(edge.vault()),
+        seal: edge,
+        reads: replica,
+        answers: Arc::new(answers),
+        accounts: Accounts::new(by_user)?,
+        tokens,
+        accounting: Arc::new(move || books.read()),
+        metrics: Arc::new(hansho_telemetry::render),
+        clock: Arc::new(clock::now),
+        settings: Settings { session_time, ..Settings::default() },
+    }))
+}
+
+/// Looks at the free room; when it is low, gives up the reserve and sheds telemetry, so that
+/// alarms can still be journalled.
+async fn watch_disk(
+    folder: std::path::PathBuf,
+    reserve: Arc<Mutex<Reserve>>,
+    edge: Arc<Edge>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let low = reserve.lock().unwrap_or_else(PoisonError::into_inner).bytes().max(64 << 20) / 2;
+    loop {
+        let stopped = tokio::time::timeout(DISK_WATCH, stop.wait_for(|stop| *stop)).await;
+        if stopped.is_ok() {
+            return;
+        }
+        let free = match free_bytes(&folder) {
+            Ok(free) => free,
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "Free room could not be asked for.");
+                continue;
+            }
+        };
+        let tight = free < low;
+        if tight && !edge.set_tight(true) {
+            tracing::error!(free, "Little room is left: telemetry is shed, the reserve given up.");
+            let released = reserve.lock().unwrap_or_else(PoisonError::into_inner).release();
+            if let Err(error) = released {
+                tracing::error!(error = %Chain(&error), "The reserve could not be given up.");
+            }
+        } else if free > low.saturating_mul(4) && edge.set_tight(false) {
+            tracing::warn!(free, "There is room again; the next start sets the reserve up.");
+        }
+    }
+}
+
+/// Tells the supervisor that the core lives; ends when the supervisor has gone.
+fn life_signs(
+    supervisor: std::os::unix::net::UnixStream,
+) -> Result<impl Future<Output = ()>, HouseError> {
+    supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
+    let line = tokio::net::UnixStream::from_std(supervisor).map_err(refused("use a socket"))?;
+    Ok(async move {
+        loop {
+            match line.try_write(b".") {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                _ => tokio::time::sleep(LIFE_SIGN).await,
+            }
+        }
+    })
+}
+
+/// The outbox's line to the core.
+#[derive(Debug)]
+struct CoreLine(Arc<Queue>);
+
+impl hansho_outbox::Core for CoreLine {
+    fn submit(&self, lane: Lane, input: Input) -> Option<hansho_outbox::Answered> {
+        Submit::submit(self.0.as_ref(), lane, input)
+    }
+}
+
+/// The outbox's clock.
+#[derive(Debug)]
+struct ShellClock;
+
+impl hansho_outbox::Clock for ShellClock {
+    fn now(&self) -> jiff::Timestamp {
+        clock::now()
+    }
+}
+
+/// Asks the system to end this process with its supervisor: no core without a supervisor.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub fn end_with_supervisor() -> Result<(), HouseError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| refused("end with the supervisor")(error.into()))
+}

@@ -1,0 +1,169 @@
+//! The live thread: waits for inputs, commits them, and only then lets anyone hear of it.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use hansho_console::{Answered, Submit};
+use hansho_core::EffectChange;
+use hansho_journal::{Journal, JournalError};
+use hansho_model::{Input, Lane, Receipt, Recorded, Refusal};
+use hansho_outbox::Change;
+use jiff::Timestamp;
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock;
+use crate::lanes::{Envelope, Lanes};
+use crate::sequencer::{Committed, Sequencer};
+
+/// Longest sleep of the live thread: it looks at the clock this often, whatever happens.
+const NAP_MAX: Duration = Duration::from_secs(1);
+
+/// Who waits for an answer, if anyone.
+pub type Reply = Option<oneshot::Sender<Result<Receipt, Refusal>>>;
+
+/// The way into the core: lanes that the live thread drains.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lanes: Mutex<Waiting>,
+    arrived: Condvar,
+    space: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lanes: Lanes<Reply>,
+    stopping: bool,
+}
+
+impl Queue {
+    /// Waits until a full lane may have room again.
+    pub async fn space(&self) {
+        // A commit takes a moment at most; the time-out covers a notice sent before we listened.
+        let listened = tokio::time::timeout(Duration::from_millis(50), self.space.notified()).await;
+        drop(listened);
+    }
+
+    /// No more inputs are taken; the live thread ends when all that waits is committed.
+    pub fn stop(&self) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).stopping = true;
+        self.arrived.notify_all();
+    }
+
+    /// How many inputs wait in a lane.
+    #[must_use]
+    pub fn waiting(&self, lane: Lane) -> usize {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).lanes.len(lane)
+    }
+
+    /// Everything that is ready, after waiting `nap` at most; `None` when it is time to end.
+    fn drain(&self, nap: Duration) -> Option<Vec<Envelope<Reply>>> {
+        let mut waiting = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.lanes.is_empty() && !waiting.stopping {
+            let woken = self.arrived.wait_timeout(waiting, nap);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let batch = waiting.lanes.drain();
+        let over = batch.is_empty() && waiting.stopping;
+        drop(waiting);
+        self.space.notify_waiters();
+        (!over).then_some(batch)
+    }
+}
+
+impl Submit for Queue {
+    fn submit(&self, lane: Lane, input: Input) -> Option<Answered> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut waiting = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.stopping {
+                return None;
+            }
+            waiting.lanes.push(lane, Envelope { input, reply: Some(reply) }).ok()?;
+        }
+        self.arrived.notify_one();
+        Some(Box::pin(async move {
+            match answer.await {
+                Ok(answer) => answer,
+                // The core died before the commit: nobody may be told anything.
+                Err(_gone) => std::future::pending().await,
+            }
+        }))
+    }
+}
+
+/// Where committed events go.
+#[derive(Debug)]
+pub struct Outlets {
+    /// To the replica.
+    pub replica: SyncSender<Arc<[Recorded]>>,
+    /// To the outbox.
+    pub outbox: tokio::sync::mpsc::Sender<Change>,
+    /// Latency of each commit, and how many inputs it took.
+    pub committed: fn(Duration, usize),
+}
+
+/// Runs until the queue is stopped and empty. Called on a thread of its own.
+///
+/// # Errors
+///
+/// A failed commit; the process must end at once and answer nobody.
+pub fn run<J: Journal>(
+    sequencer: &mut Sequencer<J>,
+    queue: &Queue,
+    outlets: &Outlets,
+) -> Result<(), JournalError> {
+    loop {
+        let nap = nap(sequencer.state().next_deadline());
+        let Some(mut batch) = queue.drain(nap) else { return Ok(()) };
+        let begun = clock::now();
+        if sequencer.state().next_deadline().is_some_and(|deadline| deadline <= begun) {
+            batch.push(Envelope { input: Input::Tick, reply: None });
+        }
+        if batch.is_empty() {
+            sequencer.journal_mut().idle()?;
+            continue;
+        }
+        let count = batch.len();
+        let committed = sequencer.step(begun, batch)?;
+        (outlets.committed)(clock::now().duration_since(begun).unsigned_abs(), count);
+        publish(sequencer, committed, outlets);
+    }
+}
+
+fn nap(deadline: Option<Timestamp>) -> Duration {
+    let Some(deadline) = deadline else { return NAP_MAX };
+    let now = clock::now();
+    if deadline <= now {
+        return Duration::ZERO;
+    }
+    deadline.duration_since(now).unsigned_abs().min(NAP_MAX)
+}
+
+fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, outlets: &Outlets) {
+    for (reply, answer) in committed.replies {
+        if let Some(reply) = reply
+            && reply.send(answer).is_err()
+        {
+            // Who asked has gone; what was asked is durable all the same.
+            tracing::trace!("An answer found nobody waiting.");
+        }
+    }
+    let last = committed.events.last().map(|event| event.seq);
+    if last.is_some() && outlets.replica.send(committed.events).is_err() {
+        tracing::error!("The replica has ended; consoles show an old state.");
+    }
+    let changes = committed.effects.into_iter().filter_map(|change| match change {
+        EffectChange::Forget(id) => Some(Change::Forgotten(id)),
+        EffectChange::Attempt(attempt) => Some(Change::Attempted(attempt)),
+        EffectChange::Owe(id, due) => {
+            sequencer.state().effect(id).map(|effect| Change::Owed { id, effect, due })
+        }
+    });
+    for change in changes.chain(last.map(Change::Observed)) {
+        if outlets.outbox.blocking_send(change).is_err() {
+            tracing::error!("The outbox has ended; what is owed waits for the next start.");
+            return;
+        }
+    }
+}

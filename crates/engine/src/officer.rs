@@ -1,0 +1,159 @@
+//! The officer's tools: prove, count, read and replay a journal, also while the core runs.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use hansho_core::State;
+use hansho_journal::{JournalError, SqliteReader, body, export, stats, tail, verify};
+
+/// Events read at once.
+const CHUNK: usize = 4_096;
+
+/// Why a tool gave up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfficerError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Output could not be written.
+    #[error("the output could not be written")]
+    Output(#[from] io::Error),
+    /// The journal is not what was written.
+    #[error("the chain is broken at event {first_bad}: {why}")]
+    Broken {
+        /// First event that is not good.
+        first_bad: u64,
+        /// Why.
+        why: JournalError,
+    },
+    /// The output's file.
+    #[error("{} cannot be written", path.display())]
+    File {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Proves the chain and prints its head, which can be kept elsewhere as a witness.
+///
+/// # Errors
+///
+/// When the journal cannot be read, or is not what was written.
+pub fn print_proof(data: &Path, out: &mut dyn Write) -> Result<(), OfficerError> {
+    let report = verify(data)?;
+    writeln!(out, "events  {}", report.events)?;
+    if let (Some(first), Some(last)) = (report.first_at, report.last_at) {
+        writeln!(out, "from    {first}")?;
+        writeln!(out, "to      {last}")?;
+    }
+    writeln!(out, "head    {}", hex(&report.head.sum))?;
+    let first_bad = report.first_bad().map(hansho_model::Seq::get);
+    match (report.fault, first_bad) {
+        (Some(why), Some(first_bad)) => Err(OfficerError::Broken { first_bad, why }),
+        _ => {
+            writeln!(out, "every link and every body is good")?;
+            Ok(())
+        }
+    }
+}
+
+/// Counts events by kind.
+///
+/// # Errors
+///
+/// When the journal cannot be read, or is not what was written.
+pub fn print_stats(data: &Path, out: &mut dyn Write) -> Result<(), OfficerError> {
+    let stats = stats(data)?;
+    writeln!(out, "{:<22} {:>10} {:>12}", "kind", "events", "bytes")?;
+    for (kind, count) in &stats.kinds {
+        let name = body::kind_name(*kind).unwrap_or("unknown");
+        writeln!(out, "{name:<22} {:>10} {:>12}", count.count, count.bytes)?;
+    }
+    writeln!(out, "{:<22} {:>10} {:>12}", "all", stats.last, stats.file_bytes)?;
+    Ok(())
+}
+
+/// Prints the last `count` events, a line each; sealed values stay sealed.
+///
+/// # Errors
+///
+/// When the journal cannot be read, or is not what was written.
+pub fn print_tail(data: &Path, count: usize, out: &mut dyn Write) -> Result<(), OfficerError> {
+    for recorded in tail(data, count)? {
+        let cause = recorded.cause.map(|cause| format!(" after {cause}")).unwrap_or_default();
+        writeln!(out, "{} {}{cause} {:?}", recorded.seq, recorded.at, recorded.event)?;
+    }
+    Ok(())
+}
+
+/// Writes every event as a line of JSON.
+///
+/// # Errors
+///
+/// When the journal cannot be read, is not what was written, or the file cannot be written.
+pub fn write_export(
+    data: &Path,
+    to: Option<&Path>,
+    out: &mut dyn Write,
+) -> Result<(), OfficerError> {
+    let Some(path) = to else {
+        export(data, out)?;
+        return Ok(());
+    };
+    let fault = |source| OfficerError::File { path: path.to_owned(), source };
+    let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(fault)?);
+    let head = export(data, &mut file)?;
+    file.flush().map_err(fault)?;
+    writeln!(out, "{} events, head {}", head.seq, hex(&head.sum))?;
+    Ok(())
+}
+
+/// Folds the whole journal from nothing and prints the hash of the state and of the effects: equal
+/// for equal journals on every machine.
+///
+/// # Errors
+///
+/// When the journal cannot be read, or is not what was written.
+pub fn print_replay(data: &Path, out: &mut dyn Write) -> Result<(), OfficerError> {
+    let state = replay(data)?;
+    let open = state.signals().values().filter(|signal| signal.ended.is_none()).count();
+    writeln!(out, "events   {}", state.seq())?;
+    writeln!(out, "state    {}", hex(&state.hash()))?;
+    writeln!(out, "effects  {}", hex(state.effects_sum()))?;
+    writeln!(out, "open     {open} signals, {} effects owed", state.owed().len())?;
+    Ok(())
+}
+
+/// Folds the whole journal from nothing.
+///
+/// # Errors
+///
+/// When the journal cannot be read, or is not what was written.
+pub fn replay(data: &Path) -> Result<State, OfficerError> {
+    let mut reader = SqliteReader::open(data)?;
+    let mut state = State::default();
+    loop {
+        let events = reader.read(state.seq(), CHUNK)?;
+        if events.is_empty() {
+            return Ok(state);
+        }
+        for recorded in &events {
+            state.evolve(recorded);
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}

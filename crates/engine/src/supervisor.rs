@@ -1,0 +1,256 @@
+//! The supervisor: owns the sockets, starts the core, and starts it again when it ends.
+//!
+//! It is small on purpose: it reads the configuration, opens sockets and watches one child. What
+//! can fail (disk, fold, codecs) is in the core. Connections that come while the core is away wait
+//! in the kernel's queue, and nothing is acknowledged meanwhile.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use std::{env, io};
+
+use hansho_config::{Config, ConfigError, PortShiftError};
+use hansho_telemetry::Chain;
+use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::clock;
+use crate::sockets::{BindError, Sockets};
+
+/// How a house is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of the configuration.
+    pub config: PathBuf,
+    /// Folder of journal, vault and snapshots.
+    pub data: PathBuf,
+    /// Added to every port.
+    pub port_base: u16,
+}
+
+/// Exit code of the core that asks not to be started again: somebody must mend something first.
+pub const EXIT_MEND: u8 = 2;
+
+/// First pause before a core is started again; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest pause before a core is started again.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A core that ran this long has a fresh start: the pause is short again.
+const SOUND_AFTER: Duration = Duration::from_secs(60);
+/// A core says "I live" four times a second; silent this long, it is no longer relied on.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// Time that a core has to end when it is asked to.
+const END_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Why a house could not be started, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuperviseError {
+    /// The configuration is unsound.
+    #[error("the configuration has faults")]
+    Config(#[from] ConfigError),
+    /// The ports cannot be shifted.
+    #[error(transparent)]
+    Ports(#[from] PortShiftError),
+    /// A socket cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The core asks that somebody mend something first; it has said what.
+    #[error("the core stopped and asks to be mended first; its last message says how")]
+    Mend,
+    /// The system refused a process, a signal or a socket pair.
+    #[error("the system refused to {what}")]
+    System {
+        /// What was asked.
+        what: &'static str,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs until a signal asks to end, or the core asks to be mended.
+///
+/// # Errors
+///
+/// See [`SuperviseError`].
+pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
+    let mut config = Config::load(&options.config)?;
+    config.site.shift_ports(options.port_base)?;
+    let sockets = Sockets::bind(&config.site)?;
+    drop(config);
+    let mut signals = Signals::new()?;
+    let mut pause = PAUSE_MIN;
+    let mut was_sound = false;
+    loop {
+        let started = clock::now();
+        let mut core = Core::start(options, &sockets)?;
+        let end = core.watch(&mut signals).await?;
+        let asks = |status: &ExitStatus| status.code() == Some(i32::from(EXIT_MEND));
+        was_sound |= core.spoke;
+        match end {
+            End::Asked => return Ok(()),
+            End::Exited(status) if status.success() => return Ok(()),
+            // At the first start a person is looking: stop and say so. Later the doors stay open,
+            // and the core is tried again until somebody has mended it.
+            End::Exited(status) if asks(&status) && !was_sound => {
+                return Err(SuperviseError::Mend);
+            }
+            End::Exited(status) => {
+                if clock::now().duration_since(started).unsigned_abs() >= SOUND_AFTER {
+                    pause = PAUSE_MIN;
+                }
+                tracing::error!(%status, pause_ms = pause.as_millis(), "The core ended; it is started again.");
+                if signals.within(pause).await {
+                    return Ok(());
+                }
+                pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+/// How a core's life ended.
+enum End {
+    Asked,
+    Exited(ExitStatus),
+}
+
+struct Core {
+    child: Child,
+    line: UnixStream,
+    heard: Timestamp,
+    silent: bool,
+    spoke: bool,
+}
+
+impl Core {
+    fn start(options: &Options, sockets: &Sockets) -> Result<Self, SuperviseError> {
+        let refused = |what| move |source| SuperviseError::System { what, source };
+        let (ours, theirs) = StdUnixStream::pair().map_err(refused("make a pair of sockets"))?;
+        let program = env::current_exe().map_err(refused("name this program"))?;
+        let child = Command::new(program)
+            .arg("serve-core")
+            .arg("--config")
+            .arg(&options.config)
+            .arg("--data")
+            .arg(&options.data)
+            .arg("--port-base")
+            .arg(options.port_base.to_string())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()
+            .map_err(refused("start the core"))?;
+        sockets.send(&ours).map_err(refused("hand over the sockets"))?;
+        ours.set_nonblocking(true).map_err(refused("watch the core"))?;
+        let line = UnixStream::from_std(ours).map_err(refused("watch the core"))?;
+        Ok(Self { child, line, heard: clock::now(), silent: false, spoke: false })
+    }
+
+    async fn watch(&mut self, signals: &mut Signals) -> Result<End, SuperviseError> {
+        let mut buffer = [0; 64];
+        loop {
+            if let Some(status) = self.exited()? {
+                return Ok(End::Exited(status));
+            }
+            tokio::select! {
+                read = self.line.read(&mut buffer) => match read {
+                    // The line closes just before the core ends; its status comes at once.
+                    Ok(0) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    Ok(_) => self.hear(),
+                },
+                () = tokio::time::sleep(Duration::from_millis(100)) => self.listen(),
+                () = signals.any() => return self.end().await,
+            }
+        }
+    }
+
+    fn hear(&mut self) {
+        if self.silent {
+            tracing::warn!("The core speaks again.");
+        }
+        self.silent = false;
+        self.spoke = true;
+        self.heard = clock::now();
+    }
+
+    fn listen(&mut self) {
+        let silence = clock::now().duration_since(self.heard).unsigned_abs();
+        if silence >= SILENCE_MAX && !self.silent {
+            self.silent = true;
+            tracing::error!("The core is silent; what it has not acknowledged, devices repeat.");
+        }
+    }
+
+    /// Asks the core to end, and ends it when it does not.
+    async fn end(&mut self) -> Result<End, SuperviseError> {
+        let refused = |source| SuperviseError::System { what: "end the core", source };
+        let pid = rustix::process::Pid::from_child(&self.child);
+        if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
+            tracing::debug!(%error, "The core had ended already.");
+        }
+        let asked = clock::now();
+        while clock::now().duration_since(asked).unsigned_abs() < END_TIME_MAX {
+            if self.exited()?.is_some() {
+                return Ok(End::Asked);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tracing::error!("The core did not end when asked; it is killed. The journal is whole.");
+        self.child.kill().map_err(refused)?;
+        self.child.wait().map_err(refused)?;
+        Ok(End::Asked)
+    }
+
+    fn exited(&mut self) -> Result<Option<ExitStatus>, SuperviseError> {
+        self.child
+            .try_wait()
+            .map_err(|source| SuperviseError::System { what: "wait for the core", source })
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // Whatever ended the supervisor's care: no core without a supervisor.
+        if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() {
+            let ended = self.child.wait();
+            tracing::debug!(ended = ended.is_ok(), "The core was ended with its supervisor.");
+        }
+    }
+}
+
+/// The signals that ask to end.
+pub(crate) struct Signals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, SuperviseError> {
+        let refused = |source| SuperviseError::System { what: "watch signals", source };
+        Ok(Self {
+            term: signal(SignalKind::terminate()).map_err(refused)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
+        })
+    }
+
+    pub(crate) async fn any(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Whether one came within this time.
+    async fn within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.any()).await.is_ok()
+    }
+}
+
+/// Logs a whole chain of causes, for the last words before an exit.
+pub fn last_words(error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(error = %Chain(error), "Hansho ends.");
+}

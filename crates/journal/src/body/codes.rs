@@ -1,0 +1,93 @@
+//! Numbers of the words in event bodies, for ever. A number is never given twice and never taken
+//! back; a new word gets the next free number of its table. 0 is never used, so that a zeroed byte
+//! is never a word.
+
+use hansho_model::{
+    AlarmClass, AlarmKind, AnswerChoice, Deviation, Door, FrameFault, IncidentKind,
+    IncidentOutcome, Lane, Language, Mode, Outcome, Phase, Role, SignalOutcome, Template,
+};
+
+use super::BodyError;
+
+/// A word of the model that has a number in the journal.
+pub(super) trait Code: Sized + Copy {
+    /// Name of the table, for errors.
+    const TABLE: &'static str;
+
+    /// Its number.
+    fn code(self) -> u8;
+
+    /// From its number.
+    fn from_code(code: u8) -> Result<Self, BodyError>;
+}
+
+macro_rules! codes {
+    ($($name:ident { $($number:literal = $variant:ident,)+ })+) => {$(
+        impl Code for $name {
+            const TABLE: &'static str = stringify!($name);
+
+            fn code(self) -> u8 {
+                match self { $(Self::$variant => $number,)+ }
+            }
+
+            fn from_code(code: u8) -> Result<Self, BodyError> {
+                match code {
+                    $($number => Ok(Self::$variant),)+
+                    _ => Err(BodyError::UnknownCode { table: Self::TABLE, code }),
+                }
+            }
+        }
+    )+
+
+        /// Every table as text: the name, then number and word. A golden file holds it.
+        #[cfg(test)]
+        pub(super) fn tables() -> String {
+            let mut text = String::new();
+            $(
+                text.push_str(concat!(stringify!($name), "\n"));
+                $(text.push_str(concat!("  ", $number, " ", stringify!($variant), "\n"));)+
+            )+
+            text
+        }
+    };
+}
+
+codes! {
+    AlarmClass { 1 = Life, 2 = Check, 3 = Fault, 4 = Note, 5 = Test, }
+    AlarmKind {
+        1 = Help, 2 = Medical, 3 = Fall, 4 = Fire, 5 = Gas, 6 = Panic, 7 = Water, 8 = Temperature,
+        9 = Inactivity, 10 = NoReport, 11 = Voice, 12 = Mains, 13 = Battery, 14 = Radio, 15 = Line,
+        16 = Tamper, 17 = Cancel, 18 = Presence, 19 = Test, 20 = Clock, 21 = Unreadable, 22 = Other,
+    }
+    Phase { 1 = New, 2 = Restored, 3 = Still, }
+    IncidentKind {
+        1 = Fire, 2 = Ems, 3 = Rescue, 4 = Precaution, 5 = Disaster, 6 = Search, 7 = Support,
+        8 = Other,
+    }
+    SignalOutcome {
+        1 = NewIncident, 2 = Joined, 3 = Information, 4 = Transferred, 5 = NotEmergency,
+        6 = Mistake, 7 = Prank, 8 = Test, 9 = NothingFound,
+    }
+    IncidentOutcome {
+        1 = Handled, 2 = FalseAlarm, 3 = Prank, 4 = Cancelled, 5 = Transferred, 6 = NothingFound,
+    }
+    Role { 1 = Dispatcher, 2 = Supervisor, 3 = DisasterManager, 4 = Administrator, 5 = Viewer, }
+    Template { 1 = PendantAlarm, }
+    Outcome { 1 = Done, 2 = Failed, 3 = Uncertain, }
+    AnswerChoice { 1 = Coming, 2 = Late, 3 = Cannot, 4 = Arrived, }
+    Lane { 1 = A, 2 = B, 3 = C, 4 = D, }
+    FrameFault {
+        1 = BadFrame, 2 = BadLength, 3 = BadCrc, 4 = MalformedHeader, 5 = MalformedBody,
+        6 = BadTimestamp, 7 = BadPayload, 8 = DecryptFailed, 9 = NoKey, 10 = MissingTimestamp,
+        11 = TimestampOutOfWindow, 12 = EncryptionRequired, 13 = UnknownAccount, 14 = UnknownId,
+        15 = NotATransmitterMessage, 16 = TooLong,
+    }
+    Language { 1 = Ja, 2 = En, }
+    Mode { 1 = Real, 2 = Training, 3 = Demo, }
+    Door { 1 = Dc09, 2 = Console, 3 = Answers, }
+    Deviation {
+        1 = CrcWithCr, 2 = RawCrc, 3 = EmptyLine, 4 = NoLine, 5 = LowerCase, 6 = SequenceZero,
+        7 = AccountNotHex, 8 = HeaderWithoutAccount, 9 = DataWithoutAccount, 10 = LoosePayload,
+        11 = OsborneHoffman, 12 = TrailingPad, 13 = UnreadableStamp,
+    }
+}

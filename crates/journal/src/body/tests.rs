@@ -1,0 +1,417 @@
+use std::fs;
+use std::path::PathBuf;
+
+use hansho_model::{
+    AlarmClass, AlarmKind, AnswerChoice, Attempt, DegreesE7, Deviation, DeviceEntry, DistrictId,
+    Door, EffectId, EffectOutcome, Event, Facts, Finding, FrameFault, IncidentId, IncidentKind,
+    IncidentOutcome, KeyId, Lane, Language, Mailbox, MetresU32, Mode, NoticeId, Outcome,
+    OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed,
+    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Template, Token,
+};
+use jiff::Timestamp;
+
+use super::*;
+use crate::hex;
+
+fn at(us: i64) -> Timestamp {
+    Timestamp::from_microsecond(us).unwrap()
+}
+
+fn sealed(key: u64) -> Sealed {
+    Sealed { key: KeyId(key), bytes: vec![0xa0, 0x00, 0xff] }
+}
+
+fn effect(seq: u64, index: u32) -> EffectId {
+    EffectId { seq: Seq::new(seq), index }
+}
+
+fn signal() -> SignalId {
+    SignalId(Seq::new(184_200))
+}
+
+fn incident() -> IncidentId {
+    IncidentId(Seq::new(184_210))
+}
+
+fn position() -> Position {
+    Position::new(DegreesE7::from_e7(370_505_000), DegreesE7::from_e7(-1_408_876_666)).unwrap()
+}
+
+fn people() -> Vec<Event> {
+    let settings = Settings {
+        mode: Mode::Demo,
+        headquarters: "いわき市消防本部".to_owned(),
+        sender: "hansho@city.example.jp".to_owned(),
+        message_domain: "city.example.jp".to_owned(),
+        answer_url: "http://127.0.0.1:8119".to_owned(),
+        answer_minutes: 60,
+    };
+    let person = PersonEntry {
+        key: "helper-0001".to_owned(),
+        digest: Token([1; 16]),
+        name: sealed(7),
+        mailboxes: vec![Mailbox { address: sealed(7), token: Token([2; 16]) }],
+        language: Language::Ja,
+        role: Some(Role::Dispatcher),
+    };
+    let bare =
+        PersonEntry { mailboxes: Vec::new(), language: Language::En, role: None, ..person.clone() };
+    let device = DeviceEntry {
+        source: "dc09:4901".to_owned(),
+        subscriber: "subscriber-0001".to_owned(),
+        helpers: vec!["helper-0001".to_owned(), "helper-0002".to_owned()],
+        district: Some(DistrictId(1)),
+        address: Some(sealed(8)),
+        digest: Token([3; 16]),
+    };
+    let lone = DeviceEntry { helpers: Vec::new(), district: None, address: None, ..device.clone() };
+    let (source, subscriber) = (SourceId(12), PersonId(3));
+    vec![
+        Event::CoreStarted { epoch: 3, release: "0.1.0".to_owned() },
+        Event::ClockStepped { back_us: 1_500_000 },
+        Event::ClockStepped { back_us: -1 },
+        Event::SettingsApplied(settings),
+        Event::SourceNamed { source, name: "dc09:4901".to_owned() },
+        Event::PersonEntered { person: PersonId(300), entry: person },
+        Event::PersonEntered { person: PersonId(301), entry: bare },
+        Event::PersonErased { person: PersonId(300) },
+        Event::DeviceRegistered {
+            device: source,
+            subscriber,
+            helpers: vec![PersonId(300), PersonId(70_000)],
+            entry: device,
+        },
+        Event::DeviceRegistered { device: source, subscriber, helpers: Vec::new(), entry: lone },
+        Event::DeviceWithdrawn { device: source },
+    ]
+}
+
+fn reports() -> Vec<Event> {
+    let full = SealedReport {
+        door: Door::Dc09,
+        source: "dc09:4901".to_owned(),
+        lane: Lane::A,
+        observed_at: Some(at(1_795_410_048_000_000)),
+        received_at: at(1_795_410_050_123_456),
+        device_key: vec![0, 1, 2],
+        findings: vec![
+            Finding {
+                class: AlarmClass::Life,
+                kind: AlarmKind::Help,
+                phase: Phase::New,
+                code: "CID 101".to_owned(),
+                zone: "001".to_owned(),
+            },
+            Finding {
+                class: AlarmClass::Fault,
+                kind: AlarmKind::Battery,
+                phase: Phase::Restored,
+                code: String::new(),
+                zone: String::new(),
+            },
+        ],
+        position: Some(position()),
+        text: Some(sealed(9)),
+        raw: sealed(9),
+        peer: sealed(10),
+        refused: Some(FrameFault::NoKey),
+        deviations: vec![Deviation::CrcWithCr, Deviation::UnreadableStamp],
+    };
+    let bare = SealedReport {
+        lane: Lane::D,
+        observed_at: None,
+        device_key: Vec::new(),
+        findings: Vec::new(),
+        position: None,
+        text: None,
+        refused: None,
+        deviations: Vec::new(),
+        ..full.clone()
+    };
+    vec![Event::ReportReceived(Box::new(full)), Event::ReportReceived(Box::new(bare))]
+}
+
+fn signals() -> Vec<Event> {
+    let (signal, incident, report, zone) = (signal(), incident(), Seq::new(300), "7".to_owned());
+    let (alarm, number) = (AlarmKind::Fall, "1123-3".to_owned());
+    let place = Place {
+        district: Some(DistrictId(13)),
+        position: Some(position()),
+        radius: Some(MetresU32(50)),
+        confirmed: true,
+    };
+    let nowhere = Place { district: None, position: None, radius: None, confirmed: false };
+    vec![
+        Event::SignalReceived { signal, report, alarm, zone: zone.clone(), refused: true },
+        Event::SignalRepeated { signal, report, alarm, restored: true, zone },
+        Event::SignalAcknowledged { signal, position: "desk1".to_owned() },
+        Event::SignalJoined { signal, incident },
+        Event::SignalEnded { signal, outcome: SignalOutcome::Mistake, reason: Some(sealed(11)) },
+        Event::SignalEnded { signal, outcome: SignalOutcome::NothingFound, reason: None },
+        Event::IncidentOpened {
+            incident,
+            number: number.clone(),
+            kind: IncidentKind::Ems,
+            place,
+            place_text: Some(sealed(11)),
+        },
+        Event::IncidentOpened {
+            incident,
+            number,
+            kind: IncidentKind::Other,
+            place: nowhere,
+            place_text: None,
+        },
+        Event::IncidentNoted { incident, text: sealed(11) },
+        Event::IncidentClosed {
+            incident,
+            outcome: IncidentOutcome::FalseAlarm,
+            note: Some(sealed(11)),
+        },
+        Event::IncidentClosed { incident, outcome: IncidentOutcome::Handled, note: None },
+        Event::FaultRaised {
+            device: SourceId(12),
+            fault: AlarmKind::Mains,
+            code: "CID 301".to_owned(),
+            zone: "000".to_owned(),
+        },
+        Event::FaultCleared {
+            device: SourceId(12),
+            fault: AlarmKind::Mains,
+            zone: "000".to_owned(),
+        },
+    ]
+}
+
+fn notices() -> Vec<Event> {
+    let (notice, expires_at) = (NoticeId(Seq::new(184_300)), at(1_795_413_650_000_000));
+    let recipient = Recipient {
+        person: PersonId(300),
+        address: sealed(7),
+        token: Token([4; 16]),
+        name: sealed(7),
+        language: Language::En,
+    };
+    let facts = Facts {
+        alarm: AlarmKind::Help,
+        subscriber: Some(sealed(8)),
+        address: Some(sealed(8)),
+        district: Some(DistrictId(1)),
+        at: at(1_795_410_050_123_457),
+    };
+    let bare = Facts { subscriber: None, address: None, district: None, ..facts.clone() };
+    let template = Template::PendantAlarm;
+    let enhanced = Some((5, 1, 1));
+    let outcome = EffectOutcome {
+        effect: effect(184_300, 0),
+        attempt: 2,
+        outcome: Outcome::Failed,
+        detail: OutcomeDetail { code: 550, enhanced, again: true },
+    };
+    let plain = EffectOutcome {
+        effect: effect(184_300, 4_095),
+        attempt: 1,
+        outcome: Outcome::Uncertain,
+        detail: OutcomeDetail::default(),
+    };
+    vec![
+        Event::NoticeOrdered {
+            notice,
+            signal: Some(signal()),
+            template,
+            facts,
+            recipients: vec![recipient.clone(), recipient],
+            expires_at,
+        },
+        Event::NoticeOrdered {
+            notice,
+            signal: None,
+            template,
+            facts: bare,
+            recipients: Vec::new(),
+            expires_at,
+        },
+        Event::NoticeExpired { notice },
+        Event::EffectsAttempted {
+            attempts: vec![
+                Attempt { effect: effect(184_300, 0), number: 1 },
+                Attempt { effect: effect(184_300, 4_095), number: 300 },
+            ],
+        },
+        Event::EffectsSettled {
+            outcomes: vec![
+                Settled { outcome, again_at: Some(at(1_795_410_112_000_000)) },
+                Settled { outcome: plain, again_at: None },
+            ],
+        },
+    ]
+}
+
+fn answers() -> Vec<Event> {
+    let (answered, received_at) = (effect(184_300, 1), at(1_795_410_110_000_001));
+    let (token, expires_at) = (Token([5; 16]), at(1_795_440_000_000_000));
+    let choice = AnswerChoice::Late;
+    vec![
+        Event::AnswerGiven { effect: answered, choice, minutes: Some(20), received_at },
+        Event::AnswerGiven {
+            effect: answered,
+            choice: AnswerChoice::Cannot,
+            minutes: None,
+            received_at,
+        },
+        Event::SessionOpened { token, role: Role::Supervisor, expires_at },
+        Event::SessionClosed { token },
+        Event::LogInRefused { name: Token([6; 16]) },
+    ]
+}
+
+/// At least one of every kind; where a value may be absent, one with and one without.
+pub(crate) fn samples() -> Vec<Event> {
+    [people(), reports(), signals(), notices(), answers()].concat()
+}
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+}
+
+/// Compares with a golden file. A new one is written once, on request; an old one never again.
+pub(crate) fn assert_golden(name: &str, found: &str) {
+    let path = golden(name);
+    if !path.exists() && std::env::var_os("HANSHO_NEW_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, found).unwrap();
+    }
+    let wanted = fs::read_to_string(&path).unwrap_or_else(|_missing| {
+        panic!("golden/{name} is missing; HANSHO_NEW_GOLDEN=1 makes it")
+    });
+    assert_eq!(found, wanted, "golden/{name}: the format on the disk is for ever");
+}
+
+#[test]
+fn every_kind_reads_and_writes_its_golden_bytes() {
+    let samples = samples();
+    for (number, name) in kinds::ALL {
+        let mut lines = String::new();
+        for event in &samples {
+            // The second sample of a kind has a cause.
+            let cause = (!lines.is_empty()).then_some(Seq::new(184_199));
+            let encoded = encode(cause, event).unwrap();
+            if encoded.kind == *number {
+                assert_eq!(encoded.ver, 1);
+                let back = decode(i64::from(*number), 1, &encoded.body).unwrap();
+                assert_eq!(back, (cause, event.clone()));
+                lines.push_str(&hex::encode(&encoded.body));
+                lines.push('\n');
+            }
+        }
+        assert!(!lines.is_empty(), "no sample of {name}");
+        assert_golden(&format!("v1/{name}.hex"), &lines);
+    }
+}
+
+#[test]
+fn numbers_of_kinds_and_words_are_as_ever() {
+    let kinds: String =
+        kinds::ALL.iter().map(|(number, name)| format!("{number} {name}\n")).collect();
+    assert_golden("kinds.txt", &kinds);
+    assert_golden("codes.txt", &codes::tables());
+}
+
+#[test]
+fn every_word_reads_back_from_its_number() {
+    use super::codes::Code;
+    fn check<T: Code + PartialEq + std::fmt::Debug>(all: &[T]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for word in all {
+            assert_eq!(T::from_code(word.code()), Ok(*word));
+            assert!(word.code() != 0 && seen.insert(word.code()));
+        }
+        for code in (0..=u8::MAX).filter(|code| !seen.contains(code)) {
+            assert_eq!(T::from_code(code), Err(BodyError::UnknownCode { table: T::TABLE, code }));
+        }
+    }
+    check(AlarmClass::ALL);
+    check(AlarmKind::ALL);
+    check(Phase::ALL);
+    check(IncidentKind::ALL);
+    check(SignalOutcome::ALL);
+    check(IncidentOutcome::ALL);
+    check(Role::ALL);
+    check(Template::ALL);
+    check(Outcome::ALL);
+    check(AnswerChoice::ALL);
+    check(&Lane::ALL);
+    check(FrameFault::ALL);
+    check(Language::ALL);
+    check(Mode::ALL);
+    check(Door::ALL);
+    check(Deviation::ALL);
+}
+
+#[test]
+fn a_newer_release_is_named_in_the_error() {
+    let text = |kind, ver, body: &[u8]| decode(kind, ver, body).unwrap_err().to_string();
+    insta::assert_snapshot!(text(28, 1, &[0]), @"kind 28 is unknown: the journal is of a newer version, update hansho");
+    insta::assert_snapshot!(text(-1, 1, &[0]), @"kind -1 is unknown: the journal is of a newer version, update hansho");
+    insta::assert_snapshot!(text(2, 2, &[0]), @"version 2 of ClockStepped is unknown: the journal is of a newer version, update hansho");
+    // SessionOpened with role 9.
+    let mut body = vec![0];
+    body.extend([5; 16]);
+    body.extend([9, 0]);
+    insta::assert_snapshot!(text(25, 1, &body), @"Role has no word 9: the journal is of a newer version, update hansho");
+}
+
+#[test]
+fn wrong_bytes_are_refused() {
+    let text = |kind, body: &[u8]| decode(kind, 1, body).unwrap_err().to_string();
+    insta::assert_snapshot!(text(2, &[]), @"the bytes are not a payload of this kind");
+    insta::assert_snapshot!(text(2, &[0, 2, 7, 7]), @"2 bytes are left over behind the payload");
+    insta::assert_snapshot!(text(15, &[0, 5, 0, 1, 0, 1, 0x82, 0xa4, 0xa7, 0xda, 0x06, 0, 0, 0, 0]), @"the value of a position is out of its range");
+    let mut late = vec![0];
+    late.extend([5; 16]);
+    late.push(1);
+    late.extend(postcard::to_allocvec(&i64::MAX).unwrap());
+    insta::assert_snapshot!(text(25, &late), @"the value of a time is out of its range");
+}
+
+#[test]
+fn any_bytes_are_an_event_or_an_error() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let bytes = proptest::collection::vec(proptest::num::u8::ANY, 0..200);
+    runner
+        .run(&(0_i64..30, bytes), |(kind, bytes)| {
+            if let Ok((cause, event)) = decode(kind, 1, &bytes) {
+                let again = encode(cause, &event).unwrap();
+                proptest::prop_assert_eq!(decode(kind, 1, &again.body).unwrap(), (cause, event));
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn cut_bodies_are_errors() {
+    for event in samples() {
+        let encoded = encode(Some(Seq::new(5)), &event).unwrap();
+        for end in 0..encoded.body.len() {
+            decode(i64::from(encoded.kind), 1, &encoded.body[..end]).unwrap_err();
+        }
+    }
+}
+
+#[test]
+fn an_export_tells_words_as_numbers_and_bytes_as_hex() {
+    let event = Event::SignalEnded {
+        signal: signal(),
+        outcome: SignalOutcome::Mistake,
+        reason: Some(sealed(11)),
+    };
+    let encoded = encode(Some(Seq::new(9)), &event).unwrap();
+    let (cause, told) = json(i64::from(encoded.kind), 1, &encoded.body).unwrap();
+    assert_eq!(cause, Some(Seq::new(9)));
+    insta::assert_snapshot!(told, @r#"{"outcome":6,"reason":{"bytes":"a000ff","key":11},"signal":184200}"#);
+    for event in samples() {
+        let encoded = encode(None, &event).unwrap();
+        json(i64::from(encoded.kind), 1, &encoded.body).unwrap();
+    }
+}

@@ -1,0 +1,752 @@
+//! The scheduler: which effect is asked for, delivered, reported next. No time, no threads.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use hansho_model::{
+    Attempt, Effect, EffectId, EffectOutcome, Outcome, OutcomeDetail, Receipt, Refusal,
+    RefusalCode, Seq,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{Delivery, Task};
+
+/// Most effects in one `Input::Attempt` or `Input::Outcome`.
+pub const BATCH_MAX: usize = 256;
+
+/// How long to wait before asking the core again after it did not take an input.
+const PAUSE: SignedDuration = SignedDuration::from_millis(500);
+
+/// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
+const BLINK: SignedDuration = SignedDuration::from_millis(10);
+
+/// How much may go on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Deliveries at once, at least 1.
+    pub width: usize,
+    /// Effects between "asked" and "reported", at least `width`: what a crash can make uncertain.
+    pub in_flight_max: usize,
+}
+
+impl Limits {
+    /// For a channel of this width: while one round flies, up to three more are being written down.
+    #[must_use]
+    pub fn for_width(width: usize) -> Self {
+        let width = width.max(1);
+        Self { width, in_flight_max: width.saturating_mul(4).min(BATCH_MAX.max(width)) }
+    }
+}
+
+/// What the committed events say about effects. The engine makes these from the core's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The effect is owed, not before `due`. Said once when it begins to be owed, again after each
+    /// outcome that leaves it owed, and for every owed effect at a start.
+    Owed {
+        /// Which.
+        id: EffectId,
+        /// What.
+        effect: Effect,
+        /// Not before.
+        due: Timestamp,
+    },
+    /// The attempt is in the journal.
+    Attempted(Attempt),
+    /// The effect is not owed any more: settled, cancelled or expired.
+    Forgotten(EffectId),
+    /// All changes up to this event have been told.
+    Observed(Seq),
+}
+
+/// What the shell has to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Submit `Input::Attempt` with these; the answer goes to [`Desk::handle_asked`].
+    Ask(Vec<EffectId>),
+    /// Give this to the channel; what came of it goes to [`Desk::handle_delivered`].
+    Deliver(Task),
+    /// Submit `Input::Outcome` with these; the answer goes to [`Desk::handle_reported`].
+    Report(Vec<EffectOutcome>),
+}
+
+/// How many effects are at which stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Known in all.
+    pub known: usize,
+    /// Between "asked" and "delivered".
+    pub in_flight: usize,
+    /// With the channel.
+    pub flying: usize,
+    /// Outcomes that were not yet taken by the core.
+    pub unreported: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Owed, not before this time.
+    Waiting(Timestamp),
+    /// Owed and due since this time; stands in `ready`.
+    Ready(Timestamp),
+    /// The core was asked to write the attempt down.
+    Asked,
+    /// The attempt is durable; stands in `granted`.
+    Granted,
+    /// With the channel; `forgotten` when the core settled it meanwhile.
+    Flying { number: u16, forgotten: bool },
+    /// The core has the word: it will owe or forget it.
+    Settling,
+}
+
+#[derive(Debug)]
+struct Entry {
+    effect: Effect,
+    stage: Stage,
+}
+
+/// The scheduler of owed effects.
+///
+/// Between notices it takes turns, so that a call-out of twenty does not stand behind a letter to
+/// thousands; within a notice the one that is due longest goes first.
+#[derive(Debug)]
+pub struct Desk {
+    limits: Limits,
+    entries: BTreeMap<EffectId, Entry>,
+    /// `Stage::Waiting`, by time.
+    waiting: BTreeSet<(Timestamp, EffectId)>,
+    /// `Stage::Ready`, by owing event.
+    ready: BTreeMap<Seq, BTreeSet<(Timestamp, u32)>>,
+    /// Whose turn was last.
+    turn: Seq,
+    /// `Stage::Granted`, in the order of the journal.
+    granted: VecDeque<Attempt>,
+    /// Attempts whose input is not answered yet.
+    asking: bool,
+    /// Halves of a refused batch of attempts, to be asked for again.
+    split_asks: VecDeque<Vec<EffectId>>,
+    /// Answered, but the events up to this number are not seen yet.
+    unseen: VecDeque<(Seq, Vec<EffectId>)>,
+    observed: Seq,
+    /// Outcomes to report.
+    outcomes: VecDeque<EffectOutcome>,
+    /// Halves of a refused batch of outcomes, to be reported again.
+    split_reports: VecDeque<Vec<EffectOutcome>>,
+    /// Outcomes whose input is not answered yet.
+    reporting: usize,
+    /// The core did not take an outcome: not again before this time.
+    report_pause: Option<Timestamp>,
+    in_flight: usize,
+    flying: usize,
+}
+
+impl Desk {
+    /// Knows of nothing yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let width = limits.width.max(1);
+        Self {
+            limits: Limits { width, in_flight_max: limits.in_flight_max.max(width) },
+            entries: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            ready: BTreeMap::new(),
+            turn: Seq::ZERO,
+            granted: VecDeque::new(),
+            asking: false,
+            split_asks: VecDeque::new(),
+            unseen: VecDeque::new(),
+            observed: Seq::ZERO,
+            outcomes: VecDeque::new(),
+            split_reports: VecDeque::new(),
+            reporting: 0,
+            report_pause: None,
+            in_flight: 0,
+            flying: 0,
+        }
+    }
+
+    /// Takes in what the committed events say, in their order.
+    pub fn handle_change(&mut self, change: Change) {
+        match change {
+            Change::Owed { id, effect, due } => self.owe(id, effect, due),
+            Change::Attempted(attempt) => self.grant(attempt),
+            Change::Forgotten(id) => self.forget(id),
+            Change::Observed(seq) => self.observed = self.observed.max(seq),
+        }
+    }
+
+    /// The next thing to do; to be called until it returns `None` after every `handle_*` and when
+    /// [`Desk::next_wake`] has come.
+    pub fn poll(&mut self, now: Timestamp) -> Option<Action> {
+        self.wake(now);
+        self.release_omitted(now);
+        if let Some(outcomes) = self.next_report(now) {
+            return Some(Action::Report(outcomes));
+        }
+        if let Some(task) = self.next_task() {
+            return Some(Action::Deliver(task));
+        }
+        self.next_ask().map(Action::Ask)
+    }
+
+    /// When to poll again though nothing happens; `None` when only an event can change anything.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let due = self.waiting.first().map(|(due, _id)| *due);
+        let pause = self.report_pause.filter(|_end| self.has_unreported());
+        match (due, pause) {
+            (Some(due), Some(pause)) => Some(due.min(pause)),
+            (due, pause) => due.or(pause),
+        }
+    }
+
+    /// The core answered an [`Action::Ask`]; `None` when it did not take the input at all.
+    pub fn handle_asked(
+        &mut self,
+        now: Timestamp,
+        ids: Vec<EffectId>,
+        answer: Option<Result<Receipt, Refusal>>,
+    ) {
+        self.asking = false;
+        match answer {
+            Some(Ok(receipt)) => self.unseen.push_back((receipt.last, ids)),
+            Some(Err(_refusal)) if ids.len() > 1 => {
+                // One of them was not right; the halves find it without holding up the others.
+                let mut first = ids;
+                let second = first.split_off(first.len().div_ceil(2));
+                self.split_asks.push_back(first);
+                self.split_asks.push_back(second);
+            }
+            Some(Err(refusal)) if is_final(refusal.code) => {
+                let later = refusal.not_before.filter(|_at| refusal.code == RefusalCode::NotDue);
+                for id in ids {
+                    self.unask(id, later.map(|at| at.max(now.saturating_add_or_self(BLINK))));
+                }
+            }
+            Some(Err(_)) | None => {
+                for id in ids {
+                    self.unask(id, Some(now.saturating_add_or_self(PAUSE)));
+                }
+            }
+        }
+    }
+
+    /// What came of an [`Action::Deliver`].
+    pub fn handle_delivered(&mut self, id: EffectId, number: u16, delivery: Delivery) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Stage::Flying { number: flown, forgotten } = entry.stage else { return };
+        if flown != number {
+            return;
+        }
+        self.in_flight -= 1;
+        self.flying -= 1;
+        if forgotten {
+            self.entries.remove(&id);
+        } else {
+            entry.stage = Stage::Settling;
+        }
+        self.outcomes.push_back(EffectOutcome {
+            effect: id,
+            attempt: number,
+            outcome: delivery.outcome,
+            detail: delivery.detail,
+        });
+    }
+
+    /// The core answered an [`Action::Report`]; `None` when it did not take the input at all.
+    pub fn handle_reported(
+        &mut self,
+        now: Timestamp,
+        outcomes: Vec<EffectOutcome>,
+        answer: Option<Result<Receipt, Refusal>>,
+    ) {
+        self.reporting = 0;
+        match answer {
+            // Settled, or the core knows better: it owes or forgets them by events.
+            Some(Ok(_receipt)) => {}
+            Some(Err(_refusal)) if outcomes.len() > 1 => {
+                let mut first = outcomes;
+                let second = first.split_off(first.len().div_ceil(2));
+                self.split_reports.push_back(first);
+                self.split_reports.push_back(second);
+            }
+            Some(Err(refusal)) if is_final(refusal.code) => {}
+            Some(Err(_)) | None => {
+                // What happened outside must not be lost: the same batch again, a little later.
+                self.split_reports.push_front(outcomes);
+                self.report_pause = Some(now.saturating_add_or_self(PAUSE));
+            }
+        }
+    }
+
+    /// How many effects are at which stage.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let split: usize = self.split_reports.iter().map(Vec::len).sum();
+        Counts {
+            known: self.entries.len(),
+            in_flight: self.in_flight,
+            flying: self.flying,
+            unreported: self.outcomes.len() + split + self.reporting,
+        }
+    }
+
+    fn owe(&mut self, id: EffectId, effect: Effect, due: Timestamp) {
+        let stage = self.entries.get(&id).map(|entry| entry.stage);
+        match stage {
+            // The core was asked already, or it flies: the answer will say how it goes on.
+            Some(Stage::Asked | Stage::Granted) => return,
+            Some(Stage::Flying { number, .. }) => {
+                let stage = Stage::Flying { number, forgotten: false };
+                self.entries.insert(id, Entry { effect, stage });
+                return;
+            }
+            Some(Stage::Waiting(_) | Stage::Ready(_) | Stage::Settling) => self.unlist(id),
+            None => {}
+        }
+        self.entries.insert(id, Entry { effect, stage: Stage::Waiting(due) });
+        self.waiting.insert((due, id));
+    }
+
+    fn grant(&mut self, attempt: Attempt) {
+        let Some(entry) = self.entries.get_mut(&attempt.effect) else { return };
+        // Only what was asked for is delivered: an attempt of an earlier run is not ours to make.
+        if entry.stage == Stage::Asked {
+            entry.stage = Stage::Granted;
+            self.granted.push_back(attempt);
+        }
+    }
+
+    fn forget(&mut self, id: EffectId) {
+        let Some(stage) = self.entries.get(&id).map(|entry| entry.stage) else { return };
+        match stage {
+            Stage::Flying { number, .. } => {
+                // It is out already: what came of it is still told.
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    entry.stage = Stage::Flying { number, forgotten: true };
+                }
+                return;
+            }
+            Stage::Granted => {
+                self.in_flight -= 1;
+                let place = self.granted.iter().position(|attempt| attempt.effect == id);
+                if let Some(attempt) = place.and_then(|place| self.granted.remove(place)) {
+                    self.outcomes.push_back(never_made(attempt));
+                }
+            }
+            Stage::Asked => self.in_flight -= 1,
+            Stage::Waiting(_) | Stage::Ready(_) | Stage::Settling => self.unlist(id),
+        }
+        self.entries.remove(&id);
+    }
+
+    /// Takes a waiting or ready effect off its list.
+    fn unlist(&mut self, id: EffectId) {
+        match self.entries.get(&id).map(|entry| entry.stage) {
+            Some(Stage::Waiting(due)) => {
+                self.waiting.remove(&(due, id));
+            }
+            Some(Stage::Ready(due)) => {
+                if let Some(group) = self.ready.get_mut(&id.seq) {
+                    group.remove(&(due, id.index));
+                    if group.is_empty() {
+                        self.ready.remove(&id.seq);
+                    }
+                }
+            }
+            Some(Stage::Asked | Stage::Granted | Stage::Flying { .. } | Stage::Settling) | None => {
+            }
+        }
+    }
+
+    /// An effect that was asked for and not granted: due later, or up to the core.
+    fn unask(&mut self, id: EffectId, later: Option<Timestamp>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.stage != Stage::Asked {
+            return;
+        }
+        self.in_flight -= 1;
+        match later {
+            Some(due) => {
+                entry.stage = Stage::Waiting(due);
+                self.waiting.insert((due, id));
+            }
+            None => entry.stage = Stage::Settling,
+        }
+    }
+
+    /// Moves what is due now from `waiting` to `ready`.
+    fn wake(&mut self, now: Timestamp) {
+        while let Some((due, id)) = self.waiting.first().copied() {
+            if due > now {
+                break;
+            }
+            self.waiting.remove(&(due, id));
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.stage = Stage::Ready(due);
+                self.ready.entry(id.seq).or_default().insert((due, id.index));
+            }
+        }
+    }
+
+    /// What the core left out of an attempt that it took is asked for again, a little later.
+    fn release_omitted(&mut self, now: Timestamp) {
+        while self.unseen.front().is_some_and(|(last, _ids)| *last <= self.observed) {
+            let Some((_last, ids)) = self.unseen.pop_front() else { break };
+            for id in ids {
+                self.unask(id, Some(now.saturating_add_or_self(PAUSE)));
+            }
+        }
+    }
+
+    fn next_report(&mut self, now: Timestamp) -> Option<Vec<EffectOutcome>> {
+        if self.reporting > 0 || self.report_pause.is_some_and(|end| now < end) {
+            return None;
+        }
+        self.report_pause = None;
+        let batch = self.split_reports.pop_front().or_else(|| {
+            let count = self.outcomes.len().min(BATCH_MAX);
+            (count > 0).then(|| self.outcomes.drain(..count).collect())
+        })?;
+        self.reporting = batch.len();
+        Some(batch)
+    }
+
+    fn next_task(&mut self) -> Option<Task> {
+        if self.flying >= self.limits.width {
+            return None;
+        }
+        let attempt = self.granted.pop_front()?;
+        let entry = self.entries.get_mut(&attempt.effect)?;
+        entry.stage = Stage::Flying { number: attempt.number, forgotten: false };
+        self.flying += 1;
+        Some(Task { id: attempt.effect, number: attempt.number, effect: entry.effect.clone() })
+    }
+
+    fn next_ask(&mut self) -> Option<Vec<EffectId>> {
+        if self.asking {
+            return None;
+        }
+        while let Some(mut ids) = self.split_asks.pop_front() {
+            ids.retain(|id| self.entries.get(id).is_some_and(|entry| entry.stage == Stage::Asked));
+            if !ids.is_empty() {
+                self.asking = true;
+                return Some(ids);
+            }
+        }
+        let room = self.limits.in_flight_max.saturating_sub(self.in_flight).min(BATCH_MAX);
+        let mut ids = Vec::new();
+        while ids.len() < room {
+            let Some(id) = self.next_ready() else { break };
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.stage = Stage::Asked;
+                self.in_flight += 1;
+                ids.push(id);
+            }
+        }
+        self.asking = !ids.is_empty();
+        self.asking.then_some(ids)
+    }
+
+    /// The next in turn among what is ready.
+    fn next_ready(&mut self) -> Option<EffectId> {
+        let after = self.ready.range(self.turn.next()..).next().map(|(seq, _group)| *seq);
+        let seq = after.or_else(|| self.ready.keys().next().copied())?;
+        self.turn = seq;
+        let group = self.ready.get_mut(&seq)?;
+        let (_due, index) = group.pop_first()?;
+        if group.is_empty() {
+            self.ready.remove(&seq);
+        }
+        Some(EffectId { seq, index })
+    }
+
+    fn has_unreported(&self) -> bool {
+        !self.outcomes.is_empty() || !self.split_reports.is_empty()
+    }
+}
+
+/// Whether asking again later cannot help.
+const fn is_final(code: RefusalCode) -> bool {
+    match code {
+        RefusalCode::Duplicate
+        | RefusalCode::NotFound
+        | RefusalCode::AlreadyEnded
+        | RefusalCode::AlreadyAcknowledged
+        | RefusalCode::AlreadyJoined
+        | RefusalCode::StillOpen
+        | RefusalCode::Forbidden
+        | RefusalCode::Invalid
+        | RefusalCode::Expired
+        | RefusalCode::NotDue => true,
+        RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
+    }
+}
+
+/// The outcome of an attempt that was written down and then not made.
+fn never_made(attempt: Attempt) -> EffectOutcome {
+    EffectOutcome {
+        effect: attempt.effect,
+        attempt: attempt.number,
+        outcome: Outcome::Failed,
+        detail: OutcomeDetail::default(),
+    }
+}
+
+/// Addition that stays at the end of time instead of failing there.
+trait Later {
+    fn saturating_add_or_self(self, by: SignedDuration) -> Self;
+}
+
+impl Later for Timestamp {
+    fn saturating_add_or_self(self, by: SignedDuration) -> Self {
+        self.checked_add(by).unwrap_or(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use hansho_model::KeyId;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn id(seq: u64, index: u32) -> EffectId {
+        EffectId { seq: Seq::new(seq), index }
+    }
+
+    fn owed(id: EffectId, due: i64) -> Change {
+        Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: at(due) }
+    }
+
+    fn attempted(id: EffectId, number: u16) -> Change {
+        Change::Attempted(Attempt { effect: id, number })
+    }
+
+    fn receipt(last: u64) -> Option<Result<Receipt, Refusal>> {
+        Some(Ok(Receipt { seq: Seq::new(last), last: Seq::new(last) }))
+    }
+
+    fn refusal(code: RefusalCode) -> Option<Result<Receipt, Refusal>> {
+        Some(Err(Refusal::new(code)))
+    }
+
+    /// All that is to be done at a time, in words.
+    fn todo(desk: &mut Desk, second: i64) -> String {
+        let mut said = String::new();
+        while let Some(action) = desk.poll(at(second)) {
+            let ids = |ids: &[EffectId]| {
+                ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            };
+            match action {
+                Action::Ask(asked) => write!(said, "ask {}; ", ids(&asked)),
+                Action::Deliver(task) => write!(said, "deliver {} #{}; ", task.id, task.number),
+                Action::Report(outcomes) => {
+                    let told: Vec<String> = outcomes
+                        .iter()
+                        .map(|each| format!("{} #{} {}", each.effect, each.attempt, each.outcome))
+                        .collect();
+                    write!(said, "report {}; ", told.join(", "))
+                }
+            }
+            .unwrap();
+        }
+        said
+    }
+
+    fn desk(width: usize, in_flight_max: usize) -> Desk {
+        Desk::new(Limits { width, in_flight_max })
+    }
+
+    #[test]
+    fn one_effect_all_the_way() {
+        let mut desk = desk(1, 4);
+        desk.handle_change(owed(id(7, 0), 10));
+        assert_eq!(todo(&mut desk, 9), "");
+        assert_eq!(desk.next_wake(), Some(at(10)));
+        assert_eq!(todo(&mut desk, 10), "ask 7.0; ");
+        desk.handle_asked(at(10), vec![id(7, 0)], receipt(8));
+        assert_eq!(todo(&mut desk, 10), "", "the answer alone is not the journal's word");
+        desk.handle_change(attempted(id(7, 0), 1));
+        desk.handle_change(Change::Observed(Seq::new(8)));
+        assert_eq!(todo(&mut desk, 10), "deliver 7.0 #1; ");
+        desk.handle_delivered(id(7, 0), 1, Delivery::failed(451, true));
+        assert_eq!(todo(&mut desk, 11), "report 7.0 #1 failed; ");
+        desk.handle_reported(at(11), vec![], receipt(9));
+        assert_eq!(todo(&mut desk, 99), "", "whether to try again is the core's to say");
+        desk.handle_change(owed(id(7, 0), 100));
+        assert_eq!(todo(&mut desk, 100), "ask 7.0; ");
+        desk.handle_change(attempted(id(7, 0), 2));
+        desk.handle_asked(at(100), vec![id(7, 0)], receipt(10));
+        assert_eq!(todo(&mut desk, 100), "deliver 7.0 #2; ");
+        desk.handle_delivered(id(7, 0), 2, Delivery::done(250));
+        assert_eq!(todo(&mut desk, 100), "report 7.0 #2 done; ");
+        desk.handle_reported(at(100), vec![], receipt(11));
+        desk.handle_change(Change::Forgotten(id(7, 0)));
+        assert_eq!(desk.counts(), Counts::default());
+    }
+
+    #[test]
+    fn notices_take_turns_and_width_holds() {
+        let mut desk = desk(2, 5);
+        for index in 0..100 {
+            desk.handle_change(owed(id(1, index), 0));
+        }
+        desk.handle_change(owed(id(2, 0), 0));
+        desk.handle_change(owed(id(3, 0), 0));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 2.0 3.0 1.1 1.2; ");
+        for each in [id(1, 0), id(2, 0), id(3, 0)] {
+            desk.handle_change(attempted(each, 1));
+        }
+        assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; deliver 2.0 #1; ");
+        desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; deliver 3.0 #1; ");
+    }
+
+    #[test]
+    fn a_refused_batch_is_halved_until_the_bad_one_stands_alone() {
+        let mut desk = desk(4, 4);
+        for index in 0..4 {
+            desk.handle_change(owed(id(1, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1 1.2 1.3; ");
+        let all: Vec<EffectId> = (0..4).map(|index| id(1, index)).collect();
+        desk.handle_asked(at(0), all.clone(), refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
+        desk.handle_asked(at(0), all[..2].to_vec(), refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 0), "ask 1.2 1.3; ");
+        desk.handle_asked(at(0), all[2..].to_vec(), receipt(5));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
+        desk.handle_asked(at(0), vec![id(1, 0)], refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 0), "ask 1.1; ");
+        let later = Refusal { code: RefusalCode::NotDue, original: None, not_before: Some(at(30)) };
+        desk.handle_asked(at(0), vec![id(1, 1)], Some(Err(later)));
+        assert_eq!(todo(&mut desk, 29), "", "1.0 is up to the core, 1.1 comes later");
+        assert_eq!(todo(&mut desk, 30), "ask 1.1; ");
+    }
+
+    #[test]
+    fn what_the_core_did_not_take_is_asked_again() {
+        for answer in [None, refusal(RefusalCode::RateLimited), refusal(RefusalCode::Degraded)] {
+            let mut desk = desk(1, 1);
+            desk.handle_change(owed(id(1, 0), 0));
+            assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
+            desk.handle_asked(at(0), vec![id(1, 0)], answer);
+            assert_eq!(todo(&mut desk, 0), "");
+            assert_eq!(todo(&mut desk, 1), "ask 1.0; ");
+        }
+    }
+
+    #[test]
+    fn what_the_core_left_out_is_asked_again() {
+        let mut desk = desk(1, 1);
+        desk.handle_change(owed(id(1, 0), 0));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
+        desk.handle_asked(at(0), vec![id(1, 0)], receipt(9));
+        assert_eq!(todo(&mut desk, 5), "", "its events may still come");
+        desk.handle_change(Change::Observed(Seq::new(9)));
+        assert_eq!(todo(&mut desk, 5), "");
+        assert_eq!(todo(&mut desk, 6), "ask 1.0; ");
+    }
+
+    /// A desk with 1.0 and 1.1 flying.
+    fn flying() -> Desk {
+        let mut desk = desk(2, 4);
+        for index in 0..2 {
+            desk.handle_change(owed(id(1, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
+        for index in 0..2 {
+            desk.handle_change(attempted(id(1, index), 1));
+        }
+        desk.handle_asked(at(0), vec![id(1, 0), id(1, 1)], receipt(2));
+        assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; deliver 1.1 #1; ");
+        desk
+    }
+
+    #[test]
+    fn outcomes_are_never_lost_when_the_core_is_busy() {
+        let mut desk = flying();
+        desk.handle_delivered(id(1, 0), 1, Delivery::uncertain());
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 uncertain; ");
+        desk.handle_delivered(id(1, 1), 1, Delivery::done(250));
+        let first = EffectOutcome {
+            effect: id(1, 0),
+            attempt: 1,
+            outcome: Outcome::Uncertain,
+            detail: OutcomeDetail::default(),
+        };
+        desk.handle_reported(at(0), vec![first.clone()], None);
+        assert_eq!(desk.counts().unreported, 2);
+        assert_eq!(desk.next_wake(), Some(at(0) + PAUSE));
+        assert_eq!(todo(&mut desk, 0), "");
+        assert_eq!(todo(&mut desk, 1), "report 1.0 #1 uncertain; ");
+        desk.handle_reported(at(1), vec![first], refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 1), "report 1.1 #1 done; ", "a final no is an answer");
+    }
+
+    #[test]
+    fn a_refused_batch_of_outcomes_is_halved() {
+        let mut desk = flying();
+        desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
+        desk.handle_delivered(id(1, 1), 1, Delivery::done(250));
+        let Some(Action::Report(both)) = desk.poll(at(0)) else { panic!("two outcomes wait") };
+        desk.handle_reported(at(0), both, refusal(RefusalCode::Invalid));
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; ");
+        desk.handle_reported(at(0), vec![], receipt(4));
+        assert_eq!(todo(&mut desk, 0), "report 1.1 #1 done; ");
+    }
+
+    #[test]
+    fn forgotten_at_every_stage() {
+        // Waiting, ready and asked: nothing is done.
+        let mut desk = desk(1, 1);
+        desk.handle_change(owed(id(1, 0), 9));
+        desk.handle_change(Change::Forgotten(id(1, 0)));
+        desk.handle_change(owed(id(2, 0), 0));
+        desk.handle_change(owed(id(2, 1), 0));
+        assert_eq!(todo(&mut desk, 9), "ask 2.0; ");
+        desk.handle_change(Change::Forgotten(id(2, 1)));
+        desk.handle_change(Change::Forgotten(id(2, 0)));
+        desk.handle_change(attempted(id(2, 0), 1));
+        assert_eq!(todo(&mut desk, 9), "");
+        assert_eq!(desk.counts().in_flight, 0);
+        // Flying: what came of it is told.
+        let mut desk = flying();
+        desk.handle_change(Change::Forgotten(id(1, 0)));
+        desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; ");
+        assert_eq!(desk.counts().known, 1);
+    }
+
+    #[test]
+    fn forgotten_between_durable_and_delivered() {
+        let mut desk = desk(1, 2);
+        desk.handle_change(owed(id(1, 0), 0));
+        desk.handle_change(owed(id(1, 1), 0));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
+        desk.handle_change(attempted(id(1, 0), 1));
+        desk.handle_change(attempted(id(1, 1), 1));
+        assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; ");
+        desk.handle_change(Change::Forgotten(id(1, 1)));
+        assert_eq!(todo(&mut desk, 0), "report 1.1 #1 failed; ", "it certainly did not go out");
+        assert_eq!(desk.counts().known, 1);
+    }
+
+    #[test]
+    fn words_about_strangers_change_nothing() {
+        let mut desk = flying();
+        desk.handle_change(attempted(id(9, 9), 1));
+        desk.handle_change(attempted(id(1, 0), 5));
+        desk.handle_change(Change::Forgotten(id(9, 9)));
+        desk.handle_delivered(id(9, 9), 1, Delivery::done(250));
+        desk.handle_delivered(id(1, 0), 7, Delivery::done(250));
+        desk.handle_change(owed(id(1, 0), 0));
+        assert_eq!(todo(&mut desk, 0), "");
+        assert_eq!(desk.counts(), Counts { known: 2, in_flight: 2, flying: 2, unreported: 0 });
+    }
+}
