@@ -2,6 +2,8 @@
 //!
 //! Everything here speaks with code of its own, never with the code it is to test.
 
+pub mod devices;
 pub mod http;
 pub mod mailbox;
+pub mod pendant;
 pub mod volunteer;
