@@ -33,6 +33,12 @@ pub trait Reads: Send + Sync + 'static {
 
     /// The replica's last event; changes when there is a new one.
     fn head(&self) -> tokio::sync::watch::Receiver<Seq>;
+
+    /// The first event of the journal that could not be folded: the core started degraded and
+    /// what is shown is incomplete from there.
+    fn degraded_from(&self) -> Option<Seq> {
+        None
+    }
 }
 
 /// What an asker hears.

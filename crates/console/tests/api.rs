@@ -165,6 +165,39 @@ async fn the_state_has_the_shape_of_the_contract() {
 }
 
 #[tokio::test]
+async fn an_erased_person_is_shown_no_more() {
+    let desk = Desk::new().await;
+    desk.press("4017").await;
+    desk.press("4021").await;
+    let state = desk.get("/api/state").await;
+    assert!(state.body.contains("利用者 0017") && state.body.contains("協力員 4017-1"));
+    let person = &state.json()["signals"][0]["subscriber"]["person"];
+    let refused = desk.command(TOKEN, 1, "ErasePerson", json!({"person": person})).await;
+    assert_eq!(refusal(&refused), (403, "forbidden".to_owned()));
+    let helper = desk.house.with(|state| state.person_by_key("helper-4017-1")).unwrap().0;
+    for (id, person) in [(2, person.clone()), (3, json!(helper))] {
+        let erased = desk.command("admin-token", id, "ErasePerson", json!({"person": person}));
+        assert_eq!(erased.await.status, 200);
+    }
+    let state = desk.get("/api/state").await;
+    for gone in ["利用者 0017", "平字梅本", "協力員 4017-1"] {
+        assert!(!state.body.contains(gone), "{gone}");
+    }
+    assert!(state.body.contains("利用者 0021") && state.body.contains("協力員 4017-2"));
+    assert_eq!(state.json()["signals"][0]["subscriber"]["erased"], true);
+}
+
+#[tokio::test]
+async fn a_degraded_start_is_said() {
+    let desk = Desk::new().await;
+    assert_eq!(desk.get("/api/state").await.json()["degraded"], false);
+    desk.house.degraded.store(true, Ordering::SeqCst);
+    desk.house.press("4017", AlarmKind::Help);
+    let state = desk.get("/api/state").await.json();
+    assert_eq!((&state["degraded"], &state["degraded_from"]), (&json!(true), &json!(3)));
+}
+
+#[tokio::test]
 async fn a_command_sent_twice_has_the_effect_of_once() {
     let desk = Desk::new().await;
     let signal = desk.press("4017").await;

@@ -37,6 +37,8 @@ pub(crate) struct House {
     recent: RwLock<VecDeque<Arc<Recorded>>>,
     head: watch::Sender<Seq>,
     micros: AtomicU64,
+    /// The core started degraded.
+    pub(crate) degraded: AtomicBool,
     /// The lane is full.
     pub(crate) full: AtomicBool,
     /// Inputs are taken, but not yet durable: until released.
@@ -53,6 +55,7 @@ impl House {
             recent: RwLock::default(),
             head: watch::channel(Seq::ZERO).0,
             micros: AtomicU64::new(u64::try_from(at.as_microsecond()).unwrap()),
+            degraded: AtomicBool::new(false),
             full: AtomicBool::new(false),
             held: Mutex::new(None),
             posted: Mutex::default(),
@@ -188,6 +191,7 @@ impl House {
             accounts,
             tokens: vec![
                 ApiToken::new(TOKEN, "api".to_owned(), Role::Dispatcher),
+                ApiToken::new("admin-token", "admin".to_owned(), Role::Administrator),
                 ApiToken::new("viewer-token", "wall".to_owned(), Role::Viewer),
             ],
             accounting: Arc::new(move || vec![counted.accounting()]),
@@ -223,6 +227,10 @@ impl Reads for House {
 
     fn head(&self) -> watch::Receiver<Seq> {
         self.head.subscribe()
+    }
+
+    fn degraded_from(&self) -> Option<Seq> {
+        self.degraded.load(Ordering::SeqCst).then_some(Seq::new(3))
     }
 }
 
