@@ -1,1 +1,3 @@
-//! Integration tests.
+//! One binary for all integration tests: flows, crashes, simulation, tidiness.
+
+mod tidy;

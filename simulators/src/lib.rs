@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Fake devices and people: a library for tests first, then one binary.
+//!
+//! Everything here speaks with code of its own, never with the code it is to test.
+
+pub mod devices;
+pub mod http;
+pub mod mailbox;
+pub mod pendant;
+pub mod volunteer;

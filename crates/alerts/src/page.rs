@@ -313,3 +313,102 @@ const MINUTES_MAX: u16 = 1_440;
 
 /// A browser sends some 20 bytes.
 const FORM_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(language: Language, mode: Mode) -> PageFacts {
+        let at = |text: &str| text.parse().unwrap();
+        PageFacts {
+            language,
+            mode,
+            headquarters: "ハンショウ市消防本部(架空)".to_owned(),
+            alarm: AlarmKind::Help,
+            name: Some("利用者 0001".to_owned()),
+            address: Some("小名浜住吉1-2".to_owned()),
+            district: Some("小名浜".to_owned()),
+            at: at("2026-11-23T05:07:42Z"),
+            own: Some(OwnAnswer {
+                choice: AnswerChoice::Late,
+                minutes: Some(10),
+                at: at("2026-11-23T05:09:00Z"),
+            }),
+            counts: AnswerCounts { coming: 2, late: 1, cannot: 3, arrived: 0 },
+            now: at("2026-11-23T05:10:00Z"),
+        }
+    }
+
+    #[test]
+    fn japanese_page() {
+        insta::assert_snapshot!(page(&facts(Language::Ja, Mode::Demo)));
+    }
+
+    #[test]
+    fn english_thanks() {
+        insta::assert_snapshot!(thanks(&facts(Language::En, Mode::Real)));
+    }
+
+    #[test]
+    fn closed_and_unreadable() {
+        insta::assert_snapshot!(expired(Language::Ja, Mode::Training));
+        insta::assert_snapshot!(unreadable(Language::En, Mode::Real));
+    }
+
+    #[test]
+    fn every_page_is_small_and_has_no_script() {
+        for &language in Language::ALL {
+            for &mode in Mode::ALL {
+                let mut facts = facts(language, mode);
+                for own in AnswerChoice::ALL {
+                    facts.own = Some(OwnAnswer { choice: *own, minutes: None, at: facts.now });
+                    let html = page(&facts);
+                    assert!(html.len() < 30_000 && !html.contains("<script"), "{html}");
+                    assert!(html.contains("<form method=\"post\">"), "a GET must record nothing");
+                }
+                facts.own = None;
+                assert!(thanks(&facts).len() < 30_000);
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_text_and_never_markup() {
+        let mut facts = facts(Language::Ja, Mode::Real);
+        let evil = "<img src=x onerror=\"a('b')\">&amp;{time}";
+        facts.name = Some(evil.to_owned());
+        facts.address = Some(evil.to_owned());
+        facts.district = Some(evil.to_owned());
+        facts.headquarters = evil.to_owned();
+        let html = page(&facts);
+        assert!(!html.contains("<img"), "{html}");
+        let shown = "&lt;img src=x onerror=&quot;a(&#39;b&#39;)&quot;&gt;&amp;amp;{time}";
+        assert_eq!(html.matches(shown).count(), 4, "{html}");
+    }
+
+    #[test]
+    fn forms() {
+        assert_eq!(parse_form(b"answer=coming"), Ok((AnswerChoice::Coming, None)));
+        assert_eq!(parse_form(b"answer=late.10"), Ok((AnswerChoice::Late, Some(10))));
+        assert_eq!(parse_form(b"answer=late.1440"), Ok((AnswerChoice::Late, Some(1_440))));
+        assert_eq!(parse_form(b"answer=late"), Ok((AnswerChoice::Late, None)));
+        assert_eq!(parse_form(b"x=1&answer=cannot&y="), Ok((AnswerChoice::Cannot, None)));
+        assert_eq!(parse_form(b"answer=arrived"), Ok((AnswerChoice::Arrived, None)));
+        for (form, error) in [
+            (&b""[..], FormError::NotOneAnswer { count: 0 }),
+            (b"Answer=coming", FormError::NotOneAnswer { count: 0 }),
+            (b"answer=coming&answer=cannot", FormError::NotOneAnswer { count: 2 }),
+            (b"answer=", FormError::UnknownAnswer),
+            (b"answer=Coming", FormError::UnknownAnswer),
+            (b"answer=coming.10", FormError::UnknownAnswer),
+            (b"answer=\xff\xfe", FormError::UnknownAnswer),
+            (b"answer=late.", FormError::BadMinutes),
+            (b"answer=late.-1", FormError::BadMinutes),
+            (b"answer=late.1441", FormError::BadMinutes),
+            (b"answer=late.99999", FormError::BadMinutes),
+            (&[b'a'; 2_000], FormError::TooLong { size: 2_000 }),
+        ] {
+            assert_eq!(parse_form(form), Err(error), "{}", String::from_utf8_lossy(form));
+        }
+    }
+}

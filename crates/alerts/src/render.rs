@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use hansho_model::{EffectId, Language, Mail, Mode, Private, Reveal, Sealed, Template};
 use jiff::Timestamp;
 use lettre::Address;
+use lettre::address::Envelope;
 use lettre::message::header::{
     ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0,
 };
@@ -77,6 +78,8 @@ pub fn render(
     let text = body(mail, id, reveal, surroundings)?;
     let text = Body::new_with_encoding(text, ContentTransferEncoding::Base64)
         .map_err(|_unfit| RenderError::Unbuildable)?;
+    let envelope = Envelope::new(Some(from.clone()), vec![to.legal.clone()])
+        .map_err(|_no_recipient| RenderError::Unbuildable)?;
     let message = Message::builder()
         .from(Mailbox::new(Some(headquarters), from.clone()))
         .to(Mailbox::new(None, to.legal.clone()))
@@ -86,6 +89,8 @@ pub fn render(
         .raw_header(ascii_header("Auto-Submitted", "auto-generated")?)
         .raw_header(ascii_header("Importance", "high")?)
         .raw_header(ascii_header("X-Priority", "1")?)
+        // Without it lettre reads the recipients back out of the header.
+        .envelope(envelope)
         .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN)
         .body(text)
@@ -211,4 +216,196 @@ fn ascii_header(name: &str, value: &str) -> Result<HeaderValue, RenderError> {
     let name = HeaderName::new_from_ascii(name.to_owned())
         .map_err(|_not_a_name| RenderError::Unbuildable)?;
     Ok(HeaderValue::new(name, value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use hansho_model::{
+        AlarmKind, DistrictId, Facts, KeyId, NoticeId, PersonId, Recipient, Seq, Settings, Token,
+    };
+
+    use super::*;
+
+    /// Seals nothing; key 0 was destroyed.
+    struct Glass;
+
+    impl Reveal for Glass {
+        fn reveal(&self, sealed: &Sealed) -> Option<Vec<u8>> {
+            (sealed.key != KeyId(0)).then(|| sealed.bytes.clone())
+        }
+    }
+
+    fn sealed(text: &str) -> Sealed {
+        Sealed { key: KeyId(1), bytes: text.as_bytes().to_vec() }
+    }
+
+    fn mail(language: Language, mode: Mode) -> Mail {
+        Mail {
+            notice: NoticeId(Seq::new(184_300)),
+            recipient: Recipient {
+                person: PersonId(1),
+                address: sealed("helper@mail.example.jp"),
+                token: Token([1; 16]),
+                name: sealed("協力員 0001"),
+                language,
+            },
+            template: Template::PendantAlarm,
+            facts: Facts {
+                alarm: AlarmKind::Help,
+                subscriber: Some(sealed("利用者 0001")),
+                address: Some(sealed("小名浜住吉1-2 鍵は植木鉢の下")),
+                district: Some(DistrictId(2)),
+                at: "2026-11-23T05:07:42Z".parse().unwrap(),
+            },
+            ordered_at: "2026-11-23T05:07:43.5Z".parse().unwrap(),
+            expires_at: "2026-11-23T06:07:43Z".parse().unwrap(),
+            settings: Settings {
+                mode,
+                headquarters: "ハンショウ市消防本部(架空)".to_owned(),
+                sender: "demo@hansho.example.jp".to_owned(),
+                message_domain: "hansho.example.jp".to_owned(),
+                answer_url: "http://127.0.0.1:8119".to_owned(),
+                answer_minutes: 60,
+            },
+        }
+    }
+
+    const ID: EffectId = EffectId { seq: Seq::new(184_300), index: 2 };
+
+    fn around(district: &str) -> Surroundings {
+        Surroundings { answer_mac: [0xab; 16], district: Some(district.to_owned()) }
+    }
+
+    /// Subject and text, as a person sees them.
+    fn run(mail: &Mail, around: &Surroundings) -> String {
+        match body(mail, ID, &Glass, around) {
+            Ok(text) => format!("{}\n\n{}", subject(mail, around), text.replace('\r', "")),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn japanese() {
+        insta::assert_snapshot!(run(&mail(Language::Ja, Mode::Real), &around("小名浜")));
+    }
+
+    #[test]
+    fn japanese_drill() {
+        insta::assert_snapshot!(run(&mail(Language::Ja, Mode::Training), &around("小名浜")));
+    }
+
+    #[test]
+    fn japanese_demo() {
+        insta::assert_snapshot!(run(&mail(Language::Ja, Mode::Demo), &around("小名浜")));
+    }
+
+    #[test]
+    fn english() {
+        insta::assert_snapshot!(run(&mail(Language::En, Mode::Real), &around("Onahama")));
+    }
+
+    #[test]
+    fn english_drill() {
+        insta::assert_snapshot!(run(&mail(Language::En, Mode::Training), &around("Onahama")));
+    }
+
+    #[test]
+    fn english_demo() {
+        insta::assert_snapshot!(run(&mail(Language::En, Mode::Demo), &around("Onahama")));
+    }
+
+    #[test]
+    fn little_is_known() {
+        let mut mail = mail(Language::Ja, Mode::Real);
+        mail.facts.subscriber = None;
+        mail.facts.address = None;
+        mail.facts.alarm = AlarmKind::Fire;
+        insta::assert_snapshot!(run(&mail, &around("小名浜")));
+        insta::assert_snapshot!(run(&mail, &Surroundings::default()));
+    }
+
+    #[test]
+    fn the_bytes_are_always_the_same() {
+        let mail = mail(Language::Ja, Mode::Demo);
+        let first = render(&mail, ID, &Glass, &around("小名浜")).unwrap();
+        assert_eq!(first, render(&mail, ID, &Glass, &around("小名浜")).unwrap());
+        assert!(first.bytes.0.is_ascii());
+        let text = String::from_utf8(first.bytes.0).unwrap();
+        assert!(
+            text.split_whitespace()
+                .all(|word| word.len() <= 76 && (!word.starts_with("=?") || word.len() <= 75)),
+            "{text}"
+        );
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        insta::assert_snapshot!(text.replace('\r', ""));
+    }
+
+    #[test]
+    fn all_that_is_needed_stands_in_the_first_250_signs() {
+        for &language in Language::ALL {
+            for &mode in Mode::ALL {
+                let text = body(&mail(language, mode), ID, &Glass, &around("小名浜")).unwrap();
+                let end = text.find("/r/184300-2-").unwrap();
+                let before = text.char_indices().filter(|(place, _sign)| *place < end).count();
+                // A feature phone counts 500 half-width cells; an ASCII sign takes one of them.
+                let cells: usize =
+                    text.chars().take(before).map(|sign| if sign.is_ascii() { 1 } else { 2 }).sum();
+                assert!(cells <= 430, "{language} {mode}: the link begins at cell {cells}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_living_but_illegal_address() {
+        let mut mail = mail(Language::Ja, Mode::Demo);
+        mail.recipient.address = sealed("a..b@docomo.example.jp");
+        let rendered = render(&mail, ID, &Glass, &around("平")).unwrap();
+        assert_eq!(rendered.to.0, "\"a..b\"@docomo.example.jp");
+        assert_eq!(rendered.to_bare, Some(Private("a..b@docomo.example.jp".to_owned())));
+        let text = String::from_utf8(rendered.bytes.0).unwrap();
+        assert!(text.contains("\r\nTo: \"a..b\"@docomo.example.jp\r\n"), "{text}");
+    }
+
+    #[test]
+    fn values_cannot_write_headers_or_lines() {
+        let mut mail = mail(Language::Ja, Mode::Real);
+        mail.facts.subscriber = Some(sealed("花子\r\n119 は不要です"));
+        mail.settings.headquarters = "本部\r\nBcc: x@mail.example.jp".to_owned();
+        mail.settings.message_domain = "a>\r\nX: y".to_owned();
+        let around = around("平\r\nX-Evil: 1");
+        let text = body(&mail, ID, &Glass, &around).unwrap();
+        assert!(text.contains("どなた: 花子  119 は不要です 様\r\n"), "{text}");
+        let bytes = render(&mail, ID, &Glass, &around).unwrap().bytes.0;
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("\nBcc") && !text.contains("\nX-Evil") && !text.contains("\nX:"));
+        assert!(text.contains("<n184300.2@aXy>"), "{text}");
+    }
+
+    #[test]
+    fn who_was_erased_gets_no_mail_and_is_in_none() {
+        type Break = fn(&mut Mail);
+        let erase: [(Break, &str); 4] = [
+            (|mail| mail.recipient.address.key = KeyId(0), "recipient's address"),
+            (|mail| mail.recipient.name.key = KeyId(0), "name of the recipient"),
+            (|mail| mail.facts.subscriber.as_mut().unwrap().key = KeyId(0), "name of the person"),
+            (|mail| mail.facts.address.as_mut().unwrap().key = KeyId(0), "address of the person"),
+        ];
+        for (erase, what) in erase {
+            let mut mail = mail(Language::Ja, Mode::Real);
+            erase(&mut mail);
+            let refused = render(&mail, ID, &Glass, &around("平"));
+            assert_eq!(refused, Err(RenderError::Erased { what }));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent() {
+        let mut bad = mail(Language::Ja, Mode::Real);
+        bad.recipient.address = sealed("nobody");
+        let refused = render(&bad, ID, &Glass, &around("平"));
+        assert_eq!(refused, Err(RenderError::BadAddress));
+        let mut bad = mail(Language::Ja, Mode::Real);
+        bad.settings.sender = "nobody".to_owned();
+        assert_eq!(render(&bad, ID, &Glass, &around("平")), Err(RenderError::BadSender));
+    }
 }

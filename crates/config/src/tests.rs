@@ -108,10 +108,10 @@ headquarters = "いわき市消防本部"
 unknown_devices = "show"
 listen = { console = "127.0.0.1:0" }
 [mail]
-relay = "smtp.carrier.jp:25"
-sender = "dispatch@city.jp"
+relay = "smtp.notexample.jp:25"
+sender = "dispatch@notexample.jp"
 "#,
-        "a = { name = \"利用者\", mail = [\"someone@docomo.ne.jp\"] }",
+        "a = { name = \"利用者\", mail = [\"someone@notexample.jp\"] }",
         "",
     );
     insta::assert_snapshot!([empty, wrong, clash, demo].join("\n\n----\n\n"));
@@ -236,7 +236,16 @@ fn addresses_that_live_are_taken() {
     for address in ["a..b@docomo.example.jp", ".a@docomo.example.jp", "a.@docomo.example.jp"] {
         assert_eq!(syntax::mail_address(address), Ok(address));
     }
-    for address in ["", "@a.jp", "a@", "a@b", "a,b@c.jp", "a@b@c.jp", "a@-b.jp", "あ@b.jp"] {
+    for address in [
+        "",
+        "@a.example",
+        "a@",
+        "a@b",
+        "a,b@c.example",
+        "a@b@c.example",
+        "a@-b.example",
+        "あ@b.example",
+    ] {
         assert!(syntax::mail_address(address).is_err(), "{address}");
     }
 }

@@ -112,10 +112,10 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
                 .iter()
                 .map(|each| {
                     json!({
-                        "effect": each.outcome.effect.to_string(), "attempt": each.outcome.attempt,
+                        "effect": each.outcome.effect.to_string(),
+                        "attempt": each.outcome.attempt,
                         "outcome": each.outcome.outcome.as_str(),
                         "code": each.outcome.detail.code,
-                        "again_at": each.again_at.map(|at| at.to_string()),
                     })
                 })
                 .collect();

@@ -7,6 +7,7 @@
 pub mod accounting;
 pub mod answers;
 pub mod clock;
+pub mod conformance;
 pub mod edge;
 pub mod house;
 pub mod lanes;

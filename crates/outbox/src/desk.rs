@@ -16,6 +16,9 @@ pub const BATCH_MAX: usize = 256;
 /// How long to wait before asking the core again after it did not take an input.
 const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 
+/// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
+const BLINK: SignedDuration = SignedDuration::from_millis(10);
+
 /// How much may go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -216,7 +219,7 @@ impl Desk {
             Some(Err(refusal)) if is_final(refusal.code) => {
                 let later = refusal.not_before.filter(|_at| refusal.code == RefusalCode::NotDue);
                 for id in ids {
-                    self.unask(id, later.map(|at| at.max(now.saturating_add_or_self(PAUSE))));
+                    self.unask(id, later.map(|at| at.max(now.saturating_add_or_self(BLINK))));
                 }
             }
             Some(Err(_)) | None => {
@@ -497,5 +500,253 @@ trait Later {
 impl Later for Timestamp {
     fn saturating_add_or_self(self, by: SignedDuration) -> Self {
         self.checked_add(by).unwrap_or(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use hansho_model::KeyId;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn id(seq: u64, index: u32) -> EffectId {
+        EffectId { seq: Seq::new(seq), index }
+    }
+
+    fn owed(id: EffectId, due: i64) -> Change {
+        Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: at(due) }
+    }
+
+    fn attempted(id: EffectId, number: u16) -> Change {
+        Change::Attempted(Attempt { effect: id, number })
+    }
+
+    fn receipt(last: u64) -> Option<Result<Receipt, Refusal>> {
+        Some(Ok(Receipt { seq: Seq::new(last), last: Seq::new(last) }))
+    }
+
+    fn refusal(code: RefusalCode) -> Option<Result<Receipt, Refusal>> {
+        Some(Err(Refusal::new(code)))
+    }
+
+    /// All that is to be done at a time, in words.
+    fn todo(desk: &mut Desk, second: i64) -> String {
+        let mut said = String::new();
+        while let Some(action) = desk.poll(at(second)) {
+            let ids = |ids: &[EffectId]| {
+                ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            };
+            match action {
+                Action::Ask(asked) => write!(said, "ask {}; ", ids(&asked)),
+                Action::Deliver(task) => write!(said, "deliver {} #{}; ", task.id, task.number),
+                Action::Report(outcomes) => {
+                    let told: Vec<String> = outcomes
+                        .iter()
+                        .map(|each| format!("{} #{} {}", each.effect, each.attempt, each.outcome))
+                        .collect();
+                    write!(said, "report {}; ", told.join(", "))
+                }
+            }
+            .unwrap();
+        }
+        said
+    }
+
+    fn desk(width: usize, in_flight_max: usize) -> Desk {
+        Desk::new(Limits { width, in_flight_max })
+    }
+
+    #[test]
+    fn one_effect_all_the_way() {
+        let mut desk = desk(1, 4);
+        desk.handle_change(owed(id(7, 0), 10));
+        assert_eq!(todo(&mut desk, 9), "");
+        assert_eq!(desk.next_wake(), Some(at(10)));
+        assert_eq!(todo(&mut desk, 10), "ask 7.0; ");
+        desk.handle_asked(at(10), vec![id(7, 0)], receipt(8));
+        assert_eq!(todo(&mut desk, 10), "", "the answer alone is not the journal's word");
+        desk.handle_change(attempted(id(7, 0), 1));
+        desk.handle_change(Change::Observed(Seq::new(8)));
+        assert_eq!(todo(&mut desk, 10), "deliver 7.0 #1; ");
+        desk.handle_delivered(id(7, 0), 1, Delivery::failed(451, true));
+        assert_eq!(todo(&mut desk, 11), "report 7.0 #1 failed; ");
+        desk.handle_reported(at(11), vec![], receipt(9));
+        assert_eq!(todo(&mut desk, 99), "", "whether to try again is the core's to say");
+        desk.handle_change(owed(id(7, 0), 100));
+        assert_eq!(todo(&mut desk, 100), "ask 7.0; ");
+        desk.handle_change(attempted(id(7, 0), 2));
+        desk.handle_asked(at(100), vec![id(7, 0)], receipt(10));
+        assert_eq!(todo(&mut desk, 100), "deliver 7.0 #2; ");
+        desk.handle_delivered(id(7, 0), 2, Delivery::done(250));
+        assert_eq!(todo(&mut desk, 100), "report 7.0 #2 done; ");
+        desk.handle_reported(at(100), vec![], receipt(11));
+        desk.handle_change(Change::Forgotten(id(7, 0)));
+        assert_eq!(desk.counts(), Counts::default());
+    }
+
+    #[test]
+    fn notices_take_turns_and_width_holds() {
+        let mut desk = desk(2, 5);
+        for index in 0..100 {
+            desk.handle_change(owed(id(1, index), 0));
+        }
+        desk.handle_change(owed(id(2, 0), 0));
+        desk.handle_change(owed(id(3, 0), 0));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 2.0 3.0 1.1 1.2; ");
+        for each in [id(1, 0), id(2, 0), id(3, 0)] {
+            desk.handle_change(attempted(each, 1));
+        }
+        assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; deliver 2.0 #1; ");
+        desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; deliver 3.0 #1; ");
+    }
+
+    #[test]
+    fn a_refused_batch_is_halved_until_the_bad_one_stands_alone() {
+        let mut desk = desk(4, 4);
+        for index in 0..4 {
+            desk.handle_change(owed(id(1, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1 1.2 1.3; ");
+        let all: Vec<EffectId> = (0..4).map(|index| id(1, index)).collect();
+        desk.handle_asked(at(0), all.clone(), refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
+        desk.handle_asked(at(0), all[..2].to_vec(), refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 0), "ask 1.2 1.3; ");
+        desk.handle_asked(at(0), all[2..].to_vec(), receipt(5));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
+        desk.handle_asked(at(0), vec![id(1, 0)], refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 0), "ask 1.1; ");
+        let later = Refusal { code: RefusalCode::NotDue, original: None, not_before: Some(at(30)) };
+        desk.handle_asked(at(0), vec![id(1, 1)], Some(Err(later)));
+        assert_eq!(todo(&mut desk, 29), "", "1.0 is up to the core, 1.1 comes later");
+        assert_eq!(todo(&mut desk, 30), "ask 1.1; ");
+    }
+
+    #[test]
+    fn what_the_core_did_not_take_is_asked_again() {
+        for answer in [None, refusal(RefusalCode::RateLimited), refusal(RefusalCode::Degraded)] {
+            let mut desk = desk(1, 1);
+            desk.handle_change(owed(id(1, 0), 0));
+            assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
+            desk.handle_asked(at(0), vec![id(1, 0)], answer);
+            assert_eq!(todo(&mut desk, 0), "");
+            assert_eq!(todo(&mut desk, 1), "ask 1.0; ");
+        }
+    }
+
+    #[test]
+    fn what_the_core_left_out_is_asked_again() {
+        let mut desk = desk(1, 1);
+        desk.handle_change(owed(id(1, 0), 0));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
+        desk.handle_asked(at(0), vec![id(1, 0)], receipt(9));
+        assert_eq!(todo(&mut desk, 5), "", "its events may still come");
+        desk.handle_change(Change::Observed(Seq::new(9)));
+        assert_eq!(todo(&mut desk, 5), "");
+        assert_eq!(todo(&mut desk, 6), "ask 1.0; ");
+    }
+
+    /// A desk with 1.0 and 1.1 flying.
+    fn flying() -> Desk {
+        let mut desk = desk(2, 4);
+        for index in 0..2 {
+            desk.handle_change(owed(id(1, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
+        for index in 0..2 {
+            desk.handle_change(attempted(id(1, index), 1));
+        }
+        desk.handle_asked(at(0), vec![id(1, 0), id(1, 1)], receipt(2));
+        assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; deliver 1.1 #1; ");
+        desk
+    }
+
+    #[test]
+    fn outcomes_are_never_lost_when_the_core_is_busy() {
+        let mut desk = flying();
+        desk.handle_delivered(id(1, 0), 1, Delivery::uncertain());
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 uncertain; ");
+        desk.handle_delivered(id(1, 1), 1, Delivery::done(250));
+        let first = EffectOutcome {
+            effect: id(1, 0),
+            attempt: 1,
+            outcome: Outcome::Uncertain,
+            detail: OutcomeDetail::default(),
+        };
+        desk.handle_reported(at(0), vec![first.clone()], None);
+        assert_eq!(desk.counts().unreported, 2);
+        assert_eq!(desk.next_wake(), Some(at(0) + PAUSE));
+        assert_eq!(todo(&mut desk, 0), "");
+        assert_eq!(todo(&mut desk, 1), "report 1.0 #1 uncertain; ");
+        desk.handle_reported(at(1), vec![first], refusal(RefusalCode::NotDue));
+        assert_eq!(todo(&mut desk, 1), "report 1.1 #1 done; ", "a final no is an answer");
+    }
+
+    #[test]
+    fn a_refused_batch_of_outcomes_is_halved() {
+        let mut desk = flying();
+        desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
+        desk.handle_delivered(id(1, 1), 1, Delivery::done(250));
+        let Some(Action::Report(both)) = desk.poll(at(0)) else { panic!("two outcomes wait") };
+        desk.handle_reported(at(0), both, refusal(RefusalCode::Invalid));
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; ");
+        desk.handle_reported(at(0), vec![], receipt(4));
+        assert_eq!(todo(&mut desk, 0), "report 1.1 #1 done; ");
+    }
+
+    #[test]
+    fn forgotten_at_every_stage() {
+        // Waiting, ready and asked: nothing is done.
+        let mut desk = desk(1, 1);
+        desk.handle_change(owed(id(1, 0), 9));
+        desk.handle_change(Change::Forgotten(id(1, 0)));
+        desk.handle_change(owed(id(2, 0), 0));
+        desk.handle_change(owed(id(2, 1), 0));
+        assert_eq!(todo(&mut desk, 9), "ask 2.0; ");
+        desk.handle_change(Change::Forgotten(id(2, 1)));
+        desk.handle_change(Change::Forgotten(id(2, 0)));
+        desk.handle_change(attempted(id(2, 0), 1));
+        assert_eq!(todo(&mut desk, 9), "");
+        assert_eq!(desk.counts().in_flight, 0);
+        // Flying: what came of it is told.
+        let mut desk = flying();
+        desk.handle_change(Change::Forgotten(id(1, 0)));
+        desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
+        assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; ");
+        assert_eq!(desk.counts().known, 1);
+    }
+
+    #[test]
+    fn forgotten_between_durable_and_delivered() {
+        let mut desk = desk(1, 2);
+        desk.handle_change(owed(id(1, 0), 0));
+        desk.handle_change(owed(id(1, 1), 0));
+        assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
+        desk.handle_change(attempted(id(1, 0), 1));
+        desk.handle_change(attempted(id(1, 1), 1));
+        assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; ");
+        desk.handle_change(Change::Forgotten(id(1, 1)));
+        assert_eq!(todo(&mut desk, 0), "report 1.1 #1 failed; ", "it certainly did not go out");
+        assert_eq!(desk.counts().known, 1);
+    }
+
+    #[test]
+    fn words_about_strangers_change_nothing() {
+        let mut desk = flying();
+        desk.handle_change(attempted(id(9, 9), 1));
+        desk.handle_change(attempted(id(1, 0), 5));
+        desk.handle_change(Change::Forgotten(id(9, 9)));
+        desk.handle_delivered(id(9, 9), 1, Delivery::done(250));
+        desk.handle_delivered(id(1, 0), 7, Delivery::done(250));
+        desk.handle_change(owed(id(1, 0), 0));
+        assert_eq!(todo(&mut desk, 0), "");
+        assert_eq!(desk.counts(), Counts { known: 2, in_flight: 2, flying: 2, unreported: 0 });
     }
 }

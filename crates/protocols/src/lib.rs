@@ -39,6 +39,8 @@ mod accounts;
 pub mod dc09;
 mod registry;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use accounts::{Accounts, Key, KeyError, Standing, UnknownDevices};
 pub use registry::Protocol;

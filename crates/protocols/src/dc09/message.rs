@@ -59,12 +59,15 @@ pub struct Decoded {
     pub key: Vec<u8>,
 }
 
-/// Reads one frame, LF first and CR last. `now` is when it arrived.
+/// Reads one frame, LF first and CR last; NULs after CR are passed over, as G90B panels send one.
+/// `now` is when it arrived.
 ///
 /// # Errors
 ///
 /// When it is not a frame, or length or CRC are wrong: nobody is answered then.
 pub fn decode(accounts: &Accounts, now: Timestamp, bytes: &[u8]) -> Result<Decoded, FrameError> {
+    let end = bytes.iter().rposition(|byte| *byte != 0).and_then(|last| last.checked_add(1));
+    let bytes = end.and_then(|end| bytes.get(..end)).unwrap_or_default();
     match frame::open(bytes)? {
         frame::Line::Dc09(frame) => Ok(Reader::new(accounts, now, &frame).run(frame.body)),
         frame::Line::OsborneHoffman(line) => osborne_hoffman(accounts, line),
@@ -344,9 +347,24 @@ impl<'a> Reader<'a> {
                 finding(AlarmClass::Fault, AlarmKind::Clock, "CLOCK unreadable")
             }
             // What it says is known; the fault itself tells the rest.
-            FrameFault::UnknownAccount | FrameFault::EncryptionRequired => return,
-            _ if !self.decoded.findings.is_empty() => return,
-            _ => finding(AlarmClass::Check, AlarmKind::Unreadable, fault.as_str()),
+            FrameFault::UnknownAccount
+            | FrameFault::EncryptionRequired
+            | FrameFault::NotATransmitterMessage => return,
+            FrameFault::BadFrame
+            | FrameFault::BadLength
+            | FrameFault::BadCrc
+            | FrameFault::TooLong
+            | FrameFault::MalformedHeader
+            | FrameFault::MalformedBody
+            | FrameFault::BadPayload
+            | FrameFault::DecryptFailed
+            | FrameFault::NoKey
+            | FrameFault::UnknownId => {
+                if !self.decoded.findings.is_empty() {
+                    return;
+                }
+                finding(AlarmClass::Check, AlarmKind::Unreadable, fault.as_str())
+            }
         };
         self.decoded.findings.push(found);
         self.decoded.findings.truncate(super::payload::FINDINGS_MAX);

@@ -73,12 +73,6 @@ impl Dc09 {
         Ok(())
     }
 
-    fn datagram(&mut self, now: Timestamp, bytes: &[u8]) -> Result<(), FrameError> {
-        // G90B panels send a NUL after CR.
-        let end = bytes.iter().rposition(|byte| *byte != 0).and_then(|last| last.checked_add(1));
-        self.frame(now, end.and_then(|end| bytes.get(..end)).unwrap_or_default())
-    }
-
     fn stream(&mut self, now: Timestamp, bytes: &[u8]) -> Result<(), FrameError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.extend_from_slice(bytes);
@@ -143,7 +137,7 @@ impl Dc09 {
 impl Session for Dc09 {
     fn handle_bytes(&mut self, now: Timestamp, bytes: &[u8]) -> Result<(), FrameError> {
         match self.setup.transport {
-            Transport::Datagram => self.datagram(now, bytes),
+            Transport::Datagram => self.frame(now, bytes),
             Transport::Stream => self.stream(now, bytes),
         }
     }

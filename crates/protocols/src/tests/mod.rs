@@ -1,0 +1,4 @@
+//! Tests that walk all protocols.
+
+mod properties;
+mod vectors;
