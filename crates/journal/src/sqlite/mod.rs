@@ -125,9 +125,7 @@ impl SqliteJournal {
         for (setting, value, wanted) in PRAGMAS {
             file::set(&connection, &path, setting, value, wanted)?;
         }
-        if fresh {
-            warm_up(&connection).map_err(|error| fault("make the journal", &path, error))?;
-        }
+        warm_up(&connection, fresh).map_err(|error| fault("make the journal", &path, error))?;
         let (head, last_at) = last(&connection, &path)?;
         let mut journal = Self {
             connection,
@@ -295,12 +293,15 @@ fn create(folder: &Path, path: &Path) -> Result<(), JournalError> {
 
 /// Makes the write-ahead log as long as it will ever be on a quiet day, and empty: a commit that
 /// overwrites is durable in half the time of one that makes its file longer.
-fn warm_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "CREATE TABLE warm_up(v BLOB NOT NULL) STRICT;
-         INSERT INTO warm_up VALUES (zeroblob({CHECKPOINT_IDLE_PAGES} * 4096));
-         DROP TABLE warm_up;"
-    ))
+fn warm_up(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
+    if fresh {
+        connection.execute_batch(&format!(
+            "CREATE TABLE warm_up(v BLOB NOT NULL) STRICT;
+             INSERT INTO warm_up VALUES (zeroblob({CHECKPOINT_IDLE_PAGES} * 4096));"
+        ))?;
+    }
+    // Not only when fresh: a first start may have broken off between the two.
+    connection.execute_batch("DROP TABLE IF EXISTS warm_up")
 }
 
 /// The last event's link and time, the link checked.
