@@ -197,17 +197,16 @@ impl SqliteJournal {
     /// Carries the write-ahead log over as far as readers let it; never waits, never cuts it.
     fn checkpoint(&mut self) -> Result<(), JournalError> {
         let done = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()));
-        match done {
-            Ok(()) => {
-                // A reader may have pinned a part; the next try comes as many pages later.
-                self.wal_pages = 0;
-                Ok(())
-            }
-            Err(error) => {
-                self.stopped = true;
-                Err(fault("checkpoint the journal", &self.path, error))
-            }
+        // A reader may have pinned a part; the next try comes as many pages later.
+        self.wal_pages = 0;
+        let Err(error) = done else { return Ok(()) };
+        let fault = fault("checkpoint the journal", &self.path, error);
+        // On a full disk the log is still whole and may still have room for alarms.
+        if matches!(fault, JournalError::Full { .. }) {
+            return Ok(());
         }
+        self.stopped = true;
+        Err(fault)
     }
 }
 

@@ -529,6 +529,7 @@ fn a_full_disk_stops_the_journal_until_the_reserve_is_released() {
     assert!(matches!(error, JournalError::Full { .. }), "{error}");
     assert!(error.to_string().starts_with("no room left on the disk of "), "{error}");
     drop(journal);
+    assert_eq!(SqliteJournal::open(&folder).unwrap().head(), head, "a full disk can be read");
     reserve.release().unwrap();
     let mut journal = SqliteJournal::open(&folder).unwrap();
     assert_eq!(journal.head(), head, "all that was committed is there, nothing else");
