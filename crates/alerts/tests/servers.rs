@@ -374,6 +374,10 @@ fn configurations_that_cannot_work() {
     let mut config = MailConfig::plain("relay.example.jp", 587, "hansho.example.jp");
     config.credentials = Some(Credentials::new("a".to_owned(), "b".to_owned()));
     assert_eq!(refused(config.clone()), MailConfigError::SecretInTheClear);
+    config.starttls = true;
+    if !cfg!(feature = "starttls") {
+        assert_eq!(refused(config.clone()), MailConfigError::NoTls);
+    }
     config.hello = "a b".to_owned();
     assert_eq!(refused(config.clone()), MailConfigError::BadHello);
     config.servers.clear();
