@@ -63,18 +63,16 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
                 "zone": zone, "restored": restored,
             }),
         ),
-        Event::SignalAcknowledged { signal, position } => (
-            "SignalAcknowledged",
-            json!({"signal": signal.to_string(), "position": position}),
-        ),
+        Event::SignalAcknowledged { signal, position } => {
+            ("SignalAcknowledged", json!({"signal": signal.to_string(), "position": position}))
+        }
         Event::SignalJoined { signal, incident } => (
             "SignalJoined",
             json!({"signal": signal.to_string(), "incident": incident.to_string()}),
         ),
-        Event::SignalEnded { signal, outcome, .. } => (
-            "SignalEnded",
-            json!({"signal": signal.to_string(), "outcome": outcome.as_str()}),
-        ),
+        Event::SignalEnded { signal, outcome, .. } => {
+            ("SignalEnded", json!({"signal": signal.to_string(), "outcome": outcome.as_str()}))
+        }
         Event::IncidentOpened { incident, number, kind, place, .. } => (
             "IncidentOpened",
             json!({
@@ -93,10 +91,9 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
             "FaultRaised",
             json!({"source": device.0, "fault": fault.as_str(), "code": code, "zone": zone}),
         ),
-        Event::FaultCleared { device, fault, zone } => (
-            "FaultCleared",
-            json!({"source": device.0, "fault": fault.as_str(), "zone": zone}),
-        ),
+        Event::FaultCleared { device, fault, zone } => {
+            ("FaultCleared", json!({"source": device.0, "fault": fault.as_str(), "zone": zone}))
+        }
         Event::NoticeOrdered { notice, signal, template, recipients, expires_at, .. } => (
             "NoticeOrdered",
             json!({
@@ -105,9 +102,7 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
                 "expires_at": expires_at.to_string(),
             }),
         ),
-        Event::NoticeExpired { notice } => {
-            ("NoticeExpired", json!({"notice": notice.to_string()}))
-        }
+        Event::NoticeExpired { notice } => ("NoticeExpired", json!({"notice": notice.to_string()})),
         Event::EffectsAttempted { attempts } => (
             "EffectsAttempted",
             json!({"effects": attempts.iter().map(|each| each.effect.to_string()).collect::<Vec<_>>()}),
