@@ -38,10 +38,13 @@ pub(super) fn run(case: &Value) -> Result<(), Mismatch> {
         };
         let mut session = config.session(transport);
         let bytes = hex_field(step, "input_hex")?;
-        if let Err(error) = session.handle_bytes(now, &bytes) {
-            return Err(Mismatch::new("frame", "a good frame", error));
+        // A frame that is not one is met with silence.
+        let _fault = session.handle_bytes(now, &bytes).err();
+        let exchanges = exchanges(session.as_mut(), now)?;
+        if exchanges.is_empty() {
+            replies.push(Value::Null);
         }
-        for exchange in exchanges(session.as_mut(), now)? {
+        for exchange in exchanges {
             world.report(now, &exchange.report)?;
             let bytes = exchange.answer.unwrap_or_default();
             replies.push(json!(answer_word(&config, &bytes)));
