@@ -155,32 +155,34 @@ fn number(line: &str, name: &str) -> u16 {
     after.split([',', '}']).next().unwrap().parse().unwrap()
 }
 
-/// A Python with aiosmtpd: made once below the target folder, by `pip`.
+/// A Python with aiosmtpd: the one of `cargo dev test`, or one made below the target folder.
 fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON
-        .get_or_init(|| {
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-aiosmtpd");
-            let python = folder.join("bin/python");
-            let has_it = |python: &Path| {
-                let asked = Command::new(python).args(["-c", "import aiosmtpd"]).output();
-                asked.is_ok_and(|output| output.status.success())
-            };
-            if !has_it(&python) {
-                let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).output();
-                let made =
-                    made.expect("python3 is needed for the mail tests: install python3-venv");
-                assert!(made.status.success(), "python3 -m venv failed: install python3-venv");
-                let pip = Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"])
-                    .output()
-                    .unwrap();
-                let said = String::from_utf8_lossy(&pip.stderr).into_owned();
-                assert!(pip.status.success(), "pip could not fetch aiosmtpd 1.4.6: {said}");
-            }
-            python
-        })
-        .clone()
+    PYTHON.get_or_init(find_or_make_python).clone()
+}
+
+fn find_or_make_python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-aiosmtpd");
+    let pythons = [root.join("target/venv/bin/python"), own.join("bin/python")];
+    for python in &pythons {
+        let asked = Command::new(python).args(["-c", "import aiosmtpd"]).output();
+        if asked.is_ok_and(|output| output.status.success()) {
+            return python.clone();
+        }
+    }
+    let remedy = "`cargo dev test` sets it up";
+    let made = Command::new("python3").args(["-m", "venv"]).arg(&own).output();
+    let made = made.expect("python3 is needed for the mail tests");
+    assert!(made.status.success(), "python3 -m venv failed: {remedy}");
+    let [_, python] = pythons;
+    let pip = Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&pip.stderr).into_owned();
+    assert!(pip.status.success(), "pip could not fetch aiosmtpd 1.4.6: {remedy}: {said}");
+    python
 }
 
 /// A key with its certificate in one file, and the certificate alone; made by `openssl`.

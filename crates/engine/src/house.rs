@@ -451,6 +451,7 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     let mut mail = MailConfig::plain(&host, port, &settings.message_domain);
     mail.servers = vec![Server { host, port }];
     mail.width = usize::from(settings.connections);
+    mail.starttls = settings.starttls;
     if let Some((user, path)) = &settings.login {
         let password = std::fs::read_to_string(path).map_err(|source| {
             HouseError::MailPassword { path: path.display().to_string(), source }
