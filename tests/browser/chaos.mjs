@@ -2,13 +2,12 @@
 // acknowledges; afterwards the screen must be equal to the core's state, and no command may be lost
 // or done twice.
 //
-//   npm run chaos -- --url http://127.0.0.1:8119 --user U --password P --press 'COMMAND' [--seconds 20]
-import { execFile } from "node:child_process";
+//   npm run chaos -- [--seconds 20] [--url http://127.0.0.1:8119 --user U --password P --press 'COMMAND']
 import { setTimeout as wait } from "node:timers/promises";
 import { cable } from "./cable.mjs";
 import { must, open, settings, shows, stepper } from "./browser.mjs";
 
-const args = settings({ seconds: { type: "string", default: "20" } });
+const args = await settings({ seconds: { type: "string", default: "20" } });
 const line = await cable(args.url);
 args.url = line.url;
 const { browser, page } = await open(args);
@@ -30,13 +29,13 @@ try {
   await step("the cable is cut while things happen", async () => {
     const end = performance.now() + Number(args.seconds) * 1_000;
     while (performance.now() < end) {
-      if (args.press) execFile("/bin/sh", ["-c", args.press]);
+      await args.press?.();
       line.cut();
       cuts += 1;
       await page.keyboard.press("a");
       await wait(150);
       line.mend();
-      if (args.press) execFile("/bin/sh", ["-c", args.press]);
+      await args.press?.();
       await wait(1_500);
       await page.keyboard.press("a");
     }
@@ -61,4 +60,5 @@ try {
 } finally {
   await browser.close();
   line.close();
+  args.stop();
 }
