@@ -208,6 +208,7 @@ struct House {
     edge: Arc<Edge>,
     replica: Arc<Replica>,
     ways: Ways,
+    owed: Vec<Change>,
     changes: mpsc::Receiver<Change>,
     start: Input,
     reserve: Arc<Mutex<Reserve>>,
@@ -237,7 +238,7 @@ impl House {
 
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
-        owe_what_is_owed(&folded.state, &to_outbox);
+        let owed = what_is_owed(&folded.state);
         let outlets = Outlets { replica: to_replica, outbox: to_outbox, committed: observe };
         let (died, lost) = watch::channel(false);
         let sequencer = Sequencer::new(folded.state, journal);
@@ -251,6 +252,7 @@ impl House {
             edge,
             replica,
             ways,
+            owed,
             changes,
             start,
             reserve,
@@ -273,7 +275,7 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let started = self.queue.submit(Lane::B, self.start.clone());
         let (changes, to_runner) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(pass_on(self.changes, changes, stopped.clone()));
+        tokio::spawn(pass_on(self.owed, self.changes, changes, stopped.clone()));
         let outbox = tokio::spawn(
             Runner::new(CoreLine(Arc::clone(&self.queue)), self.ways, ShellClock).run(to_runner),
         );
@@ -322,25 +324,27 @@ impl House {
 }
 
 /// Every effect that an earlier run left waiting. Interrupted ones follow with the first commit.
-fn owe_what_is_owed(state: &State, outbox: &mpsc::Sender<Change>) {
-    for (id, owed) in state.owed() {
-        let hansho_core::OwedPhase::Waiting { due } = owed.phase else { continue };
-        let Some(effect) = state.effect(*id) else { continue };
-        let change = Change::Owed { id: *id, effect, due };
-        if outbox.try_send(change).is_err() {
-            tracing::error!("More is owed than the outbox can hold; the rest waits for a restart.");
-            return;
-        }
-    }
+fn what_is_owed(state: &State) -> Vec<Change> {
+    let waiting = state.owed().iter().filter_map(|(id, owed)| {
+        let hansho_core::OwedPhase::Waiting { due } = owed.phase else { return None };
+        state.effect(*id).map(|effect| Change::Owed { id: *id, effect, due })
+    });
+    waiting.collect()
 }
 
-/// Hands changes on to the outbox until the house ends: from then on it begins nothing new, while
-/// the live thread still commits what comes of attempts under way.
+/// Hands what is owed and then every change on to the outbox until the house ends: from then on it
+/// begins nothing new, while the live thread still commits what comes of attempts under way.
 async fn pass_on(
+    owed: Vec<Change>,
     mut changes: mpsc::Receiver<Change>,
     outbox: mpsc::Sender<Change>,
     mut stop: watch::Receiver<bool>,
 ) {
+    for change in owed {
+        if outbox.send(change).await.is_err() {
+            return;
+        }
+    }
     loop {
         let change = tokio::select! {
             change = changes.recv() => change,
