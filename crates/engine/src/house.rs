@@ -306,12 +306,9 @@ impl House {
     }
 }
 
-/// Every effect that an earlier run left waiting. Interrupted ones follow with the first commit.
+/// Every effect that an earlier run left waiting.
 fn owe_what_is_owed(state: &State, outbox: &mpsc::Sender<Change>) {
-    for (id, owed) in state.owed() {
-        let hansho_core::OwedPhase::Waiting { due } = owed.phase else { continue };
-        let Some(effect) = state.effect(*id) else { continue };
-        let change = Change::Owed { id: *id, effect, due };
+    for change in live::left_waiting(state) {
         if outbox.try_send(change).is_err() {
             tracing::error!("More is owed than the outbox can hold; the rest waits for a restart.");
             return;
