@@ -231,9 +231,10 @@ impl Read {
             let before = self.messages.insert((account, sequence), seq);
             assert!(before.is_none(), "event {seq} is the same message as {before:?}");
         }
-        let calls = report.findings.iter().any(|finding| {
-            finding.class == AlarmClass::Life && finding.phase != Phase::Restored
-        });
+        let calls = report
+            .findings
+            .iter()
+            .any(|finding| finding.class == AlarmClass::Life && finding.phase != Phase::Restored);
         if calls {
             self.expected.insert(seq, "a signal");
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use hansho_core::State;
 use hansho_model::{
-    Actor, Answer, AnswerChoice, Command, CommandId, CommandKind, Effect, EffectId,
-    IncidentKind, IncidentOutcome, Input, Lane, RefusalCode, Role, SignalId, SignalOutcome, Token,
+    Actor, Answer, AnswerChoice, Command, CommandId, CommandKind, Effect, EffectId, IncidentKind,
+    IncidentOutcome, Input, Lane, RefusalCode, Role, SignalId, SignalOutcome, Token,
 };
 use hansho_outbox::{Delivery, Task};
 use jiff::SignedDuration;
@@ -52,7 +52,11 @@ pub(super) struct Flight {
 impl World {
     /// Milliseconds a packet takes.
     pub(super) fn delay(&mut self) -> i64 {
-        if self.healed { self.dice.between(1, 50) } else { self.dice.between(1, self.plan.delay_ms_max) }
+        if self.healed {
+            self.dice.between(1, 50)
+        } else {
+            self.dice.between(1, self.plan.delay_ms_max)
+        }
     }
 
     pub(super) fn pendant_timer(&mut self, place: usize) {
@@ -255,11 +259,8 @@ impl World {
     /// The desk hands out an attempt.
     pub(super) fn fly(&mut self, task: Task) {
         self.audit.attempt(task.id, task.number);
-        let fate = if matches!(task.effect, Effect::DestroyKey(_)) {
-            Fate::Accepted
-        } else {
-            self.fate()
-        };
+        let fate =
+            if matches!(task.effect, Effect::DestroyKey(_)) { Fate::Accepted } else { self.fate() };
         self.flown += 1;
         let number = self.flown;
         self.flights.insert(number, Flight { task, fate, dotted: false });
@@ -386,9 +387,7 @@ fn command_about(
     let incident = dice.pick(&incidents).copied();
     let words = dice.one_in(2).then(|| sealed(9, b"words"));
     Some(match dice.below(12) {
-        0..=2 => {
-            CommandKind::AcknowledgeSignal { signal: signal?, position: "desk1".to_owned() }
-        }
+        0..=2 => CommandKind::AcknowledgeSignal { signal: signal?, position: "desk1".to_owned() },
         3 | 4 => CommandKind::OpenIncident {
             signals: vec![signal?],
             kind: IncidentKind::Ems,

@@ -301,7 +301,10 @@ impl World {
         let replayed = self.disk.replay();
         if let Some(last) = self.last_words.take() {
             assert!(last.seq() <= replayed.seq(), "committed events are gone");
-            assert!(last.seq() != replayed.seq() || last == replayed, "replay is not what was live");
+            assert!(
+                last.seq() != replayed.seq() || last == replayed,
+                "replay is not what was live"
+            );
         }
         if let Some(shorter) = self.disk.replay_from_snapshot() {
             assert!(shorter.effects_sum() == replayed.effects_sum(), "other effects are owed");
