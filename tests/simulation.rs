@@ -138,6 +138,18 @@ fn a_crash_at_every_step_of_one_run_breaks_nothing() {
     }
 }
 
+/// Whatever is done to the clock, a call for help reaches the helpers at once.
+#[test]
+fn a_clock_that_is_set_delays_no_mail() {
+    for seed in 0..60 {
+        let plan = Plan { clock_ms_max: 4_000_000, ..Plan::CALM };
+        let mut world = World::with(plan, Dice::new(seed), false);
+        world.run();
+        let slowest = world.audit.slowest_us();
+        assert!(slowest < 60_000_000, "seed {seed}: a mail waited {slowest} microseconds");
+    }
+}
+
 /// Plays until the fault is noticed; gives what was said.
 fn noticed(vice: Vice, sabotage: Sabotage) -> String {
     for seed in 0..300 {
@@ -156,7 +168,7 @@ fn noticed(vice: Vice, sabotage: Sabotage) -> String {
 #[test]
 fn the_simulator_notices_a_disk_that_lies() {
     for (vice, words) in [
-        (Vice::Forgets, ["durable", "lost"]),
+        (Vice::Forgets, ["durable", "are gone"]),
         (Vice::Tears, ["a batch is not whole", "is lost"]),
         (Vice::Alters, ["replay is not what was live", "differ"]),
     ] {

@@ -6,7 +6,10 @@ use hansho_model::{
     AlarmClass, AlarmKind, EffectId, Event, Idem, NoticeId, Outcome, PersonId, Phase, Recorded,
     SealedReport, Seq, SignalId, SourceId, Token,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// The shortest time for which the core tells a repeat.
+const MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
 /// Somebody was told "we have it".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ struct Read {
     events: usize,
     last: Option<Timestamp>,
     names: BTreeMap<SourceId, String>,
-    messages: BTreeMap<Message, Seq>,
+    messages: BTreeMap<Message, Timestamp>,
     beats: BTreeMap<String, u64>,
     keys: BTreeSet<Idem>,
     idems: Vec<Idem>,
@@ -47,18 +50,25 @@ pub(super) struct Audit {
     acked: BTreeSet<Message>,
     beats_acked: BTreeMap<String, u64>,
     made: BTreeSet<(EffectId, u16)>,
+    /// When a notice was ordered, by the time that nobody sets.
+    ordered: BTreeMap<Seq, i64>,
+    /// Longest time from an order to its first attempt, in microseconds.
+    slowest: i64,
     mailboxes: BTreeMap<(Token, NoticeId), u32>,
     mails: BTreeMap<EffectId, u32>,
 }
 
 impl Audit {
     /// Reads what is new in the durable journal; to be called between steps.
-    pub(super) fn read(&mut self, durable: &[Recorded]) {
+    pub(super) fn read(&mut self, durable: &[Recorded], now: i64) {
         if durable.len() < self.read.events {
             self.read = Read::default();
         }
         for recorded in durable.get(self.read.events..).unwrap_or_default() {
             self.read.event(recorded);
+            if matches!(recorded.event, Event::NoticeOrdered { .. }) {
+                self.ordered.entry(recorded.seq).or_insert(now);
+            }
         }
         assert!(
             self.read.expected.is_empty(),
@@ -107,7 +117,10 @@ impl Audit {
     }
 
     /// An attempt is about to be made.
-    pub(super) fn attempt(&mut self, id: EffectId, number: u16) {
+    pub(super) fn attempt(&mut self, id: EffectId, number: u16, now: i64) {
+        if let Some(ordered) = self.ordered.get(&id.seq).filter(|_ordered| number == 1) {
+            self.slowest = self.slowest.max(now - ordered);
+        }
         let durable = self.read.attempts.get(&id).copied();
         assert!(durable == Some(number), "attempt {number} of {id} is made, durable: {durable:?}");
         assert!(self.made.insert((id, number)), "attempt {number} of {id} is made twice");
@@ -134,6 +147,11 @@ impl Audit {
     /// Mails that landed in all.
     pub(super) fn mail_count(&self) -> u64 {
         self.mails.values().map(|count| u64::from(*count)).sum()
+    }
+
+    /// Longest time from an order to its first attempt, in microseconds.
+    pub(super) const fn slowest_us(&self) -> i64 {
+        self.slowest
     }
 
     /// Promises made in all.
@@ -173,14 +191,14 @@ impl Read {
         } else if *source != SourceId::CORE && !matches!(event, Event::ReportReceived(_)) {
             assert!(self.keys.insert(*idem), "event {seq} has the key of an earlier one");
         }
-        self.fact(*seq, *source, event);
+        self.fact(*seq, *at, *source, event);
     }
 
-    fn fact(&mut self, seq: Seq, source: SourceId, event: &Event) {
+    fn fact(&mut self, seq: Seq, at: Timestamp, source: SourceId, event: &Event) {
         if let Event::SourceNamed { source, name } = event {
             self.names.insert(*source, name.clone());
         } else if let Event::ReportReceived(report) = event {
-            self.report(seq, report);
+            self.report(seq, at, report);
         } else if let Event::SignalReceived { signal, alarm, refused, .. } = event {
             let other = self.open.insert(source, *signal);
             assert!(other.is_none(), "{signal} opens while {other:?} of the same device is open");
@@ -221,15 +239,17 @@ impl Read {
         }
     }
 
-    fn report(&mut self, seq: Seq, report: &SealedReport) {
+    fn report(&mut self, seq: Seq, at: Timestamp, report: &SealedReport) {
         let account = report.source.strip_prefix("dc09:").unwrap().to_owned();
         if report.device_key.is_empty() {
             *self.beats.entry(account).or_default() += 1;
             return;
         }
         if let Some(sequence) = sequence_of(&report.raw.bytes) {
-            let before = self.messages.insert((account, sequence), seq);
-            assert!(before.is_none(), "event {seq} is the same message as {before:?}");
+            let before = self.messages.insert((account, sequence), at);
+            // The core remembers telemetry for ten minutes; a clock set forward ends them.
+            let new = before.is_none_or(|before| at.duration_since(before) >= MEMORY);
+            assert!(new, "event {seq} is the same message as that of {before:?}");
         }
         let calls = report
             .findings

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansho_core::State;
 use hansho_engine::accounting::{Books, Fate};
+use hansho_engine::clock::Steady;
 use hansho_engine::lanes::{Envelope, LANE_CAPACITY, Lanes};
 use hansho_engine::live::{changes, left_waiting};
 use hansho_engine::sequencer::Sequencer;
@@ -15,6 +17,7 @@ use hansho_model::{
 };
 use hansho_outbox::{Action, Change, Desk, Limits};
 use hansho_protocols::{Durable, Output, Protocol, Receipt, Session, Setup, Transport};
+use jiff::Timestamp;
 
 use super::audit::sequence_of;
 use super::disk::{Fault, ModelJournal};
@@ -67,6 +70,8 @@ pub(super) struct House {
     /// When the live thread and the desk will look at the clock.
     tick_at: i64,
     wake_at: i64,
+    steady: Steady,
+    begun: i64,
 }
 
 /// Connections below this number are the pendants' streams.
@@ -132,6 +137,7 @@ impl World {
             self.repeat_interrupted(&state);
         }
         let journal = ModelJournal::open(&self.disk);
+        let steady = Steady::new(state.at().unwrap_or(Timestamp::MIN), Duration::ZERO);
         self.house = Some(House {
             replica: state.clone(),
             sequencer: Sequencer::new(state, journal),
@@ -147,6 +153,8 @@ impl World {
             pieces: VecDeque::new(),
             tick_at: -1,
             wake_at: -1,
+            steady,
+            begun: self.now,
         });
         if self.dice.one_in(6) {
             self.change_register();
@@ -165,13 +173,13 @@ impl World {
             CoreStep::Tell => self.tell_pieces(),
             CoreStep::Desk => self.desk_turn(),
             CoreStep::DeskHearsAsked(ids, heard) => {
-                let now = self.wall();
+                let now = self.steady();
                 let house = self.house.as_mut().unwrap();
                 house.desk.handle_asked(now, ids, heard);
                 self.desk_turn();
             }
             CoreStep::DeskHearsReported(outcomes, heard) => {
-                let now = self.wall();
+                let now = self.steady();
                 let house = self.house.as_mut().unwrap();
                 house.desk.handle_reported(now, outcomes, heard);
                 self.desk_turn();
@@ -190,8 +198,11 @@ impl World {
 
     /// The live thread has something to do, or its deadline has come.
     fn wake_live(&mut self) {
-        let now = self.wall();
-        let Some(house) = self.house.as_mut() else { return };
+        if self.house.is_none() {
+            return;
+        }
+        let now = self.steady();
+        let house = self.house.as_mut().unwrap();
         let deadline = house.sequencer.state().next_deadline();
         let due = deadline.is_some_and(|deadline| deadline <= now);
         if house.busy {
@@ -202,16 +213,16 @@ impl World {
             let wait = self.dice.between(0, 1);
             self.core_after_ms(wait, CoreStep::Commit);
         } else if let Some(deadline) = deadline {
-            let at = self.when(deadline);
-            if self.house.as_ref().is_some_and(|house| house.tick_at != at) {
-                self.house.as_mut().unwrap().tick_at = at;
+            let at = self.now + until(now, deadline);
+            if house.tick_at <= self.now || at < house.tick_at {
+                house.tick_at = at;
                 self.core_at(at, CoreStep::Tick);
             }
         }
     }
 
     fn commit(&mut self) {
-        let now = self.wall();
+        let (now, wall) = (self.steady(), self.wall());
         if self.dice.one_in(self.plan.disk) {
             let before = self.dice.one_in(2);
             let fault = if before { Fault::BeforeDurable } else { Fault::AfterDurable };
@@ -223,7 +234,7 @@ impl World {
             batch.push(Envelope { input: Input::Tick, reply: Waiter::Nobody });
         }
         house.ahead = true;
-        let Ok(committed) = house.sequencer.step(now, batch) else {
+        let Ok(committed) = house.sequencer.step_at(now, wall, batch) else {
             // Nobody may be answered; the process ends.
             self.crash();
             return;
@@ -499,7 +510,7 @@ impl World {
 
     /// The desk takes in what it was told and does what is to be done.
     pub(super) fn desk_turn(&mut self) {
-        let now = self.wall();
+        let now = self.steady();
         let some = self.dice.one_in(3);
         let house = self.house.as_mut().unwrap();
         let count = if some { house.to_desk.len().min(2) } else { house.to_desk.len() };
@@ -519,14 +530,22 @@ impl World {
                 Action::Report(outcomes) => self.report_outcomes(outcomes),
             }
         }
-        if let Some(wake) = self.house.as_ref().unwrap().desk.next_wake() {
-            // As the runner does: a wake-up in the past must not spin.
-            let at = self.when(wake).max(self.now + 1_000);
-            if self.house.as_ref().is_some_and(|house| house.wake_at != at) {
-                self.house.as_mut().unwrap().wake_at = at;
+        let house = self.house.as_mut().unwrap();
+        if let Some(wake) = house.desk.next_wake() {
+            let at = self.now + until(now, wake);
+            if house.wake_at <= self.now || at < house.wake_at {
+                house.wake_at = at;
                 self.core_at(at, CoreStep::Desk);
             }
         }
+    }
+
+    /// The time that the core and the desk act by.
+    pub(super) fn steady(&mut self) -> Timestamp {
+        let (wall, now) = (self.wall(), self.now);
+        let house = self.house.as_mut().unwrap();
+        let age = Duration::from_micros(u64::try_from(now - house.begun).unwrap());
+        house.steady.read(wall, age)
     }
 
     fn ask(&mut self, ids: Vec<EffectId>) {
@@ -571,4 +590,9 @@ impl House {
 /// The core does not take an input: its lane is full, or it says "not now".
 fn busy(dice: &mut super::dice::Dice) -> Option<Heard> {
     dice.one_in(2).then(|| Err(Refusal::new(RefusalCode::RateLimited)))
+}
+
+/// Microseconds to wait for a time; as the engine does, one that is over must not spin.
+fn until(now: Timestamp, time: Timestamp) -> i64 {
+    (time.as_microsecond() - now.as_microsecond()).max(1_000)
 }

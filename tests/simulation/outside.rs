@@ -258,7 +258,7 @@ impl World {
 
     /// The desk hands out an attempt.
     pub(super) fn fly(&mut self, task: Task) {
-        self.audit.attempt(task.id, task.number);
+        self.audit.attempt(task.id, task.number, self.now);
         let fate =
             if matches!(task.effect, Effect::DestroyKey(_)) { Fate::Accepted } else { self.fate() };
         self.flown += 1;

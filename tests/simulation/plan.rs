@@ -80,7 +80,7 @@ impl Plan {
         let delay_ms_max = pick(&[20, 500, 8_000]).cast_signed();
         let disk = pick(&[0, 0, 60, 15]);
         let commit_ms_max = pick(&[2, 50, 1_500]).cast_signed();
-        let clock_ms_max = pick(&[0, 0, 2_000, 90_000]).cast_signed();
+        let clock_ms_max = pick(&[0, 0, 2_000, 90_000, 4_000_000]).cast_signed();
         let small_flood = pick(&[0, 0, 0, 0, 0, 150]);
         Self {
             crash,

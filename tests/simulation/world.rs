@@ -290,7 +290,7 @@ impl World {
         self.flights_break();
         let wait = self.dice.between(100, 4_000);
         self.after_ms(wait, Happening::Restart);
-        self.audit.read(&self.disk.read().durable);
+        self.audit.read(&self.disk.read().durable, self.now);
         self.audit.keep_promises();
     }
 
@@ -317,7 +317,7 @@ impl World {
 
     fn audit(&mut self) {
         let platter = self.disk.read();
-        self.audit.read(&platter.durable);
+        self.audit.read(&platter.durable, self.now);
         drop(platter);
         if self.tally.steps.is_multiple_of(16)
             && let Some(house) = &self.house
@@ -364,11 +364,6 @@ impl World {
     /// What the clock on the wall shows.
     pub(super) fn wall(&self) -> Timestamp {
         Timestamp::from_microsecond(BEGIN_US + self.now + self.clock_offset).unwrap()
-    }
-
-    /// When the clock on the wall will show this, if nobody sets it.
-    pub(super) fn when(&self, wall: Timestamp) -> i64 {
-        wall.as_microsecond() - BEGIN_US - self.clock_offset
     }
 
     pub(super) fn at(&mut self, at: i64, what: Happening) {

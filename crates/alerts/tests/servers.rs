@@ -106,20 +106,30 @@ struct Faulty {
     lines: BufReader<ChildStdout>,
     port: u16,
     closed: u16,
+    tls: Option<u16>,
 }
 
 impl Faulty {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With a file that holds a key and a certificate it speaks STARTTLS on a port of its own.
+    fn start_with(arguments: &[&Path]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faulty_server.py");
         let mut child = Command::new(python())
             .arg(script)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It writes a trace for each fault that is asked of it.
+            .stderr(Stdio::null())
             .spawn()
             .expect("the Python of the virtual environment starts");
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let mut faulty = Self { child, lines, port: 0, closed: 0 };
+        let mut faulty = Self { child, lines, port: 0, closed: 0, tls: None };
         let ports = faulty.next();
+        faulty.tls = ports.contains("tls").then(|| number(&ports, "tls"));
         faulty.port = number(&ports, "port");
         faulty.closed = number(&ports, "closed");
         faulty
@@ -171,6 +181,29 @@ fn python() -> PathBuf {
             python
         })
         .clone()
+}
+
+/// A key with its certificate in one file, and the certificate alone; made by `openssl`.
+fn certificate() -> (PathBuf, Vec<u8>) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (key, certificate) = (folder.join("mail-key.pem"), folder.join("mail-certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl is needed for the mail tests: install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let both = folder.join("mail-both.pem");
+    let certificate = std::fs::read(certificate).unwrap();
+    let mut pem = std::fs::read(key).unwrap();
+    pem.extend_from_slice(&certificate);
+    std::fs::write(&both, pem).unwrap();
+    (both, certificate)
 }
 
 /// One at a time: the machine has few cores, and the time limits here are short.
@@ -374,10 +407,60 @@ fn configurations_that_cannot_work() {
     let mut config = MailConfig::plain("relay.example.jp", 587, "hansho.example.jp");
     config.credentials = Some(Credentials::new("a".to_owned(), "b".to_owned()));
     assert_eq!(refused(config.clone()), MailConfigError::SecretInTheClear);
+    config.starttls = true;
+    if !cfg!(feature = "starttls") {
+        assert_eq!(refused(config.clone()), MailConfigError::NoTls);
+    }
     config.hello = "a b".to_owned();
     assert_eq!(refused(config.clone()), MailConfigError::BadHello);
     config.servers.clear();
     assert_eq!(refused(config), MailConfigError::NoServer);
+}
+
+#[test]
+fn the_clear_is_refused_by_a_server_that_wants_tls() {
+    run(async {
+        let (pem, _certificate) = certificate();
+        let server = Faulty::start_with(&[&pem]);
+        let channel = channel(config(server.tls.unwrap()));
+        let delivery = channel.send(&plain("a@hansho.example.jp", "ok@mail.example.jp")).await;
+        assert_eq!(told(delivery), (Outcome::Failed, 530, true));
+    });
+}
+
+#[cfg(feature = "starttls")]
+#[test]
+fn starttls() {
+    run(async {
+        let (pem, certificate) = certificate();
+        let mut server = Faulty::start_with(&[&pem]);
+        let port = server.tls.unwrap();
+        let mail = |name: &str| plain("a@hansho.example.jp", &format!("{name}@mail.example.jp"));
+        let mut config = config(port);
+        config.servers = vec![Server { host: "localhost".to_owned(), port }];
+        config.starttls = true;
+        // Nobody vouches for it yet.
+        let stranger = channel(config.clone());
+        assert_eq!(told(stranger.send(&mail("ok")).await), (Outcome::Failed, 0, true));
+        config.roots_pem = vec![certificate];
+        config.credentials = Some(Credentials::new("hansho".to_owned(), "invented".to_owned()));
+        let channel = channel(config.clone());
+        assert_eq!(told(channel.send(&mail("ok")).await), (Outcome::Done, 250, false));
+        assert!(server.next().contains(r#""text": ".a dot first"#));
+        for (name, expected) in [
+            ("dataclose", (Outcome::Failed, 0, true)),
+            ("rcpt550", (Outcome::Failed, 550, false)),
+            ("dotclose", (Outcome::Uncertain, 0, false)),
+            ("dothang", (Outcome::Uncertain, 0, false)),
+            ("dot451", (Outcome::Failed, 451, true)),
+        ] {
+            assert_eq!(told(channel.send(&mail(name)).await), expected, "{name}");
+        }
+        // A server without TLS gets nothing.
+        config.servers = vec![Server { host: "localhost".to_owned(), port: server.port }];
+        let channel = self::channel(config);
+        assert_eq!(told(channel.send(&mail("ok")).await), (Outcome::Failed, 0, true));
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use hansho_outbox::Change;
 use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
-use crate::clock;
+use crate::clock::{self, HouseClock};
 use crate::lanes::{Envelope, Lanes};
 use crate::sequencer::{Committed, Sequencer};
 
@@ -71,24 +71,36 @@ impl Queue {
     }
 }
 
-impl Submit for Queue {
-    fn submit(&self, lane: Lane, input: Input) -> Option<Answered> {
+impl Queue {
+    /// Queues an input; the answer comes when it is durable or refused.
+    ///
+    /// # Errors
+    ///
+    /// Gives the input back when its lane is full or the core is stopping.
+    pub fn offer(&self, lane: Lane, input: Input) -> Result<Answered, Input> {
         let (reply, answer) = oneshot::channel();
         {
             let mut waiting = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.stopping {
-                return None;
+                return Err(input);
             }
-            waiting.lanes.push(lane, Envelope { input, reply: Some(reply) }).ok()?;
+            let pushed = waiting.lanes.push(lane, Envelope { input, reply: Some(reply) });
+            pushed.map_err(|envelope| envelope.input)?;
         }
         self.arrived.notify_one();
-        Some(Box::pin(async move {
+        Ok(Box::pin(async move {
             match answer.await {
                 Ok(answer) => answer,
                 // The core died before the commit: nobody may be told anything.
                 Err(_gone) => std::future::pending().await,
             }
         }))
+    }
+}
+
+impl Submit for Queue {
+    fn submit(&self, lane: Lane, input: Input) -> Option<Answered> {
+        self.offer(lane, input).ok()
     }
 }
 
@@ -99,8 +111,8 @@ pub struct Outlets {
     pub replica: SyncSender<Arc<[Recorded]>>,
     /// To the outbox.
     pub outbox: tokio::sync::mpsc::Sender<Change>,
-    /// Latency of each commit, and how many inputs it took.
-    pub committed: fn(Duration, usize),
+    /// Told of each commit: how long it took, how many inputs and events it held.
+    pub committed: fn(Duration, usize, usize),
 }
 
 /// Runs until the queue is stopped and empty. Called on a thread of its own.
@@ -112,12 +124,13 @@ pub fn run<J: Journal>(
     sequencer: &mut Sequencer<J>,
     queue: &Queue,
     outlets: &Outlets,
+    clock: &HouseClock,
 ) -> Result<(), JournalError> {
     loop {
-        let nap = nap(sequencer.state().next_deadline());
+        let nap = nap(sequencer.state().next_deadline(), clock.now());
         let Some(mut batch) = queue.drain(nap) else { return Ok(()) };
-        let begun = clock::now();
-        if sequencer.state().next_deadline().is_some_and(|deadline| deadline <= begun) {
+        let (begun, now) = (clock::now(), clock.now());
+        if sequencer.state().next_deadline().is_some_and(|deadline| deadline <= now) {
             batch.push(Envelope { input: Input::Tick, reply: None });
         }
         if batch.is_empty() {
@@ -125,15 +138,15 @@ pub fn run<J: Journal>(
             continue;
         }
         let count = batch.len();
-        let committed = sequencer.step(begun, batch)?;
-        (outlets.committed)(clock::now().duration_since(begun).unsigned_abs(), count);
+        let committed = sequencer.step_at(now, begun, batch)?;
+        let took = clock::now().duration_since(begun).unsigned_abs();
+        (outlets.committed)(took, count, committed.events.len());
         publish(sequencer, committed, outlets);
     }
 }
 
-fn nap(deadline: Option<Timestamp>) -> Duration {
+fn nap(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
     let Some(deadline) = deadline else { return NAP_MAX };
-    let now = clock::now();
     if deadline <= now {
         return Duration::ZERO;
     }

@@ -63,11 +63,30 @@ impl Connection {
         let greeting = AsyncSmtpConnection::connect_with_transport(wire, &hello);
         let smtp = within(config.timeouts.greeting, greeting).await.map_err(Stop::of_session)?;
         let mut connection = Self { smtp, mark, messages: 0 };
+        if config.starttls {
+            // The channel refuses such a configuration; the password must never go out open.
+            #[cfg(not(feature = "starttls"))]
+            return Err(lost);
+            #[cfg(feature = "starttls")]
+            connection.encrypt(config, server, &hello).await.map_err(Stop::of_session)?;
+        }
         if let Some(credentials) = &config.credentials {
             let login = connection.smtp.auth(&[Mechanism::Plain, Mechanism::Login], credentials);
             within(config.timeouts.command, login).await.map_err(Stop::of_session)?;
         }
         Ok(connection)
+    }
+
+    /// Goes on in secret or not at all.
+    #[cfg(feature = "starttls")]
+    async fn encrypt(
+        &mut self,
+        config: &MailConfig,
+        server: &Server,
+        hello: &ClientId,
+    ) -> Result<(), Stop> {
+        let parameters = config.tls(&server.host).ok_or(Stop::Lost)?;
+        within(config.timeouts.greeting, self.smtp.starttls(parameters, hello)).await
     }
 
     /// The mark that says whether the dot of the message on it has left.
@@ -116,8 +135,16 @@ impl Connection {
 
     /// The text and the dot: one write, then the answer that settles it.
     async fn text(&mut self, config: &MailConfig, bytes: &[u8]) -> Transaction {
-        self.mark.text();
-        let answered = within(config.timeouts.dot, self.smtp.message(bytes)).await;
+        let mark = Arc::clone(&self.mark);
+        let parts: Box<dyn Iterator<Item = &[u8]> + Send> = if self.smtp.is_encrypted() {
+            // lettre asks for the next part when the last one is written: after the text comes
+            // the dot, and from then on it may have left.
+            Box::new(Parts { text: Some(bytes), mark })
+        } else {
+            mark.text();
+            Box::new(std::iter::once(bytes))
+        };
+        let answered = within(config.timeouts.dot, self.smtp.message_iter(parts)).await;
         let sent = self.mark.is_sent();
         self.mark.commands();
         match answered.map(|response| Reply::from_response(&response)) {
@@ -155,6 +182,24 @@ impl Connection {
         let reset = self.command(config.timeouts.command, "RSET\r\n").await;
         let reusable = matches!(reset, Ok(reply) if reply.is_positive());
         Transaction { delivery, reusable, stale: false }
+    }
+}
+
+/// A text as one part; marks the moment when no part is left.
+struct Parts<'a> {
+    text: Option<&'a [u8]>,
+    mark: Arc<Mark>,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let text = self.text.take();
+        if text.is_none() {
+            self.mark.sent();
+        }
+        text
     }
 }
 

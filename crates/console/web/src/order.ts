@@ -33,13 +33,25 @@ export function sortIncidents(incidents: readonly Incident[]): Incident[] {
 /** What to draw while a person is in the list: known rows keep their places, new ones come after
  * them. `changes` counts the rows that stand elsewhere than the rule wants. */
 export function hold(shown: readonly string[], wanted: readonly string[]): { ids: string[]; changes: number } {
-  const still = shown.filter((id) => wanted.includes(id));
-  const ids = [...still, ...wanted.filter((id) => !still.includes(id))];
+  const all = new Set(wanted);
+  const still = shown.filter((id) => all.has(id));
+  const old = new Set(still);
+  const ids = [...still, ...wanted.filter((id) => !old.has(id))];
   const changes = ids.filter((id, place) => wanted[place] !== id).length;
   return { ids, changes };
 }
 
 /** Notices about a signal, the first one first. */
 export function noticesOf(signal: Signal, notices: readonly Notice[]): Notice[] {
+  if (!signal.notices.length) return [];
   return signal.notices.map((id) => notices.find((notice) => notice.id === id)).filter((each) => !!each);
+}
+
+/** Takes the old object for each one that did not change, so that only changed rows are drawn. */
+export function reuse<Each extends { id: string }>(old: readonly Each[], fresh: readonly Each[]): Each[] {
+  const known = new Map(old.map((each) => [each.id, each]));
+  return fresh.map((each) => {
+    const before = known.get(each.id);
+    return before && JSON.stringify(before) === JSON.stringify(each) ? before : each;
+  });
 }

@@ -23,6 +23,7 @@ export const tongue = new Tongue();
 /** The text of a key, with `{name}` filled in. An unknown key shows itself. */
 export function t(key: string, values: Record<string, string | number> = {}): string {
   const text = words[tongue.now][key] ?? key;
+  if (!text.includes("{")) return text;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
@@ -38,5 +39,5 @@ export const districtNumbers = districts.map((_, index) => index + 1);
 export function district(number: number | null | undefined): string {
   const names = number ? districts[number - 1] : undefined;
   if (!names) return number ? String(number) : "";
-  return tongue.now === "ja" ? names[0] : `${names[1]} ${names[0]}`;
+  return names[tongue.now === "ja" ? 0 : 1];
 }

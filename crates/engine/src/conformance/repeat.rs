@@ -47,7 +47,7 @@ pub(super) fn run(case: &Value) -> Result<(), Mismatch> {
             replies.push(json!(answer_word(&config, &bytes)));
         }
     }
-    let found = world.found(replies);
+    let found = world.found(&replies);
     for (key, wanted) in case.get("expect").and_then(Value::as_object).into_iter().flatten() {
         let Some(found) = found.get(key) else {
             return Err(Mismatch::new("expect", "a key that we know", key));
@@ -139,7 +139,7 @@ impl World {
         Ok(())
     }
 
-    fn found(&self, replies: Vec<Value>) -> Value {
+    fn found(&self, replies: &[Value]) -> Value {
         let signals = || self.state.signals().values();
         let zones: Vec<&String> = signals().flat_map(|signal| &signal.zones).collect();
         json!({

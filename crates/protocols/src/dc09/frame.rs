@@ -89,7 +89,7 @@ fn open_raw(inner: &[u8]) -> Result<Line<'_>, FrameError> {
         return Err(bad_frame("it ends before its header"));
     };
     let crc = u16::from_be_bytes([*high, *low]);
-    if length_field(length)? != body.len() {
+    if length_field(*length)? != body.len() {
         return Err(bad_length());
     }
     if crc != crc16(body) {
@@ -107,8 +107,8 @@ fn open_hex(inner: &[u8]) -> Result<Line<'_>, FrameError> {
     let Some((length_digits, body)) = rest.split_first_chunk::<4>() else {
         return Err(bad_frame("it ends before its header"));
     };
-    let crc = hex16(crc_digits).ok_or_else(malformed)?;
-    let length = length_field(length_digits)?;
+    let crc = hex16(*crc_digits).ok_or_else(malformed)?;
+    let length = length_field(*length_digits)?;
     let mut deviations = Vec::new();
     if length == body.len() {
         if crc != crc16(body) {
@@ -136,12 +136,12 @@ fn note_lower_case<'a>(deviations: &mut Vec<Deviation>, digits: impl IntoIterato
 }
 
 /// '0' and three hexadecimal digits.
-fn length_field(digits: &[u8; 4]) -> Result<usize, FrameError> {
+fn length_field(digits: [u8; 4]) -> Result<usize, FrameError> {
     let value = hex16(digits).ok_or_else(malformed)?;
     if digits.first() == Some(&b'0') { Ok(usize::from(value)) } else { Err(bad_length()) }
 }
 
-fn hex16(digits: &[u8; 4]) -> Option<u16> {
+fn hex16(digits: [u8; 4]) -> Option<u16> {
     digits.iter().try_fold(0_u16, |value, digit| {
         let nibble = char::from(*digit).to_digit(16)?;
         Some((value << 4) | u16::try_from(nibble).ok()?)

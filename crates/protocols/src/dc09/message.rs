@@ -347,9 +347,24 @@ impl<'a> Reader<'a> {
                 finding(AlarmClass::Fault, AlarmKind::Clock, "CLOCK unreadable")
             }
             // What it says is known; the fault itself tells the rest.
-            FrameFault::UnknownAccount | FrameFault::EncryptionRequired => return,
-            _ if !self.decoded.findings.is_empty() => return,
-            _ => finding(AlarmClass::Check, AlarmKind::Unreadable, fault.as_str()),
+            FrameFault::UnknownAccount
+            | FrameFault::EncryptionRequired
+            | FrameFault::NotATransmitterMessage => return,
+            FrameFault::BadFrame
+            | FrameFault::BadLength
+            | FrameFault::BadCrc
+            | FrameFault::TooLong
+            | FrameFault::MalformedHeader
+            | FrameFault::MalformedBody
+            | FrameFault::BadPayload
+            | FrameFault::DecryptFailed
+            | FrameFault::NoKey
+            | FrameFault::UnknownId => {
+                if !self.decoded.findings.is_empty() {
+                    return;
+                }
+                finding(AlarmClass::Check, AlarmKind::Unreadable, fault.as_str())
+            }
         };
         self.decoded.findings.push(found);
         self.decoded.findings.truncate(super::payload::FINDINGS_MAX);

@@ -170,7 +170,7 @@ impl Sia {
                 Block::Taken
             }
             [letter @ (b'N' | b'O'), rest @ ..] if self.events(rest) => {
-                self.qualifier.get_or_insert(char::from(*letter));
+                self.qualifier.get_or_insert_with(|| char::from(*letter));
                 Block::Taken
             }
             [b'A', rest @ ..] => {
@@ -356,7 +356,7 @@ mod tests {
     fn the_account_is_taken_off_the_data() {
         let split = |data: &'static str| {
             let data = Data::split(data.as_bytes());
-            let show = |part: Option<&[u8]>| part.map_or("-".to_owned(), text::decode);
+            let show = |part: Option<&[u8]>| part.map_or_else(|| "-".to_owned(), text::decode);
             format!(
                 "{} {}{}",
                 show(data.account),

@@ -195,7 +195,7 @@ fn a_good_frame_clears_the_count_of_junk() {
 fn an_endless_frame_is_dropped_and_the_next_one_is_read() {
     let good = framed(b"\"NULL\"0000L0#4901[]");
     let mut session = session(Protocol::Dc09, Transport::Stream);
-    let error = session.handle_bytes(now(), &vec![b'\n'; 1]).err();
+    let error = session.handle_bytes(now(), b"\n").err();
     assert_eq!(error, None);
     let error = session.handle_bytes(now(), &[b'A'; FRAME_MAX]).unwrap_err();
     assert_eq!(error.fault, hansho_model::FrameFault::TooLong);

@@ -1,0 +1,4 @@
+//! What devices put on the wire, encoded with code of its own: never with the decoder's, so that a
+//! mistake of one cannot hide in the other.
+
+pub mod dc09;
