@@ -372,6 +372,28 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
 }
 
 #[test]
+fn a_key_is_destroyed_in_the_end_whatever_breaks_off() {
+    let mut world = World::started();
+    let person = world.state.person_by_key("person-0002").unwrap();
+    let batch = world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
+    let id = hansho_model::EffectId { seq: seq_of(&batch, "PersonErased"), index: 0 };
+    for attempt in 1..=12 {
+        world.attempt(id).unwrap();
+        match attempt % 3 {
+            0 => world.outcome(id, attempt, Outcome::Uncertain, false).unwrap(),
+            1 => world.outcome(id, attempt, Outcome::Failed, attempt == 1).unwrap(),
+            // The core dies in the middle of it.
+            _ => world.give(&Input::Start(Box::new(start()))).unwrap(),
+        };
+        assert!(world.state.effect(id).is_some(), "given up after attempt {attempt}");
+        world.wait(60);
+    }
+    world.attempt(id).unwrap();
+    world.outcome(id, 13, Outcome::Done, false).unwrap();
+    assert!(world.state.owed().is_empty());
+}
+
+#[test]
 fn two_helpers_with_one_address_get_one_mail() {
     let mut world = World::blank();
     let mut start = start();

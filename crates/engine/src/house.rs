@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::accounting::Books;
 use crate::answers::AnswerDesk;
-use crate::clock;
+use crate::clock::{self, HouseClock};
 use crate::edge::Edge;
 use crate::live::{self, Outlets, Queue};
 use crate::registry::{self, Subjects};
@@ -213,6 +213,7 @@ struct House {
     start: Input,
     reserve: Arc<Mutex<Reserve>>,
     data: std::path::PathBuf,
+    clock: Arc<HouseClock>,
     live: thread::JoinHandle<()>,
     folding: thread::JoinHandle<()>,
     lost: watch::Receiver<bool>,
@@ -238,11 +239,12 @@ impl House {
 
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
-        let owed = what_is_owed(&folded.state);
+        let owed = live::left_waiting(&folded.state).collect();
         let outlets = Outlets { replica: to_replica, outbox: to_outbox, committed: observe };
         let (died, lost) = watch::channel(false);
+        let clock = Arc::new(HouseClock::new(folded.state.at()));
         let sequencer = Sequencer::new(folded.state, journal);
-        let live = spawn_live(sequencer, Arc::clone(&queue), outlets, died)?;
+        let live = spawn_live(sequencer, Arc::clone(&queue), outlets, Arc::clone(&clock), died)?;
         let folding = spawn_folding(committed, Arc::clone(&replica), snapshots)?;
         let reserve = Arc::new(Mutex::new(reserve));
         let data = options.data.clone();
@@ -257,6 +259,7 @@ impl House {
             start,
             reserve,
             data,
+            clock,
             live,
             folding,
             lost,
@@ -276,9 +279,9 @@ impl House {
         let started = self.queue.submit(Lane::B, self.start.clone());
         let (changes, to_runner) = mpsc::channel(WAITING_MAX);
         tokio::spawn(pass_on(self.owed, self.changes, changes, stopped.clone()));
-        let outbox = tokio::spawn(
-            Runner::new(CoreLine(Arc::clone(&self.queue)), self.ways, ShellClock).run(to_runner),
-        );
+        let core = CoreLine(Arc::clone(&self.queue));
+        let outbox =
+            tokio::spawn(Runner::new(core, self.ways, ShellClock(self.clock)).run(to_runner));
         if let Some(started) = started {
             tokio::select! {
                 _answer = started => {}
@@ -323,15 +326,6 @@ impl House {
     }
 }
 
-/// Every effect that an earlier run left waiting. Interrupted ones follow with the first commit.
-fn what_is_owed(state: &State) -> Vec<Change> {
-    let waiting = state.owed().iter().filter_map(|(id, owed)| {
-        let hansho_core::OwedPhase::Waiting { due } = owed.phase else { return None };
-        state.effect(*id).map(|effect| Change::Owed { id: *id, effect, due })
-    });
-    waiting.collect()
-}
-
 /// Hands what is owed and then every change on to the outbox until the house ends: from then on it
 /// begins nothing new, while the live thread still commits what comes of attempts under way.
 async fn pass_on(
@@ -363,11 +357,12 @@ fn spawn_live(
     mut sequencer: Sequencer<SqliteJournal>,
     queue: Arc<Queue>,
     outlets: Outlets,
+    clock: Arc<HouseClock>,
     died: watch::Sender<bool>,
 ) -> Result<thread::JoinHandle<()>, HouseError> {
     let run = move || {
         let guard = Died(died);
-        match live::run(&mut sequencer, &queue, &outlets) {
+        match live::run(&mut sequencer, &queue, &outlets, &clock) {
             Ok(()) => tracing::debug!("All that waited is committed."),
             Err(error) => tracing::error!(error = %Chain(&error), "A commit failed."),
         }
@@ -617,11 +612,11 @@ impl hansho_outbox::Core for CoreLine {
 
 /// The outbox's clock.
 #[derive(Debug)]
-struct ShellClock;
+struct ShellClock(Arc<HouseClock>);
 
 impl hansho_outbox::Clock for ShellClock {
     fn now(&self) -> jiff::Timestamp {
-        clock::now()
+        self.0.now()
     }
 }
 
