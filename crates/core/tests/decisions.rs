@@ -5,8 +5,8 @@ mod world;
 use hansho_core::{RecipientStatus, SignalState};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, DistrictId, Effect, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, Input, Outcome, Phase, RefusalCode, Role, SignalId,
-    SignalOutcome,
+    IncidentKind, IncidentOutcome, Input, Outcome, Phase, RefusalCode, Role, SealedReport,
+    SignalId, SignalOutcome,
 };
 use world::{World, finding, names, press, refused, report, sealed, seq_of, start, token};
 
@@ -88,6 +88,31 @@ fn a_number_used_again_after_its_signal_ended_is_a_new_call() {
     assert_eq!(world.report(press(1)).unwrap_err().code, RefusalCode::Duplicate, "a late retry");
     world.wait(11 * 60);
     assert!(names(&world.report(press(1)).unwrap()).contains(&"SignalReceived"), "counts anew");
+}
+
+#[test]
+fn heartbeats_in_between_do_not_make_a_second_call_a_repeat_of_the_first() {
+    let mut world = World::started();
+    let first = world.report(press(1)).unwrap();
+    let signal = SignalId(first[1].seq);
+    let beat = || SealedReport { device_key: Vec::new(), ..report("dc09:4901", 0, Vec::new()) };
+    let hour = |world: &mut World| {
+        for _ in 0..40 {
+            world.wait(90);
+            world.report(beat()).unwrap();
+        }
+    };
+    hour(&mut world);
+    let batch = world.report(press(1)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated"], "it is open: a press more");
+    let outcome = SignalOutcome::Mistake;
+    world
+        .command(Role::Dispatcher, CommandKind::EndSignal { signal, outcome, reason: None })
+        .unwrap();
+    world.wait(599);
+    assert_eq!(world.report(press(1)).unwrap_err().code, RefusalCode::Duplicate, "a late retry");
+    hour(&mut world);
+    assert!(names(&world.report(press(1)).unwrap()).contains(&"SignalReceived"), "a new call");
 }
 
 #[test]

@@ -7,12 +7,14 @@ use hansho_model::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::Batch;
+use crate::dedupe::ALARM_MEMORY;
 use crate::evolve::minute_of;
 use crate::idem;
 use crate::state::{Device, State, limits};
 
-/// A repeat of the same message this long after the first, once its signal has ended, is a new
-/// call: senders give up repeating long before, and a device that lost power counts anew from 1.
+/// A repeat of the same message this long after the first is a new call (a new press, while its
+/// signal is open): senders give up repeating long before, and a device that lost power counts
+/// anew from 1.
 const REPEAT_HORIZON: SignedDuration = SignedDuration::from_mins(10);
 
 impl State {
@@ -41,6 +43,8 @@ impl State {
         Ok(())
     }
 
+    /// The first event of the same message. A call for help is a repeat only within
+    /// [`REPEAT_HORIZON`] of the first, whatever else the device said meanwhile.
     fn repeat_of(
         &self,
         now: Timestamp,
@@ -50,12 +54,11 @@ impl State {
         if report.device_key.is_empty() {
             return None;
         }
-        let original = self.seen.find(idem, now)?;
-        let source = self.index.sources.get(&report.source)?;
-        let still_open = self.index.open_signals.contains_key(source);
-        let first = self.devices.get(source)?.last_heard?;
-        let old = now.duration_since(first) > REPEAT_HORIZON;
-        (still_open || !old || !calls_for_help(report)).then_some(original)
+        let (original, forgotten_at) = self.seen.find_with_end(idem, now)?;
+        // What calls for help is remembered for ALARM_MEMORY from its first receipt on.
+        let left = forgotten_at.duration_since(now);
+        let old = left < ALARM_MEMORY.saturating_sub(REPEAT_HORIZON);
+        (!old || !calls_for_help(report)).then_some(original)
     }
 
     /// Past the limit, the devices of a door share one number: an alarm is never refused for it.
