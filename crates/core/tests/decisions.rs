@@ -5,7 +5,7 @@ mod world;
 use hansho_core::{RecipientStatus, SignalState};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, DistrictId, Effect, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, Input, Outcome, Phase, RefusalCode, Role, SealedReport,
+    IncidentKind, IncidentOutcome, Input, Lane, Outcome, Phase, RefusalCode, Role, SealedReport,
     SignalId, SignalOutcome,
 };
 use world::{World, finding, names, press, refused, report, sealed, seq_of, start, token};
@@ -134,6 +134,32 @@ fn a_refused_call_for_help_is_shown_and_moves_nobody() {
         world.report(refused("dc09:4901", 1, FrameFault::EncryptionRequired, help)).unwrap();
     assert_eq!(names(&batch), ["ReportReceived", "SignalReceived", "FaultRaised"]);
     assert!(world.state.notices().is_empty());
+}
+
+#[test]
+fn helpers_are_told_by_the_first_press_that_can_be_trusted() {
+    // A clock that is wrong: the answer sets it, and the device presses once more.
+    let mut world = World::started();
+    let help = vec![finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003")];
+    world.report(refused("dc09:4901", 1, FrameFault::TimestampOutOfWindow, help)).unwrap();
+    let signal = |world: &World| world.state.signals().values().next().unwrap().clone();
+    assert!(signal(&world).refused && world.state.notices().is_empty());
+    let batch = world.report(press(2)).unwrap();
+    assert_eq!(
+        names(&batch),
+        ["ReportReceived", "SignalRepeated", "NoticeOrdered", "FaultCleared"]
+    );
+    assert!(!signal(&world).refused, "it is trusted now");
+    let batch = world.report(press(3)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated"], "nobody is told twice");
+    // Something less than a call was open.
+    let mut world = World::started();
+    let check = vec![finding(AlarmClass::Check, AlarmKind::NoReport, Phase::New, "")];
+    world.report(SealedReport { lane: Lane::A, ..report("dc09:4901", 1, check) }).unwrap();
+    assert!(world.state.notices().is_empty());
+    let batch = world.report(press(2)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated", "NoticeOrdered"]);
+    assert_eq!(signal(&world).notices.len(), 1);
 }
 
 #[test]

@@ -35,7 +35,11 @@ impl State {
         let source = self.source_of(report, batch);
         let event = Event::ReportReceived(Box::new(report.clone()));
         let cause = batch.push(Draft { source, cause: None, idem, event });
-        let mut case = Case { source, cause, signal: self.open_signal(source), device };
+        let signal = self.open_signal(source);
+        let told = signal
+            .and_then(|id| self.signals.get(&id))
+            .is_some_and(|signal| !signal.notices.is_empty());
+        let mut case = Case { source, cause, signal, told, device };
         for finding in &report.findings {
             self.decide_finding(now, report, finding, &mut case, batch);
         }
@@ -87,7 +91,7 @@ impl State {
                 self.decide_call(now, report, finding, case, batch);
             }
             (AlarmClass::Life | AlarmClass::Check, Phase::Restored) => {
-                case.repeat(finding, true, batch);
+                case.add(finding, true, batch);
             }
             (AlarmClass::Fault, Phase::New | Phase::Still) => case.raise(finding, batch),
             (AlarmClass::Fault, Phase::Restored) => {
@@ -96,13 +100,15 @@ impl State {
                 }
             }
             (AlarmClass::Note, _) => {
-                case.repeat(finding, finding.kind == AlarmKind::Cancel, batch);
+                case.add(finding, finding.kind == AlarmKind::Cancel, batch);
             }
             (AlarmClass::Test, _) => {}
         }
     }
 
-    /// One open signal a device: a press while one is open adds to it.
+    /// One open signal a device: a press while one is open adds to it. Helpers are told once a
+    /// signal, by the first press that can be trusted: it may come after one that could not, or
+    /// after something less than a call.
     fn decide_call(
         &self,
         now: Timestamp,
@@ -111,23 +117,14 @@ impl State {
         case: &mut Case<'_>,
         batch: &mut Batch,
     ) {
-        if case.signal.is_some() {
-            case.repeat(finding, false, batch);
-            return;
-        }
-        let signal = SignalId(batch.next_seq());
-        let event = Event::SignalReceived {
-            signal,
-            report: case.cause,
-            alarm: finding.kind,
-            zone: finding.zone.clone(),
-            refused: report.refused.is_some(),
+        let (signal, cause) = match case.signal {
+            Some(signal) => (signal, case.repeat(signal, finding, false, batch)),
+            None => case.open(report, finding, batch),
         };
-        let cause = batch.follow(case.source, case.cause, event);
-        case.signal = Some(signal);
         // What cannot be trusted is shown to the dispatcher, but moves nobody by itself.
-        if finding.class == AlarmClass::Life && report.refused.is_none() {
+        if finding.class == AlarmClass::Life && report.refused.is_none() && !case.told {
             self.tell_helpers(now, report, finding, case, (signal, cause), batch);
+            case.told = true;
         }
     }
 
@@ -197,13 +194,39 @@ struct Case<'a> {
     cause: Seq,
     /// The device's open signal, if it has one by now.
     signal: Option<SignalId>,
+    /// Whether helpers were told of it.
+    told: bool,
     device: Option<&'a Device>,
 }
 
 impl Case<'_> {
-    /// Adds to the open signal; without one there is nothing to add to.
-    fn repeat(&self, finding: &Finding, restored: bool, batch: &mut Batch) {
-        let Some(signal) = self.signal else { return };
+    fn open(
+        &mut self,
+        report: &SealedReport,
+        finding: &Finding,
+        batch: &mut Batch,
+    ) -> (SignalId, Seq) {
+        let signal = SignalId(batch.next_seq());
+        let event = Event::SignalReceived {
+            signal,
+            report: self.cause,
+            alarm: finding.kind,
+            zone: finding.zone.clone(),
+            refused: report.refused.is_some(),
+        };
+        let cause = batch.follow(self.source, self.cause, event);
+        self.signal = Some(signal);
+        (signal, cause)
+    }
+
+    /// Adds to the open signal.
+    fn repeat(
+        &self,
+        signal: SignalId,
+        finding: &Finding,
+        restored: bool,
+        batch: &mut Batch,
+    ) -> Seq {
         let event = Event::SignalRepeated {
             signal,
             report: self.cause,
@@ -211,7 +234,14 @@ impl Case<'_> {
             restored,
             zone: finding.zone.clone(),
         };
-        batch.follow(self.source, self.cause, event);
+        batch.follow(self.source, self.cause, event)
+    }
+
+    /// The same; without an open signal there is nothing to add to.
+    fn add(&self, finding: &Finding, restored: bool, batch: &mut Batch) {
+        if let Some(signal) = self.signal {
+            self.repeat(signal, finding, restored, batch);
+        }
     }
 
     fn raise(&self, finding: &Finding, batch: &mut Batch) {
