@@ -423,6 +423,39 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
 }
 
 #[test]
+fn a_call_from_an_erased_persons_device_still_moves_helpers() {
+    let mut world = World::started();
+    let person = world.state.person_by_key("person-0001").unwrap();
+    world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
+    world.report(press(1)).unwrap();
+    let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
+    assert_eq!((&mail.facts.subscriber, &mail.facts.address), (&None, &None), "cannot be opened");
+    assert_eq!(mail.facts.district, Some(DistrictId(2)));
+}
+
+#[test]
+fn strangers_beyond_the_limit_share_one_name_and_one_limit() {
+    let mut world = World::started();
+    for number in 0..hansho_core::limits::SOURCES {
+        let mut stranger = report("", 1, Vec::new());
+        stranger.source = format!("dc09:S{number}");
+        world.report(stranger).unwrap();
+    }
+    world.journal.clear();
+    let stranger = |number: u16| {
+        let bad = refused("", number, FrameFault::BadPayload, Vec::new());
+        SealedReport { source: format!("dc09:T{number}"), ..bad }
+    };
+    for number in 0..6 {
+        world.report(stranger(number)).unwrap();
+    }
+    assert!(world.state.source("dc09:others").is_some());
+    assert_eq!(world.report(stranger(7)).unwrap_err().code, RefusalCode::RateLimited);
+    let call = SealedReport { source: "dc09:T8".to_owned(), ..press(8) };
+    assert!(names(&world.report(call).unwrap()).contains(&"SignalReceived"));
+}
+
+#[test]
 fn a_key_is_destroyed_in_the_end_whatever_breaks_off() {
     let mut world = World::started();
     let person = world.state.person_by_key("person-0002").unwrap();

@@ -1,5 +1,7 @@
 //! A device's report: is it new, is it a call for help, who must be told.
 
+use std::borrow::Cow;
+
 use hansho_model::{
     AlarmClass, AlarmKind, Draft, Event, Facts, Finding, FrameFault, Phase, Recipient, Refusal,
     RefusalCode, SealedReport, Seq, SignalId, SourceId, Template,
@@ -25,14 +27,15 @@ impl State {
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
         let idem = idem::of_report(report);
-        let device = self.index.sources.get(&report.source).and_then(|id| self.devices.get(id));
+        let name = self.name_of(report);
+        let device = self.index.sources.get(&*name).and_then(|id| self.devices.get(id));
         if let Some(original) = self.repeat_of(now, report, &idem) {
             return Err(Refusal::duplicate(original));
         }
         if report.refused.is_some() && !calls_for_help(report) && refused_too_often(now, device) {
             return Err(Refusal::new(RefusalCode::RateLimited));
         }
-        let source = self.source_of(report, batch);
+        let source = self.source_or_name(&name, batch);
         let event = Event::ReportReceived(Box::new(report.clone()));
         let cause = batch.push(Draft { source, cause: None, idem, event });
         let signal = self.open_signal(source);
@@ -65,13 +68,13 @@ impl State {
         (!old || !calls_for_help(report)).then_some(original)
     }
 
-    /// Past the limit, the devices of a door share one number: an alarm is never refused for it.
-    fn source_of(&self, report: &SealedReport, batch: &mut Batch) -> SourceId {
+    /// Past the limit, the devices of a door share one name: an alarm is never refused for it.
+    fn name_of<'a>(&self, report: &'a SealedReport) -> Cow<'a, str> {
         let full = self.sources.len() >= limits::SOURCES;
         if full && !self.index.sources.contains_key(&report.source) {
-            return self.source_or_name(&format!("{}:others", report.door), batch);
+            return Cow::Owned(format!("{}:others", report.door));
         }
-        self.source_or_name(&report.source, batch)
+        Cow::Borrowed(&report.source)
     }
 
     fn open_signal(&self, source: SourceId) -> Option<SignalId> {
@@ -146,11 +149,13 @@ impl State {
         if recipients.is_empty() {
             return;
         }
+        // Of one who was erased by law nothing can be opened any more; helpers go all the same.
         let subscriber = device.subscriber.and_then(|id| self.people.get(&id));
+        let subscriber = subscriber.filter(|person| !person.erased);
         let facts = Facts {
             alarm: finding.kind,
             subscriber: subscriber.map(|person| person.entry.name.clone()),
-            address: entry.address.clone(),
+            address: subscriber.and(entry.address.clone()),
             district: entry.district,
             at: report.received_at,
         };
