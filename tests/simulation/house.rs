@@ -496,7 +496,7 @@ impl World {
         self.wake_live();
     }
 
-    pub(super) fn snapshot(&mut self) {
+    pub(super) fn snapshot(&self) {
         if let Some(house) = &self.house {
             let snapshot = (house.replica.seq(), house.replica.encode());
             self.disk.read().snapshot = Some(snapshot);
