@@ -300,14 +300,15 @@ impl World {
             }
             Waiter::Telemetry => self.settle(&heard),
             Waiter::Command(place, id) => {
-                told.into_iter().for_each(|seq| self.audit.promise(seq));
+                told.into_iter().for_each(|seq| self.audit.promise(id, seq));
                 if !self.dice.percent(self.plan.loss) {
                     let wait = self.delay();
                     self.after_ms(wait, Happening::DispatcherHears(place, id, heard));
                 }
             }
             Waiter::Answer(place) => {
-                told.into_iter().for_each(|seq| self.audit.promise(seq));
+                let id = self.town.answers[place].answer.id;
+                told.into_iter().for_each(|seq| self.audit.promise(id, seq));
                 if !self.dice.percent(self.plan.loss) {
                     let wait = self.delay();
                     self.after_ms(wait, Happening::HelperHears(place, heard));
@@ -558,7 +559,12 @@ impl World {
         if refused {
             self.core_after_ms(0, CoreStep::DeskHearsAsked(ids, no));
         } else {
-            assert!(self.submit(Lane::B, Input::Attempt(ids), waiter), "lane B is full");
+            let input = Input::Attempt(ids);
+            assert!(self.submit(Lane::B, input.clone(), waiter), "lane B is full");
+            if self.dice.one_in(8) {
+                // The same once more: it must be refused, as the first is under way.
+                self.submit(Lane::B, input, Waiter::Nobody);
+            }
         }
     }
 
