@@ -23,7 +23,7 @@ use super::audit::sequence_of;
 use super::disk::{Fault, ModelJournal};
 use super::plan::Sabotage;
 use super::town::sealed;
-use super::world::{CoreStep, Happening, Heard, World, uncertain};
+use super::world::{CoreStep, Happening, Heard, World, uncertain, until};
 
 /// Who waits for an answer of the core.
 #[derive(Debug)]
@@ -86,6 +86,10 @@ impl House {
 
     pub(super) const fn replica(&self) -> &State {
         &self.replica
+    }
+
+    pub(super) const fn desk_mut(&mut self) -> &mut Desk {
+        &mut self.desk
     }
 
     /// The live state, if all of it was committed.
@@ -587,18 +591,7 @@ impl World {
     }
 }
 
-impl House {
-    pub(super) const fn desk_mut(&mut self) -> &mut Desk {
-        &mut self.desk
-    }
-}
-
 /// The core does not take an input: its lane is full, or it says "not now".
 fn busy(dice: &mut super::dice::Dice) -> Option<Heard> {
     dice.one_in(2).then(|| Err(Refusal::new(RefusalCode::RateLimited)))
-}
-
-/// Microseconds to wait for a time; as the engine does, one that is over must not spin.
-fn until(now: Timestamp, time: Timestamp) -> i64 {
-    (time.as_microsecond() - now.as_microsecond()).max(1_000)
 }
