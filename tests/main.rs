@@ -1,11 +1,18 @@
-//! One binary for all integration tests: flows, crashes, simulation, tidiness.
+//! One program for all integration tests: flows, crashes, simulation, tidiness.
+//!
+//! Each module says `cfg(test)`, as that is how clippy knows that helpers belong to tests.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail and say why")]
-
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod flow;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod order;
+#[cfg(test)]
 mod peers;
+#[cfg(test)]
 mod tidy;

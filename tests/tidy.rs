@@ -357,12 +357,13 @@ fn mail_domains(line: &str) -> Vec<&str> {
     let local = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
     let mut domains = Vec::new();
     for (at, _) in line.match_indices('@') {
-        if !line[..at].chars().next_back().is_some_and(local) {
+        let (before, rest) = line.split_at(at);
+        if !before.chars().next_back().is_some_and(local) {
             continue;
         }
-        let rest = &line[at + 1..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-'));
-        let domain = rest[..end.unwrap_or(rest.len())].trim_end_matches('.');
+        let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let domain = rest.trim_start_matches('@').split(|c| !part(c)).next().unwrap_or("");
+        let domain = domain.trim_end_matches('.');
         let top = domain.rsplit_once('.').map_or("", |(_, top)| top);
         if top.len() >= 2 && top.chars().all(|c| c.is_ascii_lowercase()) {
             domains.push(domain);

@@ -3,7 +3,7 @@
 //! Exit codes: 0 done, 1 the check failed, 2 bad usage or configuration, 70 our fault.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hansho_engine::house::{self, HouseError};
-use hansho_engine::officer;
 use hansho_engine::supervisor::{EXIT_MEND, Options, SuperviseError, supervise};
+use hansho_engine::{clock, conformance, officer};
 use hansho_telemetry::{Chain, Format};
 
 /// The check failed.
 const EXIT_FAILED: u8 = 1;
+/// Longest input of `decode`.
+const DECODE_BYTES_MAX: u64 = 16 << 20;
 /// Our fault.
 const EXIT_FAULT: u8 = 70;
 
@@ -44,6 +46,22 @@ enum Task {
     Journal {
         #[command(subcommand)]
         task: JournalTask,
+    },
+    /// Runs conformance files or folders; the last line is `N passed, N failed, N skipped`.
+    Vectors {
+        /// Files or folders of JSON Lines.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Decodes frames from standard input (raw, or lines of hexadecimal digits): one JSON report
+    /// a line.
+    Decode {
+        /// Protocol, such as `dc09`.
+        #[arg(long)]
+        protocol: String,
+        /// Configuration with the keys of devices that encrypt.
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
 }
 
@@ -112,6 +130,8 @@ fn main() -> ExitCode {
         Task::ServeCore(place) => serve_core(&place.options()),
         Task::CheckConfig { config } => check_config(&config),
         Task::Journal { task } => journal(task),
+        Task::Vectors { paths } => vectors(&paths),
+        Task::Decode { protocol, config } => decode(&protocol, config.as_deref()),
     }
 }
 
@@ -177,6 +197,27 @@ fn journal(task: JournalTask) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, EXIT_FAILED),
+    }
+}
+
+fn vectors(paths: &[PathBuf]) -> ExitCode {
+    let summary = conformance::run(paths);
+    let said = say(&format!("{summary}\n"));
+    if summary.failed.is_empty() { said } else { ExitCode::from(EXIT_FAILED) }
+}
+
+fn decode(protocol: &str, config: Option<&Path>) -> ExitCode {
+    let accounts = match config.map(hansho_config::Config::load).transpose() {
+        Ok(config) => config.map(|config| house::accounts_of(&config)),
+        Err(error) => return explain(&error),
+    };
+    let mut input = Vec::new();
+    if let Err(error) = io::stdin().take(DECODE_BYTES_MAX).read_to_end(&mut input) {
+        return fail(&error, EXIT_FAILED);
+    }
+    match conformance::decode_named(protocol, accounts, clock::now(), &input) {
+        Ok(lines) => say(&lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
+        Err(error) => fail(&error, EXIT_MEND),
     }
 }
 

@@ -23,18 +23,36 @@ pub struct Answer {
 ///
 /// A URL that is not plain `http://`, a network fault, a time-out, or no HTTP in the answer.
 pub async fn request(url: &str, body: Option<&str>) -> io::Result<Answer> {
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    call(url, if body.is_some() { headers } else { "" }, body).await
+}
+
+/// As [`request`], for a program with a bearer token; a body is JSON.
+///
+/// # Errors
+///
+/// As [`request`].
+pub async fn request_as(token: &str, url: &str, body: Option<&str>) -> io::Result<Answer> {
+    let mut headers = format!("Authorization: Bearer {token}\r\n");
+    if body.is_some() {
+        headers.push_str("Content-Type: application/json\r\n");
+    }
+    call(url, &headers, body).await
+}
+
+async fn call(url: &str, headers: &str, body: Option<&str>) -> io::Result<Answer> {
     let rest = url.strip_prefix("http://").ok_or_else(|| invalid("only http:// is spoken here"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let whole = host.contains(':');
     let address = if whole { host.to_owned() } else { format!("{host}:80") };
     let mut text = match body {
-        Some(body) => format!(
-            "POST /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n",
-            body.len()
-        ),
+        Some(body) => {
+            let length = body.len();
+            format!("POST /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {length}\r\n")
+        }
         None => format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\n"),
     };
+    text.push_str(headers);
     text.push_str("Connection: close\r\n\r\n");
     text.push_str(body.unwrap_or_default());
     let asked = tokio::time::timeout(PATIENCE, ask(&address, text.as_bytes())).await;

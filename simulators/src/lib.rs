@@ -2,8 +2,10 @@
 //!
 //! Everything here speaks with code of its own, never with the code it is to test.
 
+pub mod desk;
 pub mod devices;
 pub mod http;
 pub mod mailbox;
 pub mod pendant;
+pub mod scenario;
 pub mod volunteer;

@@ -44,10 +44,12 @@ pub(crate) async fn world_bytes(shared: &Arc<Shared>) -> Result<(Seq, Bytes), Fa
             }
         }
         let accounting = (shared.console.accounting)();
+        let degraded_from = shared.console.reads.degraded_from();
         let mut world = None;
         shared.console.reads.with_state(&mut |state| {
             let (reveal, accounts) = (&*shared.console.reveal, &shared.console.accounts);
-            world = Some(Viewer { state, reveal, accounts }.world(accounting.clone()));
+            world =
+                Some(Viewer { state, reveal, accounts }.world(accounting.clone(), degraded_from));
         });
         let world = world.ok_or(Fault::Internal)?;
         let seq = Seq::new(world.seq);

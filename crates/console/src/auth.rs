@@ -149,7 +149,9 @@ pub(crate) async fn log_in(
     }
     let now = (shared.console.clock)();
     if let Some(wait) = shared.rates().wait(now, address, &user) {
-        return Err(Fault::TooManyAttempts { wait_s: wait.as_secs().saturating_add(1) });
+        return Err(Fault::TooManyAttempts {
+            wait_s: u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(1),
+        });
     }
     let right = verify(shared, user.clone(), password).await?;
     let account = shared.console.accounts.account(&user).filter(|_account| right);

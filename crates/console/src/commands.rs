@@ -264,7 +264,7 @@ fn sealed_option(
 
 #[cfg(test)]
 mod tests {
-    use hansho_model::{KeyId, Seq, Token};
+    use hansho_model::{IncidentId, KeyId, Seq, Token};
 
     use super::*;
 

@@ -4,7 +4,8 @@ use hansho_core::{
     Device, Incident, Notice, Person, RecipientState, RecipientStatus, Signal, State,
 };
 use hansho_model::{
-    AnswerChoice, DegreesE7, IncidentId, Mode, NoticeId, Reveal, Sealed, SignalId, SourceId, Token,
+    AnswerChoice, DegreesE7, IncidentId, Mode, NoticeId, Reveal, Sealed, Seq, SignalId, SourceId,
+    Token,
 };
 use jiff::Timestamp;
 
@@ -38,8 +39,12 @@ pub(crate) struct Viewer<'a> {
 }
 
 impl Viewer<'_> {
-    /// The whole world; `accounting` comes from the doors and is no part of the state.
-    pub(crate) fn world(self, accounting: Vec<view::Accounting>) -> view::World {
+    /// The whole world; `accounting` and `degraded_from` are no part of the state.
+    pub(crate) fn world(
+        self,
+        accounting: Vec<view::Accounting>,
+        degraded_from: Option<Seq>,
+    ) -> view::World {
         let settings = self.state.settings();
         let mode = settings.map_or(Mode::Demo, |settings| settings.mode);
         let notices: Vec<_> = self.notices();
@@ -48,7 +53,8 @@ impl Viewer<'_> {
             at: self.state.at().unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
             mode: mode.as_str().to_owned(),
             headquarters: settings.map(|each| each.headquarters.clone()).unwrap_or_default(),
-            degraded: false,
+            degraded: degraded_from.is_some(),
+            degraded_from: degraded_from.map(Seq::get),
             signals: self.signals(),
             incidents: self.incidents(),
             units: Vec::new(),
@@ -126,8 +132,9 @@ impl Viewer<'_> {
         Some(view::Subscriber {
             person: id.0,
             key: person.entry.key.clone(),
-            name: self.reveal.reveal_text(&person.entry.name),
-            address: self.open(entry.address.as_ref()),
+            // Hidden from the moment of the erasure, not only once the key is destroyed.
+            name: self.open(Some(&person.entry.name).filter(|_name| !person.erased)),
+            address: self.open(entry.address.as_ref().filter(|_address| !person.erased)),
             district: entry.district.map(|district| district.0),
             erased: person.erased,
         })
@@ -202,8 +209,10 @@ impl Viewer<'_> {
 
     fn recipient(self, each: &RecipientState) -> view::Recipient {
         let answer = each.answers.last();
+        let person = self.state.people().get(&each.recipient.person);
+        let erased = person.is_none_or(|person| person.erased);
         view::Recipient {
-            name: self.reveal.reveal_text(&each.recipient.name),
+            name: self.open(Some(&each.recipient.name).filter(|_name| !erased)),
             mail: each.status.as_str().to_owned(),
             attempts: each.attempts,
             maybe_twice: each.maybe_twice,

@@ -11,7 +11,7 @@ use hansho_model::{Input, Lane, Receipt, Recorded, Refusal, Reveal, Sealed, Seq,
 use jiff::Timestamp;
 
 use crate::accounts::{Accounts, ApiToken};
-use crate::limits::HEAD_TIME_MAX;
+use crate::limits::{CONNECTIONS_MAX, HEAD_TIME_MAX};
 use crate::view::Accounting;
 
 /// Events after a number, as the stream needs them.
@@ -33,6 +33,12 @@ pub trait Reads: Send + Sync + 'static {
 
     /// The replica's last event; changes when there is a new one.
     fn head(&self) -> tokio::sync::watch::Receiver<Seq>;
+
+    /// The first event of the journal that could not be folded: the core started degraded and
+    /// what is shown is incomplete from there.
+    fn degraded_from(&self) -> Option<Seq> {
+        None
+    }
 }
 
 /// What an asker hears.
@@ -85,6 +91,8 @@ pub struct Settings {
     pub secure_cookie: bool,
     /// A request's head must be complete within this; also ends idle connections.
     pub request_head_time: Duration,
+    /// Connections at once; further ones are closed at once.
+    pub connections_max: usize,
 }
 
 impl Default for Settings {
@@ -93,6 +101,7 @@ impl Default for Settings {
             session_time: Duration::from_secs(12 * 3_600),
             secure_cookie: false,
             request_head_time: HEAD_TIME_MAX,
+            connections_max: CONNECTIONS_MAX,
         }
     }
 }

@@ -27,8 +27,7 @@ use tower_service::Service;
 use crate::auth::Peer;
 use crate::fault::Fault;
 use crate::limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, PASSWORD_CHECKS_MAX, REQUEST_TIME_MAX, SHUTDOWN_TIME_MAX,
-    STREAMS_MAX,
+    BODY_BYTES_MAX, PASSWORD_CHECKS_MAX, REQUEST_TIME_MAX, SHUTDOWN_TIME_MAX, STREAMS_MAX,
 };
 use crate::rate::Rates;
 use crate::seams::Console;
@@ -76,6 +75,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (stop_sender, stop) = watch::channel(false);
     let head_time = console.settings.request_head_time;
+    let room = Arc::new(Semaphore::new(console.settings.connections_max));
     let shared = Arc::new(Shared {
         console,
         password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
@@ -85,7 +85,6 @@ pub async fn serve(
         cached: Mutex::default(),
     });
     let router = router(shared);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {

@@ -177,7 +177,7 @@ impl Producer {
         self.send(chunk.into()).await
     }
 
-    async fn heartbeat(&mut self) -> Result<(), End> {
+    async fn heartbeat(&self) -> Result<(), End> {
         let at = (self.shared.console.clock)().to_string();
         let seq = self.shared.console.reads.head().borrow().get();
         let mut chunk = String::new();
@@ -185,12 +185,17 @@ impl Producer {
         self.send(chunk.into()).await
     }
 
-    async fn send(&mut self, chunk: Bytes) -> Result<(), End> {
-        match timeout(STREAM_STALL_MAX, self.sender.send(chunk)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_gone)) => Err(End::Reader),
-            Err(_stalled) => Err(End::Reader),
-        }
+    async fn send(&self, chunk: Bytes) -> Result<(), End> {
+        give(&self.sender, chunk).await
+    }
+}
+
+/// Hands a chunk to the reader, who gets [`STREAM_STALL_MAX`] to make room for it.
+async fn give(sender: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), End> {
+    match timeout(STREAM_STALL_MAX, sender.send(chunk)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_gone)) => Err(End::Reader),
+        Err(_stalled) => Err(End::Reader),
     }
 }
 
@@ -206,4 +211,45 @@ fn frame(chunk: &mut String, id: Option<u64>, event: &str, data: &impl Serialize
     }
     let data = serde_json::to_string(data).unwrap_or_else(|_unreachable| "null".to_owned());
     chunk.push_str(&format!("event: {event}\ndata: {data}\n\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut_at_the_limit() {
+        let (sender, mut receiver) = mpsc::channel(STREAM_CHUNKS_MAX);
+        let chunk = || Bytes::from_static(b"data: {}\n\n");
+        for _ in 0..STREAM_CHUNKS_MAX {
+            assert_eq!(give(&sender, chunk()).await, Ok(()));
+        }
+        let begun = tokio::time::Instant::now();
+        assert_eq!(give(&sender, chunk()).await, Err(End::Reader));
+        assert_eq!(begun.elapsed(), STREAM_STALL_MAX);
+        assert!(receiver.recv().await.is_some());
+        assert_eq!(give(&sender, chunk()).await, Ok(()), "it took one, so there is room again");
+        drop(receiver);
+        assert_eq!(give(&sender, chunk()).await, Err(End::Reader), "it is gone");
+    }
+
+    #[test]
+    fn the_header_goes_before_the_query() {
+        let mut headers = HeaderMap::new();
+        let query = |number| Ok::<_, ()>(number);
+        assert_eq!(start(&headers, query(None)), Ok(None));
+        assert_eq!(start(&headers, query(Some(7))), Ok(Some(Seq::new(7))));
+        assert!(start(&headers, Err(())).is_err());
+        headers.insert("last-event-id", HeaderValue::from_static("9"));
+        assert_eq!(start(&headers, query(Some(7))), Ok(Some(Seq::new(9))));
+        headers.insert("last-event-id", HeaderValue::from_static("-1"));
+        assert!(start(&headers, query(Some(7))).is_err());
+    }
+
+    #[test]
+    fn a_frame_is_one_event() {
+        let mut chunk = String::new();
+        frame(&mut chunk, Some(7), "event", &"two\nlines");
+        assert_eq!(chunk, "id: 7\nevent: event\ndata: \"two\\nlines\"\n\n");
+    }
 }

@@ -16,8 +16,10 @@ pub struct World {
     pub mode: String,
     /// Name of the headquarters.
     pub headquarters: String,
-    /// Whether the core started degraded: raw reports only.
+    /// Whether the core started degraded: what is shown is incomplete.
     pub degraded: bool,
+    /// The first event that could not be folded, when it did.
+    pub degraded_from: Option<u64>,
     /// Calls for help, unfinished ones first.
     pub signals: Vec<Signal>,
     /// Incidents, open ones first.

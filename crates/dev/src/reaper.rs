@@ -20,9 +20,8 @@ pub(crate) struct Reaper {
 
 impl Reaper {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let own = std::env::current_exe()
-            .map_err(|error| Failure::io("looking for this program", error))?;
-        let mut child = Command::new(own)
+        // The running program by its descriptor: a build may have replaced the file meanwhile.
+        let mut child = Command::new("/proc/self/exe")
             .arg("reaper")
             .stdin(Stdio::piped())
             // A group of its own, so that Ctrl-C does not reach it.

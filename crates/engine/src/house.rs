@@ -453,7 +453,8 @@ fn open_dc09(
 }
 
 /// The register of devices as DC-09 sessions need it.
-fn accounts_of(config: &Config) -> protocols::Accounts {
+#[must_use]
+pub fn accounts_of(config: &Config) -> protocols::Accounts {
     let unknown = match config.site.unknown_devices {
         hansho_config::UnknownDevices::Show => protocols::UnknownDevices::Show,
         hansho_config::UnknownDevices::Refuse => protocols::UnknownDevices::Refuse,

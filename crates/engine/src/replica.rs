@@ -93,4 +93,8 @@ impl Reads for Replica {
     fn head(&self) -> watch::Receiver<Seq> {
         self.head.subscribe()
     }
+
+    fn degraded_from(&self) -> Option<Seq> {
+        self.passed_over
+    }
 }

@@ -33,11 +33,13 @@ pub struct Reserve {
 
 impl Reserve {
     /// Makes the reserve of a data folder as large as said, durable when this returns. One that
-    /// stands already is taken over.
+    /// stands already is taken over. Where there is no room for it, nothing is held back and
+    /// [`Reserve::bytes`] is 0: a core that starts on a full disk is at low water already, and
+    /// must start all the same.
     ///
     /// # Errors
     ///
-    /// No room for it (the file is removed again), or the file system refuses.
+    /// The file system refuses otherwise.
     pub fn create(folder: &Path, mib: u32) -> Result<Self, JournalError> {
         file::ensure_folder(folder)?;
         let path = folder.join(RESERVE_FILE);
@@ -51,16 +53,22 @@ impl Reserve {
         } else {
             occupy(&open, bytes)
         };
-        if let Err(error) = occupied {
-            drop(open);
-            file::remove(&path)?;
-            return Err(file_fault("hold room on the disk back", &path, error));
+        drop(open);
+        match occupied {
+            Ok(()) => {
+                file::sync_folder(folder)?;
+                Ok(Self { path, bytes })
+            }
+            Err(error) => {
+                file::remove(&path)?;
+                let fault = file_fault("hold room on the disk back", &path, error);
+                let no_room = matches!(fault, JournalError::Full { .. });
+                if no_room { Ok(Self { path, bytes: 0 }) } else { Err(fault) }
+            }
         }
-        file::sync_folder(folder)?;
-        Ok(Self { path, bytes })
     }
 
-    /// Bytes held back; 0 after the release.
+    /// Bytes held back; 0 after the release, and where there was no room.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -193,10 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reserve_beyond_the_disk_is_refused_and_removed() {
+    fn a_reserve_beyond_the_disk_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Reserve::create(folder.path(), u32::MAX).unwrap_err();
-        assert!(matches!(error, JournalError::Full { .. }), "{error}");
+        assert_eq!(Reserve::create(folder.path(), u32::MAX).unwrap().bytes(), 0);
         assert!(!folder.path().join(RESERVE_FILE).exists());
     }
 

@@ -58,14 +58,30 @@ impl std::fmt::Debug for SnapshotStore {
 
 impl SnapshotStore {
     /// Opens the snapshots of a data folder; makes the file if need be. Open it while the journal
-    /// is open: that one's lock keeps a second process away from both.
+    /// is open: that one's lock keeps a second process away from both. A file that is damaged or
+    /// of a newer version is renamed to `snapshots.db.unusable` and a new one made, for a cache
+    /// must not keep a city waiting; nothing is lost but the time of a replay.
     ///
     /// # Errors
     ///
-    /// It is damaged, of a newer version, or something else; [`SnapshotStore::set_aside`] helps.
+    /// The file system or SQLite refuses otherwise.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         file::ensure_folder(folder)?;
         let path = folder.join(SNAPSHOT_FILE);
+        match Self::connect(folder, path.clone()) {
+            Err(
+                JournalError::Damaged { .. }
+                | JournalError::Foreign { .. }
+                | JournalError::Newer { .. },
+            ) => {
+                set_aside(folder, &path)?;
+                Self::connect(folder, path)
+            }
+            opened => opened,
+        }
+    }
+
+    fn connect(folder: &Path, path: PathBuf) -> Result<Self, JournalError> {
         let fresh = file::size(&path)?.unwrap_or(0) == 0;
         drop(file::open_private(&path)?);
         let connection = file::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -86,20 +102,6 @@ impl SnapshotStore {
             file::sync_folder(folder)?;
         }
         Ok(Self { connection, path })
-    }
-
-    /// Renames a snapshot file that does not open to `snapshots.db.damaged`, so that the next
-    /// [`SnapshotStore::open`] makes a new one. Nothing is lost but the time of a replay.
-    ///
-    /// # Errors
-    ///
-    /// The file system refuses.
-    pub fn set_aside(folder: &Path) -> Result<(), JournalError> {
-        let path = folder.join(SNAPSHOT_FILE);
-        file::remove(&beside(&path, "-journal"))?;
-        std::fs::rename(&path, beside(&path, ".damaged"))
-            .map_err(|error| file_fault("set the snapshots aside", &path, error))?;
-        file::sync_folder(folder)
     }
 
     /// Stores a snapshot, durable when this returns; the oldest beyond
@@ -137,8 +139,21 @@ impl SnapshotStore {
     ///
     /// # Errors
     ///
-    /// Storage faults; a single damaged snapshot is passed over.
+    /// Storage faults. A damaged snapshot is passed over, a damaged file renamed as by
+    /// [`SnapshotStore::open`].
     pub fn newest(&mut self, head: Seq, version: u32) -> Result<Option<Snapshot>, JournalError> {
+        match self.newest_of(head, version) {
+            Err(JournalError::Damaged { .. }) => {
+                let folder = self.path.parent().unwrap_or(&self.path).to_owned();
+                set_aside(&folder, &self.path)?;
+                *self = Self::connect(&folder, self.path.clone())?;
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
+    fn newest_of(&self, head: Seq, version: u32) -> Result<Option<Snapshot>, JournalError> {
         let wrong = |error| fault("read the snapshots", &self.path, error);
         let end = i64::try_from(head.get()).unwrap_or(i64::MAX);
         self.connection.execute("DELETE FROM snapshot WHERE seq > ?1", [end]).map_err(wrong)?;
@@ -163,6 +178,13 @@ impl SnapshotStore {
         let snapshot = Snapshot::new(Seq::new(u64::try_from(seq).ok()?), version, state);
         (snapshot.hash == hash).then_some(snapshot)
     }
+}
+
+fn set_aside(folder: &Path, path: &Path) -> Result<(), JournalError> {
+    file::remove(&beside(path, "-journal"))?;
+    std::fs::rename(path, beside(path, ".unusable"))
+        .map_err(|error| file_fault("set the snapshots aside", path, error))?;
+    file::sync_folder(folder)
 }
 
 #[cfg(test)]
@@ -235,16 +257,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SNAPSHOT_FILE);
         fs::write(&path, vec![7; 8_192]).unwrap();
-        let error = SnapshotStore::open(folder.path()).unwrap_err();
-        assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
-        SnapshotStore::set_aside(folder.path()).unwrap();
         let mut store = SnapshotStore::open(folder.path()).unwrap();
         store.put(&snapshot(1)).unwrap();
-        assert_eq!(fs::read(beside(&path, ".damaged")).unwrap(), vec![7; 8_192]);
+        assert_eq!(fs::read(beside(&path, ".unusable")).unwrap(), vec![7; 8_192]);
         drop(store);
         change(folder.path(), "PRAGMA user_version=2");
-        let error = SnapshotStore::open(folder.path()).unwrap_err();
-        assert!(matches!(error, JournalError::Newer { .. }), "{error}");
-        assert!(SnapshotStore::set_aside(&folder.path().join("no")).is_err());
+        let mut store = SnapshotStore::open(folder.path()).unwrap();
+        assert_eq!(store.newest(Seq::new(100), 1).unwrap(), None);
+    }
+
+    #[test]
+    fn damaged_pages_cost_a_replay_and_no_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SNAPSHOT_FILE);
+        let mut store = SnapshotStore::open(folder.path()).unwrap();
+        store.put(&snapshot(5)).unwrap();
+        drop(store);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[4_096..8_192].fill(0xff);
+        fs::write(&path, bytes).unwrap();
+        let mut store = SnapshotStore::open(folder.path()).unwrap();
+        assert_eq!(store.newest(Seq::new(100), 1).unwrap(), None);
+        store.put(&snapshot(6)).unwrap();
+        assert_eq!(store.newest(Seq::new(100), 1).unwrap(), Some(snapshot(6)));
     }
 }

@@ -143,7 +143,7 @@ impl Unit {
             Content::Sia(blocks) => format!("#{}|{blocks}", self.account),
         };
         let extended: String = xdata.iter().map(|field| format!("[{field}]")).collect();
-        let stamp = at.to_zoned(TimeZone::UTC).strftime("_%H:%M:%S,%m-%d-%Y").to_string();
+        let stamp = at.strftime("_%H:%M:%S,%m-%d-%Y").to_string();
         let mut body = head.into_bytes();
         match &self.key {
             None => body.extend(format!("{data}]{extended}{stamp}").bytes()),

@@ -2,6 +2,9 @@
 //! Everything is durable at once here; what must be proved about the disk is proved elsewhere.
 
 #![allow(dead_code, reason = "each test and the example use a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+pub(crate) mod client;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,15 +30,19 @@ pub(crate) const KEPT: usize = 300;
 pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const TOKEN: &str = "an-api-token-of-the-test";
 
+type Held = (Input, oneshot::Sender<Result<Receipt, Refusal>>);
+
 pub(crate) struct House {
     state: RwLock<State>,
     recent: RwLock<VecDeque<Arc<Recorded>>>,
     head: watch::Sender<Seq>,
     micros: AtomicU64,
+    /// The core started degraded.
+    pub(crate) degraded: AtomicBool,
     /// The lane is full.
     pub(crate) full: AtomicBool,
     /// Inputs are taken, but not yet durable: until released.
-    held: Mutex<Option<Vec<(Input, oneshot::Sender<Result<Receipt, Refusal>>)>>>,
+    held: Mutex<Option<Vec<Held>>>,
     /// What the answer page was posted.
     pub(crate) posted: Mutex<Vec<(String, Vec<u8>)>>,
 }
@@ -48,6 +55,7 @@ impl House {
             recent: RwLock::default(),
             head: watch::channel(Seq::ZERO).0,
             micros: AtomicU64::new(u64::try_from(at.as_microsecond()).unwrap()),
+            degraded: AtomicBool::new(false),
             full: AtomicBool::new(false),
             held: Mutex::new(None),
             posted: Mutex::default(),
@@ -98,12 +106,8 @@ impl House {
     pub(crate) fn press(&self, device: &str, kind: AlarmKind) -> Receipt {
         self.advance(700_000);
         let raw = Sealed { key: KeyId(1), bytes: b"frame".to_vec() };
-        let (class, code) = match kind {
-            AlarmKind::Battery => (AlarmClass::Fault, "CID 302"),
-            AlarmKind::Fall => (AlarmClass::Life, "CID 102"),
-            AlarmKind::Fire => (AlarmClass::Life, "CID 110"),
-            _other => (AlarmClass::Life, "CID 101"),
-        };
+        let class = if kind == AlarmKind::Battery { AlarmClass::Fault } else { AlarmClass::Life };
+        let code = if kind == AlarmKind::Battery { "CID 302" } else { "CID 101" };
         let finding = Finding {
             class,
             kind,
@@ -169,6 +173,14 @@ impl House {
     }
 
     pub(crate) fn console(self: &Arc<Self>, settings: Settings) -> Arc<Console> {
+        self.console_for(settings, accounts())
+    }
+
+    pub(crate) fn console_for(
+        self: &Arc<Self>,
+        settings: Settings,
+        accounts: Accounts,
+    ) -> Arc<Console> {
         let (clock, counted) = (Arc::clone(self), Arc::clone(self));
         Arc::new(Console {
             reads: Arc::clone(self) as _,
@@ -176,9 +188,10 @@ impl House {
             reveal: Arc::clone(self) as _,
             seal: Arc::clone(self) as _,
             answers: Arc::clone(self) as _,
-            accounts: accounts(),
+            accounts,
             tokens: vec![
                 ApiToken::new(TOKEN, "api".to_owned(), Role::Dispatcher),
+                ApiToken::new("admin-token", "admin".to_owned(), Role::Administrator),
                 ApiToken::new("viewer-token", "wall".to_owned(), Role::Viewer),
             ],
             accounting: Arc::new(move || vec![counted.accounting()]),
@@ -214,6 +227,10 @@ impl Reads for House {
 
     fn head(&self) -> watch::Receiver<Seq> {
         self.head.subscribe()
+    }
+
+    fn degraded_from(&self) -> Option<Seq> {
+        self.degraded.load(Ordering::SeqCst).then_some(Seq::new(3))
     }
 }
 

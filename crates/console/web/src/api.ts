@@ -668,8 +668,13 @@ export interface components {
             accounting: components["schemas"]["Accounting"][];
             /** @description Recorded time of that event, RFC 3339 in UTC. */
             at: string;
-            /** @description Whether the core started degraded: raw reports only. */
+            /** @description Whether the core started degraded: what is shown is incomplete. */
             degraded: boolean;
+            /**
+             * Format: int64
+             * @description The first event that could not be folded, when it did.
+             */
+            degraded_from?: number | null;
             /** @description Devices that are registered or were heard. */
             devices: components["schemas"]["Device"][];
             /** @description Name of the headquarters. */

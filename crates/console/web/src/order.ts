@@ -33,8 +33,10 @@ export function sortIncidents(incidents: readonly Incident[]): Incident[] {
 /** What to draw while a person is in the list: known rows keep their places, new ones come after
  * them. `changes` counts the rows that stand elsewhere than the rule wants. */
 export function hold(shown: readonly string[], wanted: readonly string[]): { ids: string[]; changes: number } {
-  const still = shown.filter((id) => wanted.includes(id));
-  const ids = [...still, ...wanted.filter((id) => !still.includes(id))];
+  const all = new Set(wanted);
+  const still = shown.filter((id) => all.has(id));
+  const old = new Set(still);
+  const ids = [...still, ...wanted.filter((id) => !old.has(id))];
   const changes = ids.filter((id, place) => wanted[place] !== id).length;
   return { ids, changes };
 }

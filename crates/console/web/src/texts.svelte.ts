@@ -38,5 +38,5 @@ export const districtNumbers = districts.map((_, index) => index + 1);
 export function district(number: number | null | undefined): string {
   const names = number ? districts[number - 1] : undefined;
   if (!names) return number ? String(number) : "";
-  return tongue.now === "ja" ? names[0] : `${names[1]} ${names[0]}`;
+  return names[tongue.now === "ja" ? 0 : 1];
 }

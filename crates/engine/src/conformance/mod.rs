@@ -10,7 +10,9 @@ mod repeat;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use hansho_protocols::{Accounts, Protocol, UnknownDevices};
 use serde_json::Value;
 
 pub use bench::decode;
@@ -72,6 +74,36 @@ impl fmt::Display for Summary {
         }
         write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped)
     }
+}
+
+/// A protocol that nobody here speaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is no protocol we speak; give one of: {known}")]
+pub struct UnknownProtocol {
+    /// As given.
+    pub name: String,
+    /// Those we speak.
+    pub known: String,
+}
+
+/// [`decode`] for a protocol by its name. Without a configuration every device counts as
+/// registered nowhere and is decoded all the same.
+///
+/// # Errors
+///
+/// When nobody here speaks that protocol.
+pub fn decode_named(
+    name: &str,
+    accounts: Option<Accounts>,
+    now: jiff::Timestamp,
+    input: &[u8],
+) -> Result<Vec<String>, UnknownProtocol> {
+    let Some(protocol) = Protocol::from_name(name) else {
+        let known: Vec<&str> = Protocol::ALL.iter().map(|each| each.name()).collect();
+        return Err(UnknownProtocol { name: name.to_owned(), known: known.join(", ") });
+    };
+    let accounts = accounts.unwrap_or_else(|| Accounts::new(UnknownDevices::Show));
+    Ok(decode(protocol, &Arc::new(accounts), now, input))
 }
 
 /// Runs files, and all `*.jsonl` files of folders, in the order of their names.

@@ -1,0 +1,40 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import en from "./texts/en.json";
+import ja from "./texts/ja.json";
+
+const texts: Record<string, Record<string, string>> = { ja, en };
+
+test("both languages have the same keys, none of them empty", () => {
+  expect(Object.keys(en).sort()).toEqual(Object.keys(ja).sort());
+  for (const words of Object.values(texts)) expect(Object.values(words).filter((text) => !text.trim())).toEqual([]);
+});
+
+test("both languages fill in the same values", () => {
+  const values = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort();
+  for (const [key, text] of Object.entries(ja)) expect(values((en as Record<string, string>)[key] ?? ""), key).toEqual(values(text));
+});
+
+test("each key that the page names has a text", () => {
+  const files = ["src", "src/parts"].flatMap((folder) => readdirSync(folder).filter((name) => /\.(svelte|ts)$/.test(name) && !name.includes(".test.")).map((name) => `${folder}/${name}`));
+  const missing = files.flatMap((file) => [...readFileSync(file, "utf8").matchAll(/\bt\("([^"]+)"/g)].map((match) => match[1] ?? "").filter((key) => !(key in ja)).map((key) => `${file}: ${key}`));
+  expect(missing).toEqual([]);
+});
+
+// What the core may say is a closed list in Rust; the page must have a word for each.
+test("each word of the core has a text", () => {
+  const source = ["alarm", "refusal", "command", "effect", "registry"].map((name) => readFileSync(`../../model/src/${name}.rs`, "utf8")).join("\n");
+  const words = (name: string) => {
+    const body = new RegExp(`^    ${name} \\{([\\s\\S]*?)^    \\}`, "m").exec(source)?.[1] ?? "";
+    return [...body.matchAll(/= "(\w+)"/g)].map((match) => match[1] ?? "");
+  };
+  const lists: [string, string][] = [
+    ["AlarmClass", "class"], ["AlarmKind", "alarm"], ["Phase", "phase"], ["IncidentKind", "kind"], ["SignalOutcome", "signal_outcome"],
+    ["IncidentOutcome", "incident_outcome"], ["RefusalCode", "refusal"], ["Role", "role"], ["AnswerChoice", "answer"], ["Mode", "mode"],
+  ];
+  for (const [name, prefix] of lists) {
+    const all = words(name);
+    expect(all.length, name).toBeGreaterThan(2);
+    for (const word of all) expect(Object.keys(ja), name).toContain(`${prefix}.${word}`);
+  }
+});

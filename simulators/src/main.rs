@@ -1,0 +1,260 @@
+//! `hansho-sim`: fake devices and people for demos, drills and load.
+//!
+//! Exit codes: 0 done, 1 the check failed, 2 bad usage.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use hansho_simulators::desk::{Desk, Habits};
+use hansho_simulators::devices::dc09::{Content, Key};
+use hansho_simulators::mailbox::Mailbox;
+use hansho_simulators::pendant::{Link, Pendant, Stats};
+use hansho_simulators::scenario::{self, Stage};
+use hansho_simulators::volunteer::{Shares, Tally, Volunteers};
+use serde::Deserialize as _;
+
+/// Fake devices and people for Hansho.
+#[derive(Debug, Parser)]
+#[command(name = "hansho-sim", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// A home unit: presses, repeats until it is acknowledged, prints what came of it.
+    Pendant(PendantTask),
+    /// Catches all mails of a demo and shows them on a page.
+    Mailbox {
+        /// SMTP.
+        #[arg(long, default_value = "127.0.0.1:2525")]
+        smtp: SocketAddr,
+        /// Web page.
+        #[arg(long, default_value = "127.0.0.1:8025")]
+        web: SocketAddr,
+    },
+    /// Helpers and volunteers who read their mails at the catcher and answer by the links.
+    Volunteer {
+        /// Web page of the mail catcher.
+        #[arg(long, default_value = "http://127.0.0.1:8025")]
+        mailbox: String,
+        /// What they answer follows from it.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How much faster than life they are.
+        #[arg(long, default_value_t = 10)]
+        time_factor: u32,
+        /// Answers as at night.
+        #[arg(long)]
+        night: bool,
+    },
+    /// A dispatcher made of API calls.
+    Desk {
+        /// Console.
+        #[arg(long, default_value = "http://127.0.0.1:8119")]
+        console: String,
+        /// File with the bearer token.
+        #[arg(long, default_value = "target/demo/credentials.toml")]
+        credentials: PathBuf,
+        /// Seat.
+        #[arg(long, default_value = "desk1")]
+        position: String,
+        /// How long a signal rings before it is taken, milliseconds.
+        #[arg(long, default_value_t = 3_000)]
+        answer_after: u64,
+        /// Opens an incident for what it takes, and closes it.
+        #[arg(long)]
+        open: bool,
+        /// Orders what is recommended; there are no units yet, so it changes nothing.
+        #[arg(long)]
+        dispatch: bool,
+    },
+    /// The demo's story: once with a verdict, or for as long as somebody watches.
+    Scenario(ScenarioTask),
+}
+
+#[derive(Debug, Args)]
+struct PendantTask {
+    /// Receiver.
+    #[arg(long, default_value = "127.0.0.1:5009")]
+    to: SocketAddr,
+    /// Account, 3 to 16 hexadecimal digits.
+    #[arg(long, default_value = "4017")]
+    account: String,
+    /// Key of 32, 48 or 64 hexadecimal digits, when the unit encrypts.
+    #[arg(long)]
+    key: Option<String>,
+    /// Sends datagrams instead of a stream.
+    #[arg(long)]
+    udp: bool,
+    /// Contact ID code: 101 a pendant, 110 fire, 301 mains lost, 602 a test.
+    #[arg(long, default_value_t = 101)]
+    code: u16,
+    /// Pendant or sensor, 0 to 999.
+    #[arg(long, default_value_t = 1)]
+    zone: u16,
+    /// A link test instead of an event.
+    #[arg(long)]
+    link_test: bool,
+    /// How many, one after the other.
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+}
+
+#[derive(Debug, Args)]
+struct ScenarioTask {
+    /// Plays once, prints a line an expectation; exit code 1 when one is missed.
+    #[arg(long)]
+    check: bool,
+    /// Goes on until it is stopped.
+    #[arg(long, conflicts_with = "check")]
+    demo: bool,
+    /// Console.
+    #[arg(long, default_value = "http://127.0.0.1:8119")]
+    console: String,
+    /// File with the bearer token.
+    #[arg(long, default_value = "target/demo/credentials.toml")]
+    credentials: PathBuf,
+    /// DC-09 receiver.
+    #[arg(long, default_value = "127.0.0.1:5009")]
+    dc09: SocketAddr,
+    /// Web page of the mail catcher.
+    #[arg(long, default_value = "http://127.0.0.1:8025")]
+    mailbox: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the system refused threads: {error}"), 1),
+    };
+    runtime.block_on(play(arguments.task))
+}
+
+async fn play(task: Task) -> ExitCode {
+    match task {
+        Task::Pendant(task) => pendant(&task).await,
+        Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
+        Task::Volunteer { mailbox, seed, time_factor, night } => {
+            let shares = if night { Shares::NIGHT } else { Shares::DAY };
+            let volunteers = Volunteers { mailbox, seed, shares, time_factor };
+            volunteers.run(Arc::new(Tally::default())).await;
+            ExitCode::SUCCESS
+        }
+        Task::Desk { console, credentials, position, answer_after, open, dispatch: _ } => {
+            let token = match token(&credentials) {
+                Ok(token) => token,
+                Err(error) => return fail(&error, 2),
+            };
+            let desk = Desk { console, token, position };
+            let habits = Habits { answer_after: Duration::from_millis(answer_after), open };
+            match desk.work(habits).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error.to_string(), 1),
+            }
+        }
+        Task::Scenario(task) => scenario(task).await,
+    }
+}
+
+async fn pendant(task: &PendantTask) -> ExitCode {
+    let key = match task.key.as_deref().map(|key| Key::new(&unhex(key))).transpose() {
+        Ok(key) => key,
+        Err(error) => return fail(&error.to_string(), 2),
+    };
+    let link = if task.udp { Link::Udp } else { Link::Tcp };
+    let mut unit = Pendant::new(task.to, link, &task.account, key);
+    let content = match task.link_test {
+        true => Content::LinkTest,
+        false => {
+            Content::ContactId { qualifier: 1, code: task.code, partition: 1, zone: task.zone }
+        }
+    };
+    for _ in 0..task.count {
+        let line = match unit.send(&content).await {
+            Ok(delivery) => {
+                let (sequence, tries) = (delivery.sequence, delivery.tries);
+                format!("{sequence:04} acknowledged at try {tries} after {:?}", delivery.took)
+            }
+            Err(error) => format!("not acknowledged: {error}"),
+        };
+        say(&line);
+    }
+    let Stats { sent, acknowledged, unanswered, refused, .. } = unit.stats();
+    say(&format!(
+        "{sent} sent, {acknowledged} acknowledged, {refused} refused, {unanswered} unanswered"
+    ));
+    ExitCode::from(u8::from(*acknowledged < u64::from(task.count)))
+}
+
+async fn mailbox(smtp: SocketAddr, web: SocketAddr) -> ExitCode {
+    match Mailbox::start(smtp, web).await {
+        Ok(mailbox) => {
+            say(&format!("SMTP {}, page http://{}", mailbox.smtp_addr(), mailbox.web_addr()));
+            std::future::pending().await
+        }
+        Err(error) => fail(&format!("the catcher cannot listen on {smtp} or {web}: {error}"), 2),
+    }
+}
+
+async fn scenario(task: ScenarioTask) -> ExitCode {
+    let token = match token(&task.credentials) {
+        Ok(token) => token,
+        Err(error) => return fail(&error, 2),
+    };
+    let stage = Stage { console: task.console, token, dc09: task.dc09, mailbox: task.mailbox };
+    let mut out = std::io::stdout();
+    if task.demo {
+        scenario::demo(&stage, &mut out).await;
+        return ExitCode::SUCCESS;
+    }
+    let (met, missed) = scenario::check(&stage, &mut out).await;
+    say(&format!("{met} passed, {missed} failed"));
+    ExitCode::from(u8::from(missed > 0))
+}
+
+/// The bearer token in a file of log-ins.
+fn token(path: &Path) -> Result<String, String> {
+    #[derive(serde::Deserialize)]
+    struct Credentials {
+        token: String,
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!("{} cannot be read: {error}; run `cargo dev demo` first", path.display())
+    })?;
+    let parsed = toml::Deserializer::parse(&text)
+        .and_then(Credentials::deserialize)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(parsed.token)
+}
+
+/// Bytes of hexadecimal digits; none when they are not, which no key accepts.
+fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    let bytes: Option<Vec<u8>> =
+        pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    bytes.unwrap_or_default()
+}
+
+fn say(line: &str) {
+    // Nobody may be reading; what was done is done.
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
+
+fn fail(line: &str, code: u8) -> ExitCode {
+    drop(writeln!(std::io::stderr(), "hansho-sim: {line}"));
+    ExitCode::from(code)
+}
