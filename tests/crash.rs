@@ -168,12 +168,7 @@ fn press_for_ever(unit: usize, shared: &Shared) {
 }
 
 /// Sends over the open link, or over a new one to wherever the house is now.
-fn say(
-    link: &mut Option<Link>,
-    unit: usize,
-    shared: &Shared,
-    frame: &[u8],
-) -> io::Result<String> {
+fn say(link: &mut Option<Link>, unit: usize, shared: &Shared, frame: &[u8]) -> io::Result<String> {
     if link.is_none() {
         let Some(Addresses { dc09, .. }) = shared.addresses() else {
             return Err(io::ErrorKind::NotConnected.into());
@@ -235,7 +230,9 @@ fn console(shared: &Shared) -> io::Result<Client> {
 fn answer_for_ever(post: &Post, shared: &Shared) {
     let mut done = 0;
     while !shared.is_quiet() {
-        for mail in post.mails().into_iter().filter(|mail| mail.id > done).take(4) {
+        let fresh: Vec<_> =
+            post.mails().into_iter().filter(|mail| mail.id > done).take(8).collect();
+        for mail in fresh {
             done = mail.id;
             let Some(effect) = effect_of(&mail.message_id) else { panic!("{mail:?}") };
             let path = answer_path(&mail);
@@ -418,7 +415,7 @@ impl Witness {
         let vault = Vault::open(&house.data()).unwrap();
         for (key, frame) in &held.frames {
             let raw = vault.reveal(&self.frames[key]);
-            assert_eq!(raw.as_ref().map(|raw| raw.0.as_slice()), Some(frame.as_slice()), "{key:?}");
+            assert_eq!(raw.as_deref(), Some(frame.as_slice()), "{key:?}");
         }
     }
 

@@ -32,6 +32,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A house with its folder, running or not.
 pub(crate) struct House {
     folder: TempDir,
+    data: PathBuf,
     running: Option<Running>,
     log: Arc<Log>,
     starts: u32,
@@ -69,6 +70,7 @@ impl House {
     pub(crate) fn new(setup: &Setup) -> Self {
         let folder = tempfile::Builder::new().prefix("hansho-test-").tempdir().unwrap();
         let house = Self {
+            data: folder.path().join("data"),
             folder,
             running: None,
             log: Arc::default(),
@@ -91,7 +93,12 @@ impl House {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
+    }
+
+    /// Takes another house's data folder from the next start on.
+    pub(crate) fn use_data(&mut self, data: &Path) {
+        data.clone_into(&mut self.data);
     }
 
     /// Filter of the log from the next start on.
@@ -384,5 +391,7 @@ impl Dice {
 /// The seed of this run: `HANSHO_SEED`, or a new one.
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("HANSHO_SEED").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| u64::from_le_bytes(uuid::Uuid::now_v7().as_bytes()[8..].try_into().unwrap()))
+    given.unwrap_or_else(|| {
+        u64::from_le_bytes(uuid::Uuid::now_v7().as_bytes()[8..].try_into().unwrap())
+    })
 }

@@ -101,7 +101,8 @@ impl Setup {
         let mut text = String::new();
         for device in &self.devices {
             let account = &device.account;
-            writeln!(text, "subscriber-{account} = {{ name = \"{}\" }}", device.subscriber).unwrap();
+            writeln!(text, "subscriber-{account} = {{ name = \"{}\" }}", device.subscriber)
+                .unwrap();
             for (index, (name, mail)) in device.helpers.iter().enumerate() {
                 writeln!(
                     text,
