@@ -3,8 +3,9 @@
 //! Whatever comes in: no panic, no stop, a refusal that is counted or explained, and a neighbour
 //! who is answered meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -179,9 +180,9 @@ fn a_frame_may_come_in_any_pieces_and_several_in_one() {
     two.extend(dc09::press("9002", 902, 4));
     let mut link = street.tcp(PATIENCE);
     link.send(&two).unwrap();
-    for sequence in [901, 902] {
-        assert!(link.answer().unwrap().contains(&dc09::ack(sequence)));
-    }
+    // Both are durable at once; which of the answers is first does not matter.
+    let answers = link.answer().unwrap() + &link.answer().unwrap();
+    assert!(answers.contains(&dc09::ack(901)) && answers.contains(&dc09::ack(902)), "{answers}");
     let mut late = b"rubbish".to_vec();
     late.extend(dc09::press("9002", 903, 3));
     assert!(link.ask(&late).unwrap().contains(&dc09::ack(903)));
@@ -264,10 +265,8 @@ fn a_thousand_half_open_connections_keep_nobody_else_out() {
     // They were all really open: the last of them can still finish its frame.
     let last = open.last_mut().unwrap();
     last.write_all(&dc09::press("9002", 1, 3)[15..]).unwrap();
-    let mut answer = [0; 30];
-    last.set_read_timeout(Some(PATIENCE)).unwrap();
-    last.read_exact(&mut answer).unwrap();
-    assert!(text(&answer).contains(&dc09::ack(1)));
+    let mut last = Link::Tcp(last.try_clone().unwrap());
+    assert!(last.answer().unwrap().contains(&dc09::ack(1)));
     drop(open);
     street.close();
 }
@@ -276,7 +275,7 @@ fn a_thousand_half_open_connections_keep_nobody_else_out() {
 fn a_wrong_configuration_is_told_with_file_line_and_remedy() {
     for (file, from, to, says) in [
         ("hansho.toml", "mode = \"demo\"", "mode = \"play\"", ["hansho.toml:1:", "\"real\""]),
-        ("hansho.toml", "dc09 = \"127.0.0.1:0\"", "dc09 = \"nowhere\"", ["hansho.toml:6:", "dc09"]),
+        ("hansho.toml", "dc09 = \"127.", "dc09 = \"nowhere.", ["hansho.toml:6:", "dc09"]),
         ("hansho.toml", "[answers]", "[answers", ["hansho.toml:7:", "answers"]),
         ("devices.toml", "subscriber-9002", "subscriber-9999", ["devices.toml:2:", "9999"]),
         ("people.toml", "role = \"viewer\"", "role = \"god\"", ["people.toml:", "viewer"]),
@@ -315,15 +314,13 @@ fn lived() -> House {
 }
 
 /// What stands in a folder; SQLite's shared memory is no data.
-fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files: Vec<_> = fs::read_dir(folder)
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| !path.to_string_lossy().ends_with("-shm"))
         .map(|path| (path.clone(), fs::read(path).unwrap()))
-        .collect();
-    files.sort();
-    files
+        .collect()
 }
 
 /// The house must refuse this folder at once, say so, and leave it as it is.
@@ -334,8 +331,9 @@ fn refuses(house: &House, words: &[&str]) {
     for words in words {
         assert!(said.contains(words), "{words} is not in:\n{said}");
     }
-    for ((path, was), (_, is)) in before.iter().zip(contents(&house.data())) {
-        assert!(*was == is, "{} was changed", path.display());
+    let after = contents(&house.data());
+    for (path, was) in &before {
+        assert!(after.get(path) == Some(was), "{} was changed", path.display());
     }
 }
 
@@ -383,6 +381,8 @@ fn a_damaged_journal_is_kept_and_refused() {
     let mut torn = whole.clone();
     torn[(pages - 2) * 4_096..(pages - 1) * 4_096].fill(0xa5);
     fs::write(&journal, &torn).unwrap();
+    // With a snapshot a start reads only what follows it; without one it reads all.
+    fs::remove_file(house.data().join("snapshots.db")).unwrap();
     refuses(&house, &["journal.db", "restore"]);
     let output = crate::house::journal("verify", &house.data());
     assert_eq!(output.status.code(), Some(1));
@@ -411,9 +411,14 @@ fn another_program_s_files_are_left_alone() {
 #[test]
 fn a_vault_that_is_missing_is_not_made_anew() {
     let house = lived();
+    let proof = house.journal("verify");
     fs::rename(house.data().join("vault.db"), house.config().join("vault.db")).unwrap();
-    refuses(&house, &["vault.db", "restore it from a copy"]);
+    let (code, said) = serve_to_end(&house.config(), &house.data());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("vault.db is missing") && said.contains("restore it"), "{said}");
     assert!(!house.data().join("vault.db").exists());
+    // The journal was opened first and is sound; its log may have been moved into it.
+    assert_eq!(house.journal("verify"), proof);
 }
 
 #[test]

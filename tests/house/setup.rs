@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 const DEMO_PEOPLE: &str = include_str!("../../config/demo/people.toml");
@@ -26,6 +26,13 @@ pub(crate) struct Setup {
     pub(crate) relay: Option<SocketAddr>,
     /// `refuse` in place of `show`.
     pub(crate) refuse_unknown: bool,
+}
+
+/// A loopback address that nobody else has: a port that a killed house leaves behind may go to
+/// another test's house at once, and a device must not be acknowledged by that one.
+fn own_address() -> Ipv4Addr {
+    let random = *uuid::Uuid::now_v7().as_bytes();
+    Ipv4Addr::new(127, random[13].max(1), random[14], random[15].clamp(1, 254))
 }
 
 /// A device with the person it protects and those who help.
@@ -79,9 +86,10 @@ impl Setup {
 
     fn house(&self) -> String {
         let unknown = if self.refuse_unknown { "refuse" } else { "show" };
+        let (console, dc09) = (own_address(), own_address());
         let mut text = format!(
             "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
-             [listen]\nconsole = \"127.0.0.1:0\"\ndc09 = \"127.0.0.1:0\"\n\
+             [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"
         );
