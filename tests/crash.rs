@@ -65,8 +65,8 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
     let took = begun.elapsed();
     assert!(house.stop().success());
     house.journal("verify");
-    witness.read(&house);
     let held = shared.held.lock().unwrap();
+    witness.read(&house);
     witness.check(&held);
     witness.check_frames(&house, &held);
     let mails = witness.check_mails(&post);
@@ -286,8 +286,11 @@ fn kill_for_long(
         if dice.below(10) > 0 {
             house.wait_ready();
             *shared.open.write().unwrap() = Some(house.addresses());
+            // What is held now must be in what is read after: nobody may add to it between.
+            let held = shared.held.lock().unwrap();
             witness.read(house);
-            witness.check(&shared.held.lock().unwrap());
+            witness.check(&held);
+            drop(held);
             shared.signals.lock().unwrap().extend(&witness.open);
             pause(Duration::from_millis(10 + dice.below(141)));
         } else {

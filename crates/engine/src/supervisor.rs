@@ -18,6 +18,7 @@ use std::{env, io};
 use hansho_config::{Config, ConfigError, PortShiftError};
 use hansho_telemetry::Chain;
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -85,6 +86,7 @@ pub enum SuperviseError {
 pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
     let mut config = Config::load(&options.config)?;
     config.site.shift_ports(options.port_base)?;
+    allow_many_connections();
     let sockets = Sockets::bind(&config.site)?;
     say_where(&sockets);
     drop(config);
@@ -116,6 +118,16 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
                 pause = pause.saturating_mul(2).min(PAUSE_MAX);
             }
         }
+    }
+}
+
+/// Shells allow 1,024 open files by default; the doors take more connections than that. The core
+/// inherits what is set here.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, "The limit of open files could not be raised.");
     }
 }
 
