@@ -64,7 +64,7 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
     ("zstd", &["journal"]),
-    ("axum", &["console"]),
+    ("axum", &["console", "simulators"]),
     ("rust-embed", &["console"]),
     ("lettre", &["alerts"]),
     ("metrics", &["telemetry"]),

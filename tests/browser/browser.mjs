@@ -10,9 +10,10 @@ const flags = [
 ];
 
 /** Arguments that all scripts share. */
-export function settings() {
+export function settings(more = {}) {
   const { values } = parseArgs({
     options: {
+      ...more,
       url: { type: "string" },
       user: { type: "string", default: "dispatcher" },
       password: { type: "string" },

@@ -159,22 +159,11 @@ fn shown(facts: &PageFacts, said: Option<&str>) -> String {
     }
     let alarm = alarm_text(facts.alarm, facts.language);
     html.line("h1", "h1", &fill(&words.what, &[("alarm", alarm)]));
-    let who = facts.name.as_deref().map(|name| fill(&words.who, &[("name", name)]));
-    html.line("p", "p", &who.unwrap_or_else(|| words.who_unknown.clone()));
+    html.line("p", "p", &who_line(facts, words));
     if let Some(address) = &facts.address {
         html.line("p", "p", address);
     }
-    if let Some(district) = &facts.district {
-        html.line("p", "p", &fill(&words.place_district, &[("district", district)]));
-    }
     html.line("p", "p", &fill(&words.when, &[("time", &texts.mail.time(facts.at))]));
-    html.raw("<form method=\"post\">");
-    html.button("coming", &words.coming);
-    html.button("late.10", &fill(&words.late, &[("minutes", "10")]));
-    html.button("late.30", &fill(&words.late, &[("minutes", "30")]));
-    html.button("cannot", &words.cannot);
-    html.button("arrived", &words.arrived);
-    html.raw("</form>\n");
     let own = match &facts.own {
         Some(own) => {
             let answer = own_text(own, words);
@@ -183,6 +172,17 @@ fn shown(facts: &PageFacts, said: Option<&str>) -> String {
         None => words.own_none.clone(),
     };
     html.line("p class=\"own\"", "p", &own);
+    html.raw("<form method=\"post\">");
+    html.button("coming", &words.coming);
+    html.button("late.10", &fill(&words.late, &[("minutes", "10")]));
+    html.button("late.30", &fill(&words.late, &[("minutes", "30")]));
+    html.button("cannot", &words.cannot);
+    // Last, so that the others stay where they are; who did not say yes has not arrived.
+    let on_the_way = facts.own.is_some_and(|own| own.choice != AnswerChoice::Cannot);
+    if on_the_way {
+        html.button("arrived", &words.arrived);
+    }
+    html.raw("</form>\n");
     let counts = [
         ("coming", facts.counts.coming.saturating_add(facts.counts.late).to_string()),
         ("cannot", facts.counts.cannot.to_string()),
@@ -206,6 +206,16 @@ fn note(language: Language, mode: Mode, title: &str, said: &str) -> String {
     html.line("h1", "h1", title);
     html.line("p", "p", said);
     html.end()
+}
+
+/// Who needs help, and in which district: one line, as all has to fit on a small screen.
+fn who_line(facts: &PageFacts, words: &PageTexts) -> String {
+    let who = facts.name.as_deref().map(|name| fill(&words.who, &[("name", name)]));
+    let mut line = who.unwrap_or_else(|| words.who_unknown.clone());
+    if let Some(district) = &facts.district {
+        line.push_str(&fill(&words.place_district, &[("district", district)]));
+    }
+    line
 }
 
 fn own_text(own: &OwnAnswer, words: &PageTexts) -> String {
@@ -300,13 +310,13 @@ impl Html {
 }
 
 /// Text of at least 18 px, buttons of at least 48 px, black on white in any light.
-const STYLE: &str = "body{margin:6px;font:18px/1.3 sans-serif;color:#000;background:#fff}\
-h1{font-size:20px;margin:4px 0}p{margin:3px 0}\
-.mode{background:#fd0;font-weight:bold;padding:2px 4px}\
+const STYLE: &str = "body{margin:4px;font:18px/1.25 sans-serif;color:#000;background:#fff}\
+h1{font-size:20px;margin:1px 0}p{margin:1px 0}\
+.mode{background:#fd0;font-weight:bold}\
 .said{background:#063;color:#fff;padding:4px}.own{font-weight:bold}\
-button{display:block;width:100%;min-height:48px;margin:4px 0;font:inherit;font-weight:bold;\
+button{display:block;width:100%;min-height:48px;margin:3px 0;font:inherit;font-weight:bold;\
 text-align:left;padding:0 12px;color:#000;background:#eee;border:2px solid #000;border-radius:6px}\
-a{color:#00c}footer{font-size:18px;margin-top:6px}";
+a{color:#00c}footer{margin:0}";
 
 /// A day; nobody answers for later.
 const MINUTES_MAX: u16 = 1_440;
@@ -353,6 +363,21 @@ mod tests {
     fn closed_and_unreadable() {
         insta::assert_snapshot!(expired(Language::Ja, Mode::Training));
         insta::assert_snapshot!(unreadable(Language::En, Mode::Real));
+    }
+
+    #[test]
+    fn only_who_said_yes_can_arrive() {
+        let mut facts = facts(Language::Ja, Mode::Real);
+        for (choice, offered) in [
+            (Some(AnswerChoice::Coming), true),
+            (Some(AnswerChoice::Late), true),
+            (Some(AnswerChoice::Arrived), true),
+            (Some(AnswerChoice::Cannot), false),
+            (None, false),
+        ] {
+            facts.own = choice.map(|choice| OwnAnswer { choice, minutes: None, at: facts.now });
+            assert_eq!(page(&facts).contains("value=\"arrived\""), offered, "{choice:?}");
+        }
     }
 
     #[test]

@@ -83,8 +83,12 @@ async fn listener() -> (TcpListener, u16) {
 }
 
 async fn accept(listener: &TcpListener) -> Peer {
+    accept_with(listener, "250 peer\r\n").await
+}
+
+async fn accept_with(listener: &TcpListener, offer: &str) -> Peer {
     let mut peer = BufReader::new(listener.accept().await.unwrap().0);
-    play(&mut peer, &[("", "220 peer\r\n"), ("EHLO", "250 peer\r\n")]).await;
+    play(&mut peer, &[("", "220 peer\r\n"), ("EHLO", offer), ("EHLO", offer)]).await;
     peer
 }
 
@@ -265,4 +269,53 @@ async fn an_idle_connection_is_closed() {
     let channel = MailChannel::new(config, Arc::new(Nobody), Arc::new(Nobody)).unwrap();
     assert_eq!(channel.send(&mail(100)).await.outcome, Outcome::Done);
     peer.await.unwrap();
+}
+
+/// A group of commands comes as one; these are the answers to it, and what follows.
+async fn grouped(
+    answers: &'static str,
+    then: Vec<(&'static str, &'static str)>,
+) -> (Outcome, u16, bool) {
+    let (listener, port) = listener().await;
+    let peer = tokio::spawn(async move {
+        let mut peer =
+            accept_with(&listener, "250-peer\r\n250-8BITMIME\r\n250 PIPELINING\r\n").await;
+        play(&mut peer, &[("MAIL", ""), ("RCPT", ""), ("DATA", answers)]).await;
+        if answers.ends_with("354 go\r\n") && then.is_empty() {
+            text(&mut peer).await;
+            peer.write_all(b"250 2.0.0 ok\r\n").await.unwrap();
+        }
+        play(&mut peer, &then).await;
+        drop(peer.read_line(&mut String::new()).await);
+    });
+    let mut mail = mail(100);
+    mail.to_bare = None;
+    let delivery = channel(port).send(&mail).await;
+    peer.abort();
+    (delivery.outcome, delivery.detail.code, delivery.detail.again)
+}
+
+#[tokio::test]
+async fn a_group_of_commands_keeps_its_answers_apart() {
+    let failed = |code, again| (Outcome::Failed, code, again);
+    let reset = || vec![("RSET", "250 ok\r\n")];
+    let dot = || vec![(".\r\n", "554 nobody\r\n")];
+    let told = grouped("250 ok\r\n250 ok\r\n354 go\r\n", vec![]).await;
+    assert_eq!(told, (Outcome::Done, 250, false));
+    let told = grouped("250 ok\r\n550 5.1.1 no\r\n503 no\r\n", reset()).await;
+    assert_eq!(told, failed(550, false));
+    let told = grouped("250 ok\r\n550 5.1.1 no\r\n354 go\r\n", dot()).await;
+    assert_eq!(told, failed(550, false));
+    let told = grouped("451 later\r\n503 no\r\n503 no\r\n", reset()).await;
+    assert_eq!(told, failed(451, true));
+    let told = grouped("250 ok\r\n250 ok\r\n451 later\r\n", reset()).await;
+    assert_eq!(told, failed(451, true));
+    let told = grouped("250 ok\r\n421 4.3.2 bye\r\n", vec![]).await;
+    assert_eq!(told, failed(421, true));
+    let told = grouped("421 4.3.2 bye\r\n", vec![]).await;
+    assert_eq!(told, failed(421, true));
+    let told = grouped("250 ok\r\n250 ok\r\n250 out of step\r\n", vec![]).await;
+    assert_eq!(told, failed(0, true));
+    let told = grouped("354 out of step\r\n250 ok\r\n354 go\r\n", reset()).await;
+    assert_eq!(told, failed(0, true));
 }

@@ -8,6 +8,7 @@ import asyncio
 import email
 import email.policy
 import json
+import ssl
 import sys
 
 from aiosmtpd.smtp import AuthResult, SMTP, LoginPassword, syntax
@@ -115,9 +116,18 @@ async def main():
     def faulty():
         return Faulty(Handler(), authenticator=authenticate, auth_require_tls=False, enable_SMTPUTF8=False)
 
+    def secret():
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[1])
+        return Faulty(Handler(), tls_context=context, require_starttls=True, authenticator=authenticate)
+
     server = await loop.create_server(faulty, "127.0.0.1", 0)
     closed = await loop.create_server(Banner421, "127.0.0.1", 0)
-    say({"port": server.sockets[0].getsockname()[1], "closed": closed.sockets[0].getsockname()[1]})
+    ports = {"port": server.sockets[0].getsockname()[1], "closed": closed.sockets[0].getsockname()[1]}
+    if len(sys.argv) > 1:
+        tls = await loop.create_server(secret, "127.0.0.1", 0)
+        ports["tls"] = tls.sockets[0].getsockname()[1]
+    say(ports)
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -106,20 +106,30 @@ struct Faulty {
     lines: BufReader<ChildStdout>,
     port: u16,
     closed: u16,
+    tls: Option<u16>,
 }
 
 impl Faulty {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With a file that holds a key and a certificate it speaks STARTTLS on a port of its own.
+    fn start_with(arguments: &[&Path]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faulty_server.py");
         let mut child = Command::new(python())
             .arg(script)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It writes a trace for each fault that is asked of it.
+            .stderr(Stdio::null())
             .spawn()
             .expect("the Python of the virtual environment starts");
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let mut faulty = Self { child, lines, port: 0, closed: 0 };
+        let mut faulty = Self { child, lines, port: 0, closed: 0, tls: None };
         let ports = faulty.next();
+        faulty.tls = ports.contains("tls").then(|| number(&ports, "tls"));
         faulty.port = number(&ports, "port");
         faulty.closed = number(&ports, "closed");
         faulty
@@ -145,32 +155,57 @@ fn number(line: &str, name: &str) -> u16 {
     after.split([',', '}']).next().unwrap().parse().unwrap()
 }
 
-/// A Python with aiosmtpd: made once below the target folder, by `pip`.
+/// A Python with aiosmtpd: the one of `cargo dev test`, or one made below the target folder.
 fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON
-        .get_or_init(|| {
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-aiosmtpd");
-            let python = folder.join("bin/python");
-            let has_it = |python: &Path| {
-                let asked = Command::new(python).args(["-c", "import aiosmtpd"]).output();
-                asked.is_ok_and(|output| output.status.success())
-            };
-            if !has_it(&python) {
-                let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).output();
-                let made =
-                    made.expect("python3 is needed for the mail tests: install python3-venv");
-                assert!(made.status.success(), "python3 -m venv failed: install python3-venv");
-                let pip = Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"])
-                    .output()
-                    .unwrap();
-                let said = String::from_utf8_lossy(&pip.stderr).into_owned();
-                assert!(pip.status.success(), "pip could not fetch aiosmtpd 1.4.6: {said}");
-            }
-            python
-        })
-        .clone()
+    PYTHON.get_or_init(find_or_make_python).clone()
+}
+
+fn find_or_make_python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-aiosmtpd");
+    let pythons = [root.join("target/venv/bin/python"), own.join("bin/python")];
+    for python in &pythons {
+        let asked = Command::new(python).args(["-c", "import aiosmtpd"]).output();
+        if asked.is_ok_and(|output| output.status.success()) {
+            return python.clone();
+        }
+    }
+    let remedy = "`cargo dev test` sets it up";
+    let made = Command::new("python3").args(["-m", "venv"]).arg(&own).output();
+    let made = made.expect("python3 is needed for the mail tests");
+    assert!(made.status.success(), "python3 -m venv failed: {remedy}");
+    let [_, python] = pythons;
+    let pip = Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "aiosmtpd==1.4.6"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&pip.stderr).into_owned();
+    assert!(pip.status.success(), "pip could not fetch aiosmtpd 1.4.6: {remedy}: {said}");
+    python
+}
+
+/// A key with its certificate in one file, and the certificate alone; made by `openssl`.
+fn certificate() -> (PathBuf, Vec<u8>) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (key, certificate) = (folder.join("mail-key.pem"), folder.join("mail-certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl is needed for the mail tests: install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let both = folder.join("mail-both.pem");
+    let certificate = std::fs::read(certificate).unwrap();
+    let mut pem = std::fs::read(key).unwrap();
+    pem.extend_from_slice(&certificate);
+    std::fs::write(&both, pem).unwrap();
+    (both, certificate)
 }
 
 /// One at a time: the machine has few cores, and the time limits here are short.
@@ -374,10 +409,60 @@ fn configurations_that_cannot_work() {
     let mut config = MailConfig::plain("relay.example.jp", 587, "hansho.example.jp");
     config.credentials = Some(Credentials::new("a".to_owned(), "b".to_owned()));
     assert_eq!(refused(config.clone()), MailConfigError::SecretInTheClear);
+    config.starttls = true;
+    if !cfg!(feature = "starttls") {
+        assert_eq!(refused(config.clone()), MailConfigError::NoTls);
+    }
     config.hello = "a b".to_owned();
     assert_eq!(refused(config.clone()), MailConfigError::BadHello);
     config.servers.clear();
     assert_eq!(refused(config), MailConfigError::NoServer);
+}
+
+#[test]
+fn the_clear_is_refused_by_a_server_that_wants_tls() {
+    run(async {
+        let (pem, _certificate) = certificate();
+        let server = Faulty::start_with(&[&pem]);
+        let channel = channel(config(server.tls.unwrap()));
+        let delivery = channel.send(&plain("a@hansho.example.jp", "ok@mail.example.jp")).await;
+        assert_eq!(told(delivery), (Outcome::Failed, 530, true));
+    });
+}
+
+#[cfg(feature = "starttls")]
+#[test]
+fn starttls() {
+    run(async {
+        let (pem, certificate) = certificate();
+        let mut server = Faulty::start_with(&[&pem]);
+        let port = server.tls.unwrap();
+        let mail = |name: &str| plain("a@hansho.example.jp", &format!("{name}@mail.example.jp"));
+        let mut config = config(port);
+        config.servers = vec![Server { host: "localhost".to_owned(), port }];
+        config.starttls = true;
+        // Nobody vouches for it yet.
+        let stranger = channel(config.clone());
+        assert_eq!(told(stranger.send(&mail("ok")).await), (Outcome::Failed, 0, true));
+        config.roots_pem = vec![certificate];
+        config.credentials = Some(Credentials::new("hansho".to_owned(), "invented".to_owned()));
+        let channel = channel(config.clone());
+        assert_eq!(told(channel.send(&mail("ok")).await), (Outcome::Done, 250, false));
+        assert!(server.next().contains(r#""text": ".a dot first"#));
+        for (name, expected) in [
+            ("dataclose", (Outcome::Failed, 0, true)),
+            ("rcpt550", (Outcome::Failed, 550, false)),
+            ("dotclose", (Outcome::Uncertain, 0, false)),
+            ("dothang", (Outcome::Uncertain, 0, false)),
+            ("dot451", (Outcome::Failed, 451, true)),
+        ] {
+            assert_eq!(told(channel.send(&mail(name)).await), expected, "{name}");
+        }
+        // A server without TLS gets nothing.
+        config.servers = vec![Server { host: "localhost".to_owned(), port: server.port }];
+        let channel = self::channel(config);
+        assert_eq!(told(channel.send(&mail("ok")).await), (Outcome::Failed, 0, true));
+    });
 }
 
 #[test]

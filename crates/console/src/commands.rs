@@ -305,7 +305,7 @@ mod tests {
             assert_eq!(read.as_str(), kind);
         }
         let read = run("JoinSignal", r#"{"signal":"s7","incident":"i9"}"#).unwrap();
-        let (signal, incident) = (SignalId(Seq::new(7)), hansho_model::IncidentId(Seq::new(9)));
+        let (signal, incident) = (SignalId(Seq::new(7)), IncidentId(Seq::new(9)));
         assert_eq!(read, CommandKind::JoinSignal { signal, incident });
     }
 

@@ -47,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm a step: the list is the point")]
 fn play(world: &mut World, step: &Step) {
     let signal = |world: &World, which: usize| {
         let signals: Vec<SignalId> = world.state.signals().keys().copied().collect();

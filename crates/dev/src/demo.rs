@@ -31,8 +31,8 @@ pub(crate) fn run(house: &House, check: bool, port_base: u16) -> Result<(), Fail
 }
 
 /// Folder and addresses of one demo.
-struct Stage {
-    folder: PathBuf,
+pub(crate) struct Stage {
+    pub(crate) folder: PathBuf,
     data: PathBuf,
     credentials: PathBuf,
     port_base: u16,
@@ -64,18 +64,32 @@ impl Stage {
         Ok(stage)
     }
 
-    fn address(&self, port: u16) -> SocketAddr {
+    pub(crate) fn address(&self, port: u16) -> SocketAddr {
         // The command line allows no base that would pass the highest port.
         (Ipv4Addr::LOCALHOST, port.saturating_add(self.port_base)).into()
     }
 
-    fn console(&self) -> String {
+    pub(crate) fn console(&self) -> String {
         format!("http://{}", self.address(CONSOLE))
     }
 
     fn mailbox(&self) -> String {
         format!("http://{}", self.address(MAILBOX_WEB))
     }
+}
+
+/// Runs `act` beside a backbone with a fresh journal and nothing else, then stops the backbone.
+pub(crate) fn beside_backbone<T>(
+    house: &House,
+    port_base: u16,
+    act: impl FnOnce(&Stage) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    run::must_succeed(run::cargo(house.root()).args(["build", "--quiet"]), "cargo build")?;
+    let stage = Stage::prepare(house, true, port_base)?;
+    let mut cast = Cast::new()?;
+    let outcome = serve(house, &stage, &mut cast).and_then(|()| act(&stage));
+    cast.stop();
+    outcome
 }
 
 fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<(), Failure> {
@@ -85,13 +99,7 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     mailbox.arg("--web").arg(stage.address(MAILBOX_WEB).to_string());
     cast.start("mailbox", &stage.folder, mailbox)?;
 
-    let mut serve = Command::new(house.binary("hansho")?);
-    serve.arg("serve").arg("--config").arg(house.at("config/demo")).arg("--data").arg(&stage.data);
-    if stage.port_base != 0 {
-        serve.arg("--port-base").arg(stage.port_base.to_string());
-    }
-    cast.start("hansho", &stage.folder, serve)?;
-    cast.wait_until_healthy(stage)?;
+    serve(house, stage, cast)?;
 
     let mut scenario = Command::new(house.binary("hansho-sim")?);
     scenario.arg("scenario").arg(if check { "--check" } else { "--demo" });
@@ -104,6 +112,17 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     }
     cast.start("scenario", &stage.folder, scenario)?;
     if check { cast.wait_for_verdict() } else { cast.wait_for_people() }
+}
+
+/// Starts the backbone and waits until it answers.
+fn serve(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
+    let mut serve = Command::new(house.binary("hansho")?);
+    serve.arg("serve").arg("--config").arg(house.at("config/demo")).arg("--data").arg(&stage.data);
+    if stage.port_base != 0 {
+        serve.arg("--port-base").arg(stage.port_base.to_string());
+    }
+    cast.start("hansho", &stage.folder, serve)?;
+    cast.wait_until_healthy(stage)
 }
 
 /// What a newcomer needs: where to look and how to get in.
@@ -335,7 +354,7 @@ fn is_healthy(address: SocketAddr) -> bool {
 
 // The demo's ports, as in config/demo and its README.
 const CONSOLE: u16 = 8_119;
-const DC09: u16 = 5_009;
+pub(crate) const DC09: u16 = 5_009;
 const SMTP: u16 = 2_525;
 const MAILBOX_WEB: u16 = 8_025;
 

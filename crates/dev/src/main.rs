@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it speaks to a terminal")]
 
 mod bench;
+mod browser;
 mod demo;
 mod house;
 mod reaper;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         let house = House::find()?;
         match command {
             Command::Demo { check, port_base } => demo::run(&house, check, port_base),
-            Command::Test => test::run(&house),
+            Command::Test { step } => test::run(&house, step.as_deref()),
             Command::Bench { name, json } => bench::run(&house, name.as_deref(), json.as_deref()),
             Command::Web => web::build(&house),
             Command::Reaper => reaper::run(),
@@ -54,7 +55,9 @@ enum Command {
         check: bool,
         port_base: u16,
     },
-    Test,
+    Test {
+        step: Option<String>,
+    },
     Bench {
         name: Option<String>,
         json: Option<PathBuf>,
@@ -70,11 +73,12 @@ fn parse(arguments: &[String]) -> Result<Command, Failure> {
     match words.as_slice() {
         [] | ["help" | "--help" | "-h"] => Ok(Command::Help),
         ["demo", rest @ ..] => parse_demo(rest),
-        ["test"] => Ok(Command::Test),
+        ["test"] => Ok(Command::Test { step: None }),
+        ["test", step] => Ok(Command::Test { step: Some((*step).to_owned()) }),
         ["bench", rest @ ..] => parse_bench(rest),
         ["web"] => Ok(Command::Web),
         ["reaper"] => Ok(Command::Reaper),
-        ["test" | "web" | "reaper", extra, ..] | [extra, ..] => {
+        ["test", _, extra, ..] | ["web" | "reaper", extra, ..] | [extra, ..] => {
             Err(Failure::Usage { word: (*extra).to_owned() })
         }
     }
@@ -160,7 +164,7 @@ impl fmt::Display for Failure {
 
 const USAGE: &str = "\
 cargo dev demo [--check] [--port-base N]   run everything on loopback; --check plays it once and asserts
-cargo dev test                             format, lints, tests, documentation
+cargo dev test [STEP]                      format, lints, tests, documentation; or one of the steps
 cargo dev bench [NAME] [--json FILE]       benchmarks beside their peers
 cargo dev web                              build the console's web pages";
 
@@ -190,8 +194,9 @@ mod tests {
             ("demo --port-base 54001", "`54001` is not understood (2)"),
             ("demo --port-base", "`--port-base` is not understood (2)"),
             ("demo now", "`now` is not understood (2)"),
-            ("test", "Test"),
-            ("test all", "`all` is not understood (2)"),
+            ("test", "Test { step: None }"),
+            ("test lints", "Test { step: Some(\"lints\") }"),
+            ("test lints format", "`format` is not understood (2)"),
             ("bench", "Bench { name: None, json: None }"),
             (
                 "bench mail --json out.json",

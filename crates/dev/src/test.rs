@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::house::House;
 use crate::run::{self, Stopwatch, command};
-use crate::{Failure, setup, web};
+use crate::{Failure, browser, setup, web};
 
 /// Passed and failed tests.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -39,25 +39,35 @@ type Step = fn(&House) -> Result<Tally, Failure>;
 
 /// In this order: what is quick to fail comes first, and the pages are built before the programs
 /// that hold them.
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("format", format),
     ("lints", lints),
-    ("web build", web_build),
-    ("web types", web_types),
-    ("web units", web_units),
+    ("web-build", web_build),
+    ("web-types", web_types),
+    ("web-units", web_units),
     ("tests", cargo_tests),
+    ("browser", browser_flow),
     ("documentation", documentation),
     ("dependencies", dependencies),
 ];
 
-/// Sets up, runs every step even after a failed one, and ends with `N passed, N failed`.
-pub(crate) fn run(house: &House) -> Result<(), Failure> {
+/// Sets up, runs every step even after a failed one, and ends with `N passed, N failed`. With a name
+/// it runs that step alone.
+pub(crate) fn run(house: &House, only: Option<&str>) -> Result<(), Failure> {
+    let wanted = |name: &str| only.is_none_or(|only| only == name);
+    if !STEPS.iter().any(|(name, _)| wanted(name)) {
+        let known: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::Missing {
+            what: format!("there is no step `{}`", only.unwrap_or_default()),
+            remedy: format!("there are: {}", known.join(", ")),
+        });
+    }
     let all = Stopwatch::start();
     setup::for_tests(house)?;
     println!("setup: done in {:.1} s", all.elapsed().as_secs_f64());
     let mut tally = Tally::default();
     let mut summary = Vec::new();
-    for (name, step) in STEPS {
+    for (name, step) in STEPS.into_iter().filter(|(name, _)| wanted(name)) {
         println!("── {name}");
         let watch = Stopwatch::start();
         let result = step(house).unwrap_or_else(|failure| {
@@ -155,6 +165,11 @@ fn cargo_tally(line: &str) -> Option<Tally> {
         counts.split("; ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok())
     };
     Some(Tally { passed: count("passed")?, failed: count("failed")? })
+}
+
+fn browser_flow(house: &House) -> Result<Tally, Failure> {
+    let (passed, failed, succeeded) = browser::flow(house)?;
+    Ok(Tally { passed, failed }.with_exit(succeeded))
 }
 
 fn documentation(house: &House) -> Result<Tally, Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hansho_atlas::by_id;
-use hansho_console::{Seal, Submit};
+use hansho_console::Seal;
 use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
@@ -147,13 +147,14 @@ impl Edge {
         if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
             return Fate::Shed;
         }
-        let input = Input::Report(Box::new(report));
+        let mut input = Input::Report(Box::new(report));
         let answered = loop {
-            match self.queue.submit(lane, input.clone()) {
-                Some(answered) => break answered,
-                None if lane > Lane::B => return Fate::Shed,
-                None => self.queue.space().await,
+            match self.queue.offer(lane, input) {
+                Ok(answered) => break answered,
+                Err(_shed) if lane > Lane::B => return Fate::Shed,
+                Err(back) => input = back,
             }
+            self.queue.space().await;
         };
         match answered.await {
             Ok(_receipt) => Fate::Durable,

@@ -41,10 +41,14 @@ use crate::ways::Ways;
 const SNAPSHOT_EVENTS: u64 = 100_000;
 /// Time after which a snapshot is made, when anything happened.
 const SNAPSHOT_TIME: Duration = Duration::from_secs(900);
+/// Room that a start needs: its own events, and a log that may grow.
+const ROOM_TO_START_BYTES: u64 = 32 << 20;
 /// How often free room is looked at.
 const DISK_WATCH: Duration = Duration::from_secs(5);
 /// How often the supervisor is told that the core lives.
 const LIFE_SIGN: Duration = Duration::from_millis(250);
+/// Time that mails under way have to come down when the core ends.
+const OUTBOX_END_MAX: Duration = Duration::from_secs(8);
 /// Batches that may wait for the replica; changes that may wait for the outbox.
 const WAITING_MAX: usize = 65_536;
 
@@ -165,7 +169,13 @@ impl Disk {
         let journal = SqliteJournal::open(folder)?;
         let vault = Arc::new(Vault::open(folder)?);
         let mut snapshots = SnapshotStore::open(folder)?;
-        let reserve = Reserve::create(folder, reserve_mib)?;
+        let mut reserve = Reserve::create(folder, reserve_mib)?;
+        if reserve.bytes() == 0 {
+            tracing::error!("There is no room for the reserve; make room in the data folder.");
+        } else if free_bytes(folder)? < ROOM_TO_START_BYTES {
+            tracing::error!("The disk is full: the reserve is given up so that alarms go on.");
+            reserve.release()?;
+        }
         let begin = newest_state(&mut snapshots, journal.head().seq)?;
         let folded = start::fold(folder, begin)?;
         if folded.passed_over.is_empty()
@@ -262,8 +272,10 @@ impl House {
         let mut lost = self.lost.clone();
         let (stop, stopped) = watch::channel(false);
         let started = self.queue.submit(Lane::B, self.start.clone());
+        let (changes, to_runner) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(pass_on(self.changes, changes, stopped.clone()));
         let outbox = tokio::spawn(
-            Runner::new(CoreLine(Arc::clone(&self.queue)), self.ways, ShellClock).run(self.changes),
+            Runner::new(CoreLine(Arc::clone(&self.queue)), self.ways, ShellClock).run(to_runner),
         );
         if let Some(started) = started {
             tokio::select! {
@@ -296,12 +308,15 @@ impl House {
         }
         stop.send_replace(true);
         while doors.join_next().await.is_some() {}
+        // What is at the relay comes down and is journalled; what hangs becomes uncertain.
+        if tokio::time::timeout(OUTBOX_END_MAX, outbox).await.is_err() {
+            tracing::warn!("Mails under way did not come down in time.");
+        }
         self.queue.stop();
         let (live, folding) = (self.live, self.folding);
         let joined =
             tokio::task::spawn_blocking(move || live.join().is_ok() && folding.join().is_ok());
         let whole = joined.await.unwrap_or(false);
-        outbox.abort();
         if whole { Ok(()) } else { Err(HouseError::Lost) }
     }
 }
@@ -317,6 +332,27 @@ fn owe_what_is_owed(state: &State, outbox: &mpsc::Sender<Change>) {
             return;
         }
     }
+}
+
+/// Hands changes on to the outbox until the house ends: from then on it begins nothing new, while
+/// the live thread still commits what comes of attempts under way.
+async fn pass_on(
+    mut changes: mpsc::Receiver<Change>,
+    outbox: mpsc::Sender<Change>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Some(change) = change else { return };
+        if outbox.send(change).await.is_err() {
+            break;
+        }
+    }
+    drop(outbox);
+    while changes.recv().await.is_some() {}
 }
 
 fn spawn_live(
@@ -388,7 +424,9 @@ fn take_snapshot(replica: &Replica, snapshots: &mut SnapshotStore) {
     }
 }
 
-fn observe(took: Duration, inputs: usize) {
+fn observe(took: Duration, inputs: usize, events: usize) {
+    Counter::JournalCommitsTotal.add("", u64::from(events > 0));
+    Counter::JournalEventsTotal.add("", u64::try_from(events).unwrap_or(u64::MAX));
     Histogram::JournalCommitSeconds.record(took.as_secs_f64());
     let inputs = u32::try_from(inputs).unwrap_or(u32::MAX);
     Histogram::JournalBatchCount.record(f64::from(inputs));
@@ -413,6 +451,7 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     let mut mail = MailConfig::plain(&host, port, &settings.message_domain);
     mail.servers = vec![Server { host, port }];
     mail.width = usize::from(settings.connections);
+    mail.starttls = settings.starttls;
     if let Some((user, path)) = &settings.login {
         let password = std::fs::read_to_string(path).map_err(|source| {
             HouseError::MailPassword { path: path.display().to_string(), source }

@@ -71,24 +71,36 @@ impl Queue {
     }
 }
 
-impl Submit for Queue {
-    fn submit(&self, lane: Lane, input: Input) -> Option<Answered> {
+impl Queue {
+    /// Queues an input; the answer comes when it is durable or refused.
+    ///
+    /// # Errors
+    ///
+    /// Gives the input back when its lane is full or the core is stopping.
+    pub fn offer(&self, lane: Lane, input: Input) -> Result<Answered, Input> {
         let (reply, answer) = oneshot::channel();
         {
             let mut waiting = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.stopping {
-                return None;
+                return Err(input);
             }
-            waiting.lanes.push(lane, Envelope { input, reply: Some(reply) }).ok()?;
+            let pushed = waiting.lanes.push(lane, Envelope { input, reply: Some(reply) });
+            pushed.map_err(|envelope| envelope.input)?;
         }
         self.arrived.notify_one();
-        Some(Box::pin(async move {
+        Ok(Box::pin(async move {
             match answer.await {
                 Ok(answer) => answer,
                 // The core died before the commit: nobody may be told anything.
                 Err(_gone) => std::future::pending().await,
             }
         }))
+    }
+}
+
+impl Submit for Queue {
+    fn submit(&self, lane: Lane, input: Input) -> Option<Answered> {
+        self.offer(lane, input).ok()
     }
 }
 
@@ -99,8 +111,8 @@ pub struct Outlets {
     pub replica: SyncSender<Arc<[Recorded]>>,
     /// To the outbox.
     pub outbox: tokio::sync::mpsc::Sender<Change>,
-    /// Latency of each commit, and how many inputs it took.
-    pub committed: fn(Duration, usize),
+    /// Told of each commit: how long it took, how many inputs and events it held.
+    pub committed: fn(Duration, usize, usize),
 }
 
 /// Runs until the queue is stopped and empty. Called on a thread of its own.
@@ -126,7 +138,8 @@ pub fn run<J: Journal>(
         }
         let count = batch.len();
         let committed = sequencer.step(begun, batch)?;
-        (outlets.committed)(clock::now().duration_since(begun).unsigned_abs(), count);
+        let took = clock::now().duration_since(begun).unsigned_abs();
+        (outlets.committed)(took, count, committed.events.len());
         publish(sequencer, committed, outlets);
     }
 }

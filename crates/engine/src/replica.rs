@@ -40,12 +40,6 @@ impl Replica {
         Self { inner, head, passed_over }
     }
 
-    /// The first event that could not be folded: the house runs degraded.
-    #[must_use]
-    pub const fn passed_over(&self) -> Option<Seq> {
-        self.passed_over
-    }
-
     /// Folds a committed batch.
     pub fn fold(&self, batch: &[Recorded]) {
         let Some(last) = batch.last() else { return };
@@ -90,11 +84,11 @@ impl Reads for Replica {
         Tail::Events(inner.recent.iter().skip(skip).take(limit).cloned().collect())
     }
 
-    fn head(&self) -> watch::Receiver<Seq> {
-        self.head.subscribe()
-    }
-
     fn degraded_from(&self) -> Option<Seq> {
         self.passed_over
+    }
+
+    fn head(&self) -> watch::Receiver<Seq> {
+        self.head.subscribe()
     }
 }

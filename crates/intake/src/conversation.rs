@@ -25,24 +25,32 @@ pub(crate) struct Step {
     pub(crate) close: bool,
 }
 
+impl Step {
+    fn closed() -> Self {
+        Self { close: true, ..Self::default() }
+    }
+}
+
 /// A session with the reports that wait for their receipts.
 pub(crate) struct Conversation {
     entrance: Entrance,
     peer: SocketAddr,
-    session: Box<dyn Session>,
+    /// `None` once it has panicked: nothing it holds can be trusted any more.
+    session: Option<Box<dyn Session>>,
     waiting: JoinSet<(Receipt, Durable)>,
 }
 
 impl Conversation {
     pub(crate) fn new(entrance: Entrance, peer: SocketAddr) -> Self {
-        let session = (entrance.sessions)();
+        let session = Some((entrance.sessions)());
         Self { entrance, peer, session, waiting: JoinSet::new() }
     }
 
     /// Bytes came.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Step {
         let now = self.entrance.sink.now();
-        let handled = catch_unwind(AssertUnwindSafe(|| self.session.handle_bytes(now, bytes)));
+        let Some(session) = &mut self.session else { return Step::closed() };
+        let handled = catch_unwind(AssertUnwindSafe(|| session.handle_bytes(now, bytes)));
         let fatal = match handled {
             Ok(Ok(())) => false,
             Ok(Err(error)) => {
@@ -60,10 +68,15 @@ impl Conversation {
     /// The session's own time has come.
     pub(crate) fn timeout(&mut self) -> Step {
         let now = self.entrance.sink.now();
-        match catch_unwind(AssertUnwindSafe(|| self.session.handle_timeout(now))) {
-            Ok(()) => {
+        let Some(session) = &mut self.session else { return Step::closed() };
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            session.handle_timeout(now);
+            session.is_over()
+        }));
+        match handled {
+            Ok(over) => {
                 let mut step = self.drain(now);
-                step.close |= self.session.is_over();
+                step.close |= over;
                 step
             }
             Err(_panic) => self.broken(now, &[]),
@@ -84,10 +97,10 @@ impl Conversation {
     pub(crate) async fn receipt(&mut self) -> Step {
         match self.waiting.join_next().await {
             None => std::future::pending().await,
-            Some(Err(_lost)) => Step { close: true, ..Step::default() },
+            Some(Err(_lost)) => Step::closed(),
             Some(Ok((receipt, durable))) => {
                 let now = self.entrance.sink.now();
-                let session = &mut self.session;
+                let Some(session) = &mut self.session else { return Step::closed() };
                 match catch_unwind(AssertUnwindSafe(|| {
                     session.handle_durable(now, receipt, durable);
                 })) {
@@ -101,7 +114,8 @@ impl Conversation {
     fn drain(&mut self, now: Timestamp) -> Step {
         let mut step = Step::default();
         loop {
-            match catch_unwind(AssertUnwindSafe(|| self.session.poll_output())) {
+            let Some(session) = &mut self.session else { return Step::closed() };
+            match catch_unwind(AssertUnwindSafe(|| session.poll_output())) {
                 Ok(Output::Report(receipt, report)) => self.take(now, receipt, *report),
                 Ok(Output::Transmit(bytes)) => step.transmit.push(bytes),
                 Ok(Output::Idle(deadline)) => {
@@ -137,7 +151,8 @@ impl Conversation {
             refused: Some(FrameFault::BadFrame),
             deviations: Vec::new(),
         };
+        self.session = None;
         self.take(now, Receipt(u64::MAX), report);
-        Step { close: true, ..Step::default() }
+        Step::closed()
     }
 }

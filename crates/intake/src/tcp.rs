@@ -84,8 +84,10 @@ async fn converse(
     let sink = Arc::clone(&entrance.sink);
     let mut conversation = Conversation::new(entrance, peer);
     let mut buffer = vec![0; 8_192];
-    let mut deadline = None;
-    let mut open = true;
+    // A peer that never says a word has its deadline too.
+    let first = conversation.timeout();
+    let mut deadline = first.deadline;
+    let mut open = !first.close;
     while open || conversation.is_waiting() {
         let may_read = open && conversation.waiting() < limits.in_flight;
         let step = tokio::select! {
@@ -164,7 +166,46 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use hansho_model::{Door, FrameFault, Report};
+    use hansho_protocols::{Durable, Limits, Protocol, Setup, Transport};
+    use jiff::SignedDuration;
+
     use super::*;
+    use crate::{Decided, Sink};
+
+    /// Its clock stands still.
+    struct Deaf(Timestamp);
+
+    impl Sink for Deaf {
+        fn take(self: Arc<Self>, _: SocketAddr, _: Timestamp, _: Report) -> Decided {
+            Box::pin(std::future::ready(Durable::Shed))
+        }
+
+        fn refuse(&self, _: Door, _: FrameFault) {}
+
+        fn broken(&self, _: Door) {}
+
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_says_a_word_is_closed() {
+        let opened_at: Timestamp = "2026-04-01T00:00:30Z".parse().unwrap();
+        let limits = Limits::default();
+        let late = opened_at + limits.first_frame + SignedDuration::from_secs(1);
+        let accounts = Arc::default();
+        let setup = Setup::new(accounts, Transport::Stream, limits, opened_at);
+        let sessions = Arc::new(move || Protocol::Dc09.session(setup.clone()));
+        let entrance = Entrance { door: Door::Dc09, sessions, sink: Arc::new(Deaf(late)) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_keep, stop) = watch::channel(false);
+        tokio::spawn(serve_tcp(listener, entrance, TcpLimits::default(), stop));
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        assert_eq!(silent.read(&mut [0; 8]).await.unwrap(), 0);
+    }
 
     #[test]
     fn one_address_cannot_take_every_place() {

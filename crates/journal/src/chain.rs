@@ -53,6 +53,7 @@ mod tests {
     #[test]
     fn genesis_is_the_hash_of_its_text() {
         assert_eq!(GENESIS, *blake3::hash(b"hansho journal 1").as_bytes());
+        assert!(include_str!("../README.md").contains(&crate::hex::encode(&GENESIS)));
     }
 
     #[test]

@@ -6,6 +6,25 @@
 //! in sealed and stay so; their keys stand in a second file ([`Vault`]). The crate never reads a
 //! clock, but for [`probe()`], which measures the disk. README.md beside it is the contract of the
 //! format on the disk.
+//!
+//! ```
+//! use hansho_journal::{Journal as _, SqliteJournal, verify};
+//! use hansho_model::{Event, Idem, Recorded, Seq, SourceId};
+//! # let folder = tempfile::tempdir()?;
+//! let mut journal = SqliteJournal::open(folder.path())?;
+//! let event = Recorded {
+//!     seq: journal.head().seq.next(),
+//!     at: jiff::Timestamp::from_second(1_795_410_050)?,
+//!     source: SourceId::CORE,
+//!     cause: None,
+//!     idem: Idem([0; 16]),
+//!     event: Event::CoreStarted { epoch: 1, release: "0.1.0".to_owned() },
+//! };
+//! let head = journal.append(&[event.clone()])?; // durable from here on
+//! assert_eq!(journal.read(Seq::ZERO, 10)?, [event]);
+//! assert_eq!(verify(folder.path())?.head, head);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![cfg_attr(
     not(test),

@@ -148,7 +148,11 @@ impl Vault {
         }
         let unswept = meta(&connection, &path, "unswept")?.is_some();
         if unswept {
-            sweep(&connection, &path)?;
+            match sweep(&connection, &path) {
+                // Whoever destroyed the key was told that it failed, and will try again.
+                Ok(()) | Err(JournalError::Full { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let secret = meta(&connection, &path, "secret")?
             .ok_or_else(|| JournalError::Foreign { path: name(&path) })?;

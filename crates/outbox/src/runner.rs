@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansho_model::{EffectId, EffectOutcome, Input, Lane, Outcome, Receipt, Refusal};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{debug, warn};
@@ -38,6 +38,9 @@ pub struct Runner<Co, Ch, Cl> {
     desk: Desk,
     flights: JoinSet<Delivery>,
     flying: HashMap<Id, (EffectId, u16)>,
+    /// Not delivered since the last line about it.
+    losses: u32,
+    told_at: Option<Timestamp>,
 }
 
 impl<Co: Core, Ch: Channel, Cl: Clock> Runner<Co, Ch, Cl> {
@@ -52,6 +55,8 @@ impl<Co: Core, Ch: Channel, Cl: Clock> Runner<Co, Ch, Cl> {
             desk: Desk::new(limits),
             flights: JoinSet::new(),
             flying: HashMap::new(),
+            losses: 0,
+            told_at: None,
         }
     }
 
@@ -161,7 +166,7 @@ impl<Co: Core, Ch: Channel, Cl: Clock> Runner<Co, Ch, Cl> {
         if delivery.outcome == Outcome::Done {
             debug!(effect = %id, attempt = number, code = delivery.detail.code, "Delivered.");
         } else {
-            warn!(
+            debug!(
                 effect = %id,
                 attempt = number,
                 outcome = %delivery.outcome,
@@ -169,8 +174,22 @@ impl<Co: Core, Ch: Channel, Cl: Clock> Runner<Co, Ch, Cl> {
                 again = delivery.detail.again,
                 "Not delivered."
             );
+            self.tell_of_losses(delivery);
         }
         self.desk.handle_delivered(id, number, delivery);
+    }
+
+    /// One line for what was lost in the last ten seconds: a dead relay must not fill the log.
+    fn tell_of_losses(&mut self, delivery: Delivery) {
+        self.losses += 1;
+        let now = self.clock.now();
+        let quiet = self.told_at.is_some_and(|at| now.duration_since(at) < TELL_AGAIN);
+        if !quiet {
+            let code = delivery.detail.code;
+            warn!(count = self.losses, code, outcome = %delivery.outcome, "Effects not delivered.");
+            self.losses = 0;
+            self.told_at = Some(now);
+        }
     }
 
     /// How long nothing is to be done if nothing happens.
@@ -196,6 +215,9 @@ async fn rest(pause: Option<Duration>) {
         None => pending().await,
     }
 }
+
+/// Lines about losses are this far apart.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// Changes taken in at once.
 const FRESH_MAX: usize = 512;

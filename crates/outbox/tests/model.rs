@@ -82,6 +82,11 @@ impl World {
             // An attempt without an outcome is uncertain: again, with the same Message-ID.
             owed.due.get_or_insert(self.now);
         }
+        self.tell_all();
+    }
+
+    /// Said twice is as good as once.
+    fn tell_all(&mut self) {
         let all: Vec<EffectId> = self.owed.keys().copied().collect();
         for id in all {
             self.tell(id);
@@ -249,9 +254,10 @@ impl World {
             230..=234 => self.land(place, Delivery::failed(550, false)),
             235..=239 => self.land(place, Delivery::uncertain()),
             240..=244 => self.decide(true),
-            245..=250 => self.now += SignedDuration::from_millis(700),
-            251..=252 => self.expire(u64::try_from(place % 4).unwrap()),
-            253..=255 => self.start(),
+            245..=247 => self.now += SignedDuration::from_millis(700),
+            248..=251 => self.expire(u64::try_from(place % 4).unwrap()),
+            252..=253 => self.start(),
+            254..=255 => self.tell_all(),
         }
     }
 

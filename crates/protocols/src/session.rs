@@ -44,6 +44,14 @@ pub struct FrameError {
     pub fatal: bool,
 }
 
+impl FrameError {
+    /// From its parts.
+    #[must_use]
+    pub const fn new(fault: FrameFault, hint: &'static str, fatal: bool) -> Self {
+        Self { fault, hint, fatal }
+    }
+}
+
 /// A conversation with one device, as a state machine.
 pub trait Session: Send {
     /// Takes bytes off the wire. Any bytes at all are legal input; on datagram transports one call

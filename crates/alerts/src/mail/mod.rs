@@ -10,8 +10,9 @@
 //! | connection lost, mute or out of step before the dot was handed to the system | failed | yes |
 //! | the same, or 421, after it | uncertain | the core decides |
 //!
-//! Limits: plain SMTP or a log-in (AUTH PLAIN, LOGIN) over a network that is trusted: this build
-//! has no TLS, so a log-in is refused unless the relay is on this machine.
+//! A log-in (AUTH PLAIN, LOGIN) goes to a relay on this machine or through STARTTLS only, which
+//! the cargo feature `starttls` brings. Under TLS nobody sees when the dot leaves the machine: from
+//! the moment it is about to be written, a lost connection counts as "uncertain".
 
 mod connection;
 mod reply;
@@ -25,6 +26,8 @@ use std::time::Duration;
 use hansho_model::{DistrictId, Effect, EffectId, Language, Reveal};
 use hansho_outbox::{Channel, Delivery, Task};
 pub use lettre::transport::smtp::authentication::Credentials;
+#[cfg(feature = "starttls")]
+use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -88,6 +91,10 @@ pub struct MailConfig {
     pub messages_per_connection: u32,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Speak only after STARTTLS, with a certificate that the system trusts for the relay's name.
+    pub starttls: bool,
+    /// Certificates in PEM form that are trusted beside the system's: a city's own authority.
+    pub roots_pem: Vec<Vec<u8>>,
     /// Log-in at the relay.
     pub credentials: Option<Credentials>,
 }
@@ -102,8 +109,22 @@ impl MailConfig {
             width: 8,
             messages_per_connection: 100,
             timeouts: Timeouts::default(),
+            starttls: false,
+            roots_pem: Vec::new(),
             credentials: None,
         }
+    }
+}
+
+#[cfg(feature = "starttls")]
+impl MailConfig {
+    /// What TLS needs for a relay; `None` when a root is no certificate.
+    fn tls(&self, host: &str) -> Option<TlsParameters> {
+        let mut builder = TlsParameters::builder(host.to_owned());
+        for root in &self.roots_pem {
+            builder = builder.add_root_certificate(Certificate::from_pem(root).ok()?);
+        }
+        builder.build_rustls().ok()
     }
 }
 
@@ -117,6 +138,11 @@ pub enum MailConfigError {
     /// The EHLO name would break the line or is empty.
     #[error("`hello` must be a host name of letters, digits, dots and hyphens")]
     BadHello,
+    /// STARTTLS is asked for and not built in.
+    #[error(
+        "this build has no TLS: build with the feature `starttls`, or use a relay on this machine"
+    )]
+    NoTls,
     /// A password would cross the network in the clear.
     #[error(
         "a log-in needs a relay on this machine (127.0.0.1, ::1, localhost): without TLS the password would be readable"
@@ -169,7 +195,11 @@ impl MailChannel {
             return Err(MailConfigError::BadHello);
         }
         let local = |server: &Server| matches!(&*server.host, "127.0.0.1" | "::1" | "localhost");
-        if config.credentials.is_some() && !config.servers.iter().all(local) {
+        if config.starttls && !cfg!(feature = "starttls") {
+            return Err(MailConfigError::NoTls);
+        }
+        let open = !config.starttls && !config.servers.iter().all(local);
+        if config.credentials.is_some() && open {
             return Err(MailConfigError::SecretInTheClear);
         }
         config.width = config.width.max(1);

@@ -4,6 +4,7 @@
 // one rule for what a person sees, kept by the server. The stream tells when; `seq` tells how far.
 import { tick } from "svelte";
 import { CONFIRM_MS, KEEP_MAX, KEEP_MS, type Pending, restore, settle } from "./commands";
+import { reuse } from "./order";
 import type { Me, World } from "./types";
 import { uuid7 } from "./uuid";
 
@@ -148,7 +149,11 @@ class Desk {
   }
 
   async #show(world: World): Promise<void> {
-    this.world = world;
+    const old = this.world;
+    const [signals, incidents, notices] = [
+      reuse(old?.signals ?? [], world.signals), reuse(old?.incidents ?? [], world.incidents), reuse(old?.notices ?? [], world.notices),
+    ];
+    this.world = { ...world, signals, incidents, notices };
     await tick();
     document.documentElement.dataset.seq = String(world.seq);
     document.documentElement.dataset.ready = "1";

@@ -20,6 +20,12 @@ export function dropDraft(form: string, target: string): void {
   localStorage.removeItem(key(form, target));
 }
 
-export function hasDraft(target: string): boolean {
-  return ["open", "end", "join", "note", "close"].some((form) => localStorage.getItem(key(form, target)) !== null);
+/** Things that have a draft of any form. */
+export function drafted(): Set<string> {
+  const targets = new Set<string>();
+  for (let place = 0; place < localStorage.length; place += 1) {
+    const [what, , target] = (localStorage.key(place) ?? "").split(":");
+    if (what === "draft" && target) targets.add(target);
+  }
+  return targets;
 }

@@ -43,5 +43,15 @@ export function hold(shown: readonly string[], wanted: readonly string[]): { ids
 
 /** Notices about a signal, the first one first. */
 export function noticesOf(signal: Signal, notices: readonly Notice[]): Notice[] {
+  if (!signal.notices.length) return [];
   return signal.notices.map((id) => notices.find((notice) => notice.id === id)).filter((each) => !!each);
+}
+
+/** Takes the old object for each one that did not change, so that only changed rows are drawn. */
+export function reuse<Each extends { id: string }>(old: readonly Each[], fresh: readonly Each[]): Each[] {
+  const known = new Map(old.map((each) => [each.id, each]));
+  return fresh.map((each) => {
+    const before = known.get(each.id);
+    return before && JSON.stringify(before) === JSON.stringify(each) ? before : each;
+  });
 }

@@ -23,6 +23,7 @@ export const tongue = new Tongue();
 /** The text of a key, with `{name}` filled in. An unknown key shows itself. */
 export function t(key: string, values: Record<string, string | number> = {}): string {
   const text = words[tongue.now][key] ?? key;
+  if (!text.includes("{")) return text;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 

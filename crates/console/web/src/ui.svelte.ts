@@ -1,5 +1,6 @@
 // What this window looks at. Nothing here leaves the browser.
 import { desk } from "./desk.svelte";
+import { drafted } from "./drafts";
 import { sortSignals } from "./order";
 import type { Incident, Signal } from "./types";
 
@@ -13,8 +14,8 @@ class Ui {
   showEnded = $state(localStorage.getItem("showEnded") !== "no");
   singleKeys = $state(localStorage.getItem("singleKeys") !== "off");
   theme: "dark" | "light" = $state(localStorage.getItem("theme") === "light" ? "light" : "dark");
-  /** Changes when a draft does, so that lists can mark it. */
-  drafts = $state(0);
+  /** Things with a draft, so that lists can mark them. */
+  drafts: Set<string> = $state.raw(drafted());
 
   signals: Signal[] = $derived(sortSignals(desk.world?.signals ?? []));
   ringing: Signal[] = $derived(this.signals.filter((signal) => signal.state === "ringing"));

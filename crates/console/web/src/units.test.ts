@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { restore, settle, STALE_MS, type Pending } from "./commands";
-import { hold, signalClass, sortIncidents, sortSignals } from "./order";
+import { hold, reuse, signalClass, sortIncidents, sortSignals } from "./order";
 import { age, clock, stamp } from "./time";
 import type { Incident, Signal } from "./types";
 import { uuid7 } from "./uuid";
@@ -66,4 +66,13 @@ test("what was under way survives a reload, but an old command waits for a perso
   expect(kept.map((each) => each.state)).toEqual(["sending", "unsent"]);
   expect(restore("{broken", now)).toEqual([]);
   expect(restore(null, now)).toEqual([]);
+});
+
+test("an unchanged row stays the same object, a changed one does not", () => {
+  const old = [{ id: "a", n: 1 }, { id: "b", n: 1 }];
+  const fresh = [{ id: "b", n: 2 }, { id: "a", n: 1 }, { id: "c", n: 1 }];
+  const both = reuse(old, fresh);
+  expect(both).toEqual(fresh);
+  expect(both[1]).toBe(old[0]);
+  expect(both[0]).not.toBe(old[1]);
 });

@@ -88,9 +88,9 @@ fn files_that_cannot_be_run_are_told_apart() {
 
 #[test]
 fn the_bench_decodes_hexadecimal_lines_and_raw_bytes() {
-    let accounts = std::sync::Arc::default();
+    let accounts = Arc::default();
     let now = "2026-04-01T00:00:30Z".parse().unwrap();
-    let protocol = hansho_protocols::Protocol::Dc09;
+    let protocol = Protocol::Dc09;
     let decode = |input: &[u8]| decode(protocol, &accounts, now, input);
     let raw = b"\nCF470013\"NULL\"0000L0#4901[]\r\nCF480013\"NULL\"0000L0#4901[]\r";
     let lines = decode(raw);

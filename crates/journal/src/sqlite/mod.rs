@@ -125,9 +125,7 @@ impl SqliteJournal {
         for (setting, value, wanted) in PRAGMAS {
             file::set(&connection, &path, setting, value, wanted)?;
         }
-        if fresh {
-            warm_up(&connection).map_err(|error| fault("make the journal", &path, error))?;
-        }
+        warm_up(&connection, fresh).map_err(|error| fault("make the journal", &path, error))?;
         let (head, last_at) = last(&connection, &path)?;
         let mut journal = Self {
             connection,
@@ -199,17 +197,16 @@ impl SqliteJournal {
     /// Carries the write-ahead log over as far as readers let it; never waits, never cuts it.
     fn checkpoint(&mut self) -> Result<(), JournalError> {
         let done = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()));
-        match done {
-            Ok(()) => {
-                // A reader may have pinned a part; the next try comes as many pages later.
-                self.wal_pages = 0;
-                Ok(())
-            }
-            Err(error) => {
-                self.stopped = true;
-                Err(fault("checkpoint the journal", &self.path, error))
-            }
+        // A reader may have pinned a part; the next try comes as many pages later.
+        self.wal_pages = 0;
+        let Err(error) = done else { return Ok(()) };
+        let fault = fault("checkpoint the journal", &self.path, error);
+        // On a full disk the log is still whole and may still have room for alarms.
+        if matches!(fault, JournalError::Full { .. }) {
+            return Ok(());
         }
+        self.stopped = true;
+        Err(fault)
     }
 }
 
@@ -295,12 +292,15 @@ fn create(folder: &Path, path: &Path) -> Result<(), JournalError> {
 
 /// Makes the write-ahead log as long as it will ever be on a quiet day, and empty: a commit that
 /// overwrites is durable in half the time of one that makes its file longer.
-fn warm_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "CREATE TABLE warm_up(v BLOB NOT NULL) STRICT;
-         INSERT INTO warm_up VALUES (zeroblob({CHECKPOINT_IDLE_PAGES} * 4096));
-         DROP TABLE warm_up;"
-    ))
+fn warm_up(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
+    if fresh {
+        connection.execute_batch(&format!(
+            "CREATE TABLE warm_up(v BLOB NOT NULL) STRICT;
+             INSERT INTO warm_up VALUES (zeroblob({CHECKPOINT_IDLE_PAGES} * 4096));"
+        ))?;
+    }
+    // Not only when fresh: a first start may have broken off between the two.
+    connection.execute_batch("DROP TABLE IF EXISTS warm_up")
 }
 
 /// The last event's link and time, the link checked.

@@ -56,7 +56,8 @@ fn what_is_appended_reads_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(20_261_123), ..Default::default() })]
     #[test]
     fn random_batches_read_back_in_any_chunks(
         sizes in proptest::collection::vec((0_u64..40, any::<bool>()), 1..12), chunk in 1_usize..50,
@@ -275,6 +276,9 @@ fn a_first_start_that_broke_off_begins_anew() {
     filled(folder.path(), 2);
     assert_eq!(verify(folder.path()).unwrap().events, 2);
     assert!(!folder.path().join("journal.db.new").exists());
+    raw(folder.path()).execute_batch("CREATE TABLE warm_up(v BLOB)").unwrap();
+    drop(SqliteJournal::open(folder.path()).unwrap());
+    raw(folder.path()).execute_batch("CREATE TABLE warm_up(v BLOB)").unwrap();
 }
 
 #[test]
@@ -426,6 +430,53 @@ fn tables_and_chain_are_as_ever() {
     assert_golden("v1/schema.sql", &format!("{}\n", tables.join("\n")));
 }
 
+#[test]
+fn a_kind_of_a_newer_release_stops_the_reader_and_not_the_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = filled(folder.path(), 3);
+    let (idem, body) = ([1; 16], b"\0new".as_slice());
+    let row =
+        Row { seq: 4, tr: 1_795_410_900_000_000, src: 1, kind: 99, ver: 1, idem: &idem, body };
+    let sum = chain::link(&head.sum, &row);
+    let values = params![row.seq, row.tr, row.src, row.kind, row.ver, row.idem, row.body, sum];
+    raw(folder.path()).execute(INSERT, values).unwrap();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let error = journal.read(Seq::ZERO, 10).unwrap_err();
+    assert_eq!(error.to_string(), "the body of event 4 cannot be understood");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        cause.ends_with("kind 99 is unknown: the journal is of a newer version, update hansho")
+    );
+    assert_eq!(verify(folder.path()).unwrap().first_bad(), Some(Seq::new(4)));
+    assert_eq!(stats(folder.path()).unwrap().kinds[&99], KindStats { count: 1, bytes: 4 });
+    let mut out = Vec::new();
+    assert_eq!(export(folder.path(), &mut out).unwrap().sum, sum);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.lines().last().unwrap().ends_with(r#""name":null,"cause":null,"event":null}"#));
+}
+
+#[test]
+fn readers_are_not_disturbed_by_a_checkpoint_nor_it_by_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    journal.append(&batch(1, 50)).unwrap();
+    let reader = raw(folder.path());
+    let mut pinned = reader.prepare("SELECT seq FROM event ORDER BY seq").unwrap();
+    let mut rows = pinned.query([]).unwrap();
+    assert!(rows.next().unwrap().is_some());
+    journal.append(&batch(51, 50)).unwrap();
+    journal.checkpoint().unwrap();
+    journal.append(&batch(101, 50)).unwrap();
+    let mut seen = 1;
+    while rows.next().unwrap().is_some() {
+        seen += 1;
+    }
+    assert_eq!(seen, 50, "a reader sees the journal of when it began");
+    drop(rows);
+    journal.checkpoint().unwrap();
+    assert_eq!(verify(folder.path()).unwrap().events, 150);
+}
+
 /// A small disk of its own, for those who may mount one.
 struct SmallDisk {
     folder: tempfile::TempDir,
@@ -478,6 +529,7 @@ fn a_full_disk_stops_the_journal_until_the_reserve_is_released() {
     assert!(matches!(error, JournalError::Full { .. }), "{error}");
     assert!(error.to_string().starts_with("no room left on the disk of "), "{error}");
     drop(journal);
+    assert_eq!(SqliteJournal::open(&folder).unwrap().head(), head, "a full disk can be read");
     reserve.release().unwrap();
     let mut journal = SqliteJournal::open(&folder).unwrap();
     assert_eq!(journal.head(), head, "all that was committed is there, nothing else");
@@ -497,4 +549,67 @@ fn a_read_only_disk_is_named_and_can_still_be_read() {
     let error = SqliteJournal::open(&disk.folder.path().join("new")).unwrap_err();
     assert!(matches!(error, JournalError::Folder { .. }), "{error}");
     assert_eq!(verify(&folder).unwrap().head, head);
+}
+
+/// What the traced process does: appends and says so until the disk refuses.
+fn append_until_refused(folder: &Path) {
+    let mut journal = SqliteJournal::open(folder).unwrap();
+    for _each in 0..1_000 {
+        match journal.append(&batch(journal.head().seq.next().get(), 3)) {
+            Ok(head) => println!("acked {}", head.seq),
+            Err(error) => {
+                assert!(matches!(error, JournalError::Storage { .. }), "{error}");
+                let again = journal.append(&batch(journal.head().seq.next().get(), 3));
+                assert!(matches!(again, Err(JournalError::Stopped { .. })));
+                println!("refused");
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_ack_follows_an_fdatasync_and_none_follows_a_failed_one() {
+    const ROLE: &str = "HANSHO_TEST_TRACED";
+    if let Some(folder) = std::env::var_os(ROLE) {
+        append_until_refused(Path::new(&folder));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (data, trace) = (folder.path().join("data"), folder.path().join("trace"));
+    let traced = std::process::Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=pwrite64,fdatasync,write", "-o"])
+        .arg(&trace)
+        .args(["-e", "inject=fdatasync:error=EIO:when=40+"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture"])
+        .arg("sqlite::tests::every_ack_follows_an_fdatasync_and_none_follows_a_failed_one")
+        .env(ROLE, &data)
+        .output();
+    let Ok(traced) = traced else {
+        println!("skipped: there is no strace");
+        return;
+    };
+    if !trace.exists() || fs::read_to_string(&trace).unwrap().is_empty() {
+        println!("skipped: this process may not trace another");
+        return;
+    }
+    assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stdout));
+    let (mut dirty, mut failed, mut acked, mut refused) = (false, false, 0, false);
+    for line in fs::read_to_string(&trace).unwrap().lines() {
+        if line.contains("pwrite64(") {
+            dirty = true;
+        } else if line.contains("fdatasync(") {
+            failed |= line.contains("EIO");
+            dirty = line.contains("EIO");
+        } else if let Some((_, rest)) = line.split_once("\"acked ") {
+            assert!(!dirty && !failed, "acknowledged before it was durable: {line}");
+            acked = rest.split('\\').next().unwrap().parse().unwrap();
+        } else if line.contains("refused") {
+            refused = true;
+        }
+    }
+    assert!(acked > 30 && failed && refused, "{acked} {failed} {refused}");
+    let report = verify(&data).unwrap();
+    assert!(report.fault.is_none() && report.head.seq >= Seq::new(acked));
 }

@@ -13,6 +13,10 @@
 //!   absent from header or data; loose payload blocks; PKCS#7 bytes after the stamp; a heartbeat
 //!   line in Osborne-Hoffman's style; a stamp that is no time on a plain frame.
 //!
+//! One sender may forward for other accounts: the report is then that of the account in the data,
+//! so its events do not show that the sender itself is alive; its link tests do. The sender's own
+//! standing and key are tested, and an account that encrypts is never believed in the clear.
+//!
 //! Order of tests: frame, length, CRC, header, account, key, decryption, stamp, payload. The first
 //! failure decides the answer. A frame that fails at or before the CRC is an error and gets no
 //! answer. One that passes it always becomes a report; its answer leaves when that is durable.
