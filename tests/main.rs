@@ -15,4 +15,6 @@ mod order;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tidy;

@@ -1,6 +1,7 @@
 // What every browser script needs: Debian's Chromium, arguments, steps that print one line each.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 
@@ -9,30 +10,42 @@ const flags = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-/** Arguments that all scripts share. */
-export function settings(more = {}) {
+const root = new URL("../..", import.meta.url).pathname;
+
+/** The console's example: the real server and the real core in memory, with invented people. */
+const example = { user: "sato", password: "correct horse", command: "cargo run --quiet --package hansho-console --example desk" };
+
+/** Arguments that all scripts share. Without `--url` the console's example is started. */
+export async function settings(more = {}) {
   const { values } = parseArgs({
     options: {
       ...more,
       url: { type: "string" },
-      user: { type: "string", default: "dispatcher" },
+      user: { type: "string" },
       password: { type: "string" },
-      shots: { type: "string", default: "shots" },
+      shots: { type: "string", default: `${root}target/browser` },
       press: { type: "string" },
-      again: { type: "string" },
       chromium: { type: "string", default: process.env.CHROMIUM ?? "/usr/bin/chromium" },
     },
   });
-  if (!values.url || !values.password) {
-    console.error("usage: npm run flow -- --url http://127.0.0.1:8119 --user U --password P [--shots DIR] [--press COMMAND]");
-    process.exit(2);
-  }
   if (!existsSync(values.chromium)) {
     console.error(`no browser at ${values.chromium}: apt-get install chromium, or name it with --chromium`);
     process.exit(2);
   }
+  if (values.url && !(values.user && values.password)) {
+    console.error("--url needs --user and --password");
+    process.exit(2);
+  }
   mkdirSync(values.shots, { recursive: true });
-  return values;
+  if (values.url) return { ...values, press: values.press ? async () => execFileSync("/bin/sh", ["-c", values.press]) : undefined, stop() {} };
+  const server = spawn("/bin/sh", ["-c", `exec ${example.command}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  process.on("exit", () => server.kill());
+  const { value: url } = await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
+  if (!url) throw new Error("the example did not start");
+  const press = async (what = "4017") => {
+    await fetch(`${url}/r/${what}`, { method: "POST" });
+  };
+  return { ...values, ...example, url, press, isExample: true, stop: () => server.kill() };
 }
 
 /** Starts the browser; `outside` collects every address that is not the console's. */
@@ -51,11 +64,6 @@ export async function open(args, width = 1280, height = 800) {
     if (message.type() === "error" && !message.text().includes("401")) errors.push(message.text());
   });
   return { browser, context, page, outside, errors };
-}
-
-/** Runs a command of the shell, such as one that lets a pendant call. */
-export function run(command) {
-  execFileSync("/bin/sh", ["-c", command], { stdio: "inherit" });
 }
 
 /** One thing the flow does; prints how it went, and a picture when it went wrong. */

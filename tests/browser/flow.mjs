@@ -1,15 +1,16 @@
 // A shift in small: log in, see an alarm, acknowledge it, open an incident, note, close it, all by
 // keys; both languages, both themes; what is typed is kept; nothing comes from outside.
 //
+//   npm run flow                      against the console's example
 //   npm run flow -- --url http://127.0.0.1:8119 --user U --password P --shots DIR --press 'COMMAND'
 //
-// COMMAND lets a pendant call once; without it a signal that nobody has yet must be there already.
-// Prints one line for each step; ends with 1 when a step failed.
+// COMMAND lets a pendant call once; with `--url` and without it, a signal that nobody has yet must
+// be there already. Prints one line for each step; ends with 1 when a step failed.
 import axe from "./axe.mjs";
 import { cable } from "./cable.mjs";
-import { must, open, run, settings, shows, stepper } from "./browser.mjs";
+import { must, open, settings, shows, stepper } from "./browser.mjs";
 
-const args = settings();
+const args = await settings();
 const line = await cable(args.url);
 args.url = line.url;
 const { browser, page, outside, errors } = await open(args);
@@ -57,7 +58,7 @@ try {
 
   await step("an alarm comes to the screen by itself", async () => {
     const before = new Set((await world()).signals.map((each) => each.id));
-    if (args.press) run(args.press);
+    await args.press?.();
     await page.waitForSelector(".alarms .alarm");
     const after = (await world()).signals;
     const fresh = after.find((each) => !before.has(each.id)) ?? after.find((each) => each.state === "ringing");
@@ -171,7 +172,7 @@ try {
     line.cut();
     await page.locator(".lost-banner").waitFor();
     await shot("11-link-lost-ja");
-    if (args.again ?? args.press) run(args.again ?? args.press);
+    await args.press?.();
     line.mend();
     await page.locator(".lost-banner").waitFor({ state: "detached" });
     const { seq, signals } = await world();
@@ -199,4 +200,5 @@ try {
 } finally {
   await browser.close();
   line.close();
+  args.stop();
 }

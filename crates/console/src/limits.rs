@@ -44,7 +44,7 @@ pub const NOTICES_SHOWN_MAX: usize = 500;
 /// Recipients listed one by one in a notice; counts always hold all.
 pub const RECIPIENTS_SHOWN_MAX: usize = 200;
 
-/// The state's JSON is made at most this often while the number of the last event stays.
+/// No answer of `GET /api/state` is older than this.
 pub const STATE_AGE_MAX: Duration = Duration::from_millis(250);
 
 /// Bytes of a note, a reason or a place in words.

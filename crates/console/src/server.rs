@@ -48,6 +48,8 @@ pub(crate) struct Shared {
 pub(crate) struct Cached {
     pub(crate) seq: Seq,
     pub(crate) made_at: Timestamp,
+    /// How long it took to make.
+    pub(crate) cost: Duration,
     pub(crate) bytes: Bytes,
 }
 

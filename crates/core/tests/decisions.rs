@@ -58,6 +58,27 @@ fn a_press_while_one_is_open_adds_to_it_and_mails_nobody_twice() {
 }
 
 #[test]
+fn a_fire_after_a_press_stands_beside_it() {
+    let mut world = World::started();
+    let call = |sequence, class, kind| {
+        report("dc09:4901", sequence, vec![finding(class, kind, Phase::New, "003")])
+    };
+    let kinds = |world: &World| {
+        let signal = world.state.signals().values().next().unwrap();
+        let kinds: Vec<_> = signal.findings.iter().map(|finding| finding.kind).collect();
+        (signal.alarm, kinds)
+    };
+    world.report(call(1, AlarmClass::Check, AlarmKind::Inactivity)).unwrap();
+    world.report(call(2, AlarmClass::Life, AlarmKind::Help)).unwrap();
+    let both = vec![AlarmKind::Help, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, both), "the more urgent one goes first");
+    world.report(call(3, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    world.report(call(4, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    let all = vec![AlarmKind::Help, AlarmKind::Fire, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, all));
+}
+
+#[test]
 fn a_restore_is_noted_and_never_closes_a_call_for_help() {
     let mut world = World::started();
     world.report(press(1)).unwrap();
@@ -369,6 +390,28 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
     assert_eq!(world.state.notices().values().next().unwrap().recipients.len(), 1);
     let batch = world.give(&Input::Start(Box::new(start()))).unwrap();
     assert_eq!(names(&batch), ["CoreStarted"]);
+}
+
+#[test]
+fn a_key_is_destroyed_in_the_end_whatever_breaks_off() {
+    let mut world = World::started();
+    let person = world.state.person_by_key("person-0002").unwrap();
+    let batch = world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
+    let id = hansho_model::EffectId { seq: seq_of(&batch, "PersonErased"), index: 0 };
+    for attempt in 1..=12 {
+        world.attempt(id).unwrap();
+        match attempt % 3 {
+            0 => world.outcome(id, attempt, Outcome::Uncertain, false).unwrap(),
+            1 => world.outcome(id, attempt, Outcome::Failed, attempt == 1).unwrap(),
+            // The core dies in the middle of it.
+            _ => world.give(&Input::Start(Box::new(start()))).unwrap(),
+        };
+        assert!(world.state.effect(id).is_some(), "given up after attempt {attempt}");
+        world.wait(60);
+    }
+    world.attempt(id).unwrap();
+    world.outcome(id, 13, Outcome::Done, false).unwrap();
+    assert!(world.state.owed().is_empty());
 }
 
 #[test]

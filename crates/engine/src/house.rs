@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::accounting::Books;
 use crate::answers::AnswerDesk;
-use crate::clock;
+use crate::clock::{self, HouseClock};
 use crate::edge::Edge;
 use crate::live::{self, Outlets, Queue};
 use crate::registry::{self, Subjects};
@@ -208,10 +208,12 @@ struct House {
     edge: Arc<Edge>,
     replica: Arc<Replica>,
     ways: Ways,
+    owed: Vec<Change>,
     changes: mpsc::Receiver<Change>,
     start: Input,
     reserve: Arc<Mutex<Reserve>>,
     data: std::path::PathBuf,
+    clock: Arc<HouseClock>,
     live: thread::JoinHandle<()>,
     folding: thread::JoinHandle<()>,
     lost: watch::Receiver<bool>,
@@ -237,11 +239,12 @@ impl House {
 
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
-        owe_what_is_owed(&folded.state, &to_outbox);
+        let owed = live::left_waiting(&folded.state).collect();
         let outlets = Outlets { replica: to_replica, outbox: to_outbox, committed: observe };
         let (died, lost) = watch::channel(false);
+        let clock = Arc::new(HouseClock::new(folded.state.at()));
         let sequencer = Sequencer::new(folded.state, journal);
-        let live = spawn_live(sequencer, Arc::clone(&queue), outlets, died)?;
+        let live = spawn_live(sequencer, Arc::clone(&queue), outlets, Arc::clone(&clock), died)?;
         let folding = spawn_folding(committed, Arc::clone(&replica), snapshots)?;
         let reserve = Arc::new(Mutex::new(reserve));
         let data = options.data.clone();
@@ -251,10 +254,12 @@ impl House {
             edge,
             replica,
             ways,
+            owed,
             changes,
             start,
             reserve,
             data,
+            clock,
             live,
             folding,
             lost,
@@ -273,10 +278,10 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let started = self.queue.submit(Lane::B, self.start.clone());
         let (changes, to_runner) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(pass_on(self.changes, changes, stopped.clone()));
-        let outbox = tokio::spawn(
-            Runner::new(CoreLine(Arc::clone(&self.queue)), self.ways, ShellClock).run(to_runner),
-        );
+        tokio::spawn(pass_on(self.owed, self.changes, changes, stopped.clone()));
+        let core = CoreLine(Arc::clone(&self.queue));
+        let outbox =
+            tokio::spawn(Runner::new(core, self.ways, ShellClock(self.clock)).run(to_runner));
         if let Some(started) = started {
             tokio::select! {
                 _answer = started => {}
@@ -321,26 +326,19 @@ impl House {
     }
 }
 
-/// Every effect that an earlier run left waiting. Interrupted ones follow with the first commit.
-fn owe_what_is_owed(state: &State, outbox: &mpsc::Sender<Change>) {
-    for (id, owed) in state.owed() {
-        let hansho_core::OwedPhase::Waiting { due } = owed.phase else { continue };
-        let Some(effect) = state.effect(*id) else { continue };
-        let change = Change::Owed { id: *id, effect, due };
-        if outbox.try_send(change).is_err() {
-            tracing::error!("More is owed than the outbox can hold; the rest waits for a restart.");
-            return;
-        }
-    }
-}
-
-/// Hands changes on to the outbox until the house ends: from then on it begins nothing new, while
-/// the live thread still commits what comes of attempts under way.
+/// Hands what is owed and then every change on to the outbox until the house ends: from then on it
+/// begins nothing new, while the live thread still commits what comes of attempts under way.
 async fn pass_on(
+    owed: Vec<Change>,
     mut changes: mpsc::Receiver<Change>,
     outbox: mpsc::Sender<Change>,
     mut stop: watch::Receiver<bool>,
 ) {
+    for change in owed {
+        if outbox.send(change).await.is_err() {
+            return;
+        }
+    }
     loop {
         let change = tokio::select! {
             change = changes.recv() => change,
@@ -359,11 +357,12 @@ fn spawn_live(
     mut sequencer: Sequencer<SqliteJournal>,
     queue: Arc<Queue>,
     outlets: Outlets,
+    clock: Arc<HouseClock>,
     died: watch::Sender<bool>,
 ) -> Result<thread::JoinHandle<()>, HouseError> {
     let run = move || {
         let guard = Died(died);
-        match live::run(&mut sequencer, &queue, &outlets) {
+        match live::run(&mut sequencer, &queue, &outlets, &clock) {
             Ok(()) => tracing::debug!("All that waited is committed."),
             Err(error) => tracing::error!(error = %Chain(&error), "A commit failed."),
         }
@@ -613,11 +612,11 @@ impl hansho_outbox::Core for CoreLine {
 
 /// The outbox's clock.
 #[derive(Debug)]
-struct ShellClock;
+struct ShellClock(Arc<HouseClock>);
 
 impl hansho_outbox::Clock for ShellClock {
     fn now(&self) -> jiff::Timestamp {
-        clock::now()
+        self.0.now()
     }
 }
 

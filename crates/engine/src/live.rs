@@ -5,14 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use hansho_console::{Answered, Submit};
-use hansho_core::EffectChange;
+use hansho_core::{EffectChange, OwedPhase, State};
 use hansho_journal::{Journal, JournalError};
-use hansho_model::{Input, Lane, Receipt, Recorded, Refusal};
+use hansho_model::{Input, Lane, Receipt, Recorded, Refusal, Seq};
 use hansho_outbox::Change;
 use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
-use crate::clock;
+use crate::clock::{self, HouseClock};
 use crate::lanes::{Envelope, Lanes};
 use crate::sequencer::{Committed, Sequencer};
 
@@ -124,12 +124,13 @@ pub fn run<J: Journal>(
     sequencer: &mut Sequencer<J>,
     queue: &Queue,
     outlets: &Outlets,
+    clock: &HouseClock,
 ) -> Result<(), JournalError> {
     loop {
-        let nap = nap(sequencer.state().next_deadline());
+        let nap = nap(sequencer.state().next_deadline(), clock.now());
         let Some(mut batch) = queue.drain(nap) else { return Ok(()) };
-        let begun = clock::now();
-        if sequencer.state().next_deadline().is_some_and(|deadline| deadline <= begun) {
+        let (begun, now) = (clock::now(), clock.now());
+        if sequencer.state().next_deadline().is_some_and(|deadline| deadline <= now) {
             batch.push(Envelope { input: Input::Tick, reply: None });
         }
         if batch.is_empty() {
@@ -137,16 +138,15 @@ pub fn run<J: Journal>(
             continue;
         }
         let count = batch.len();
-        let committed = sequencer.step(begun, batch)?;
+        let committed = sequencer.step_at(now, begun, batch)?;
         let took = clock::now().duration_since(begun).unsigned_abs();
         (outlets.committed)(took, count, committed.events.len());
         publish(sequencer, committed, outlets);
     }
 }
 
-fn nap(deadline: Option<Timestamp>) -> Duration {
+fn nap(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
     let Some(deadline) = deadline else { return NAP_MAX };
-    let now = clock::now();
     if deadline <= now {
         return Duration::ZERO;
     }
@@ -166,17 +166,37 @@ fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, ou
     if last.is_some() && outlets.replica.send(committed.events).is_err() {
         tracing::error!("The replica has ended; consoles show an old state.");
     }
-    let changes = committed.effects.into_iter().filter_map(|change| match change {
-        EffectChange::Forget(id) => Some(Change::Forgotten(id)),
-        EffectChange::Attempt(attempt) => Some(Change::Attempted(attempt)),
-        EffectChange::Owe(id, due) => {
-            sequencer.state().effect(id).map(|effect| Change::Owed { id, effect, due })
-        }
-    });
-    for change in changes.chain(last.map(Change::Observed)) {
+    let changes = changes(sequencer.state(), committed.effects, last);
+    for change in changes {
         if outlets.outbox.blocking_send(change).is_err() {
             tracing::error!("The outbox has ended; what is owed waits for the next start.");
             return;
         }
     }
+}
+
+/// What the outbox is told of a commit, in the order of its events, up to `last`; `state` is the
+/// state after it.
+pub fn changes(
+    state: &State,
+    effects: Vec<EffectChange>,
+    last: Option<Seq>,
+) -> impl Iterator<Item = Change> {
+    let changes = effects.into_iter().filter_map(|change| match change {
+        EffectChange::Forget(id) => Some(Change::Forgotten(id)),
+        EffectChange::Attempt(attempt) => Some(Change::Attempted(attempt)),
+        EffectChange::Owe(id, due) => {
+            state.effect(id).map(|effect| Change::Owed { id, effect, due })
+        }
+    });
+    changes.chain(last.map(Change::Observed))
+}
+
+/// What the outbox is told at a start: every effect that an earlier run left waiting. Interrupted
+/// ones follow with the first commit, which settles them.
+pub fn left_waiting(state: &State) -> impl Iterator<Item = Change> {
+    state.owed().iter().filter_map(|(id, owed)| {
+        let OwedPhase::Waiting { due } = owed.phase else { return None };
+        state.effect(*id).map(|effect| Change::Owed { id: *id, effect, due })
+    })
 }

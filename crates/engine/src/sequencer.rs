@@ -73,10 +73,25 @@ impl<J: Journal> Sequencer<J> {
         now: Timestamp,
         inputs: Vec<Envelope<R>>,
     ) -> Result<Committed<R>, JournalError> {
+        self.step_at(now, now, inputs)
+    }
+
+    /// The same when the clock on the wall shows something else than the time to act by (see
+    /// [`Steady`](crate::clock::Steady)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Sequencer::step`].
+    pub fn step_at<R>(
+        &mut self,
+        now: Timestamp,
+        wall: Timestamp,
+        inputs: Vec<Envelope<R>>,
+    ) -> Result<Committed<R>, JournalError> {
         let mut events = Vec::with_capacity(inputs.len());
         let mut effects = Vec::new();
         let mut replies = Vec::with_capacity(inputs.len());
-        self.note_clock(now, &mut events, &mut effects);
+        self.note_clock(now, wall, &mut events, &mut effects);
         for Envelope { input, reply } in inputs {
             let at = self.time_after(now);
             let answer = self
@@ -132,11 +147,12 @@ impl<J: Journal> Sequencer<J> {
     fn note_clock(
         &mut self,
         now: Timestamp,
+        wall: Timestamp,
         events: &mut Vec<Recorded>,
         effects: &mut Vec<EffectChange>,
     ) {
         let Some(last) = self.state.at() else { return };
-        let back = last.duration_since(now);
+        let back = last.duration_since(wall);
         if back <= STEP_BACK_MIN {
             self.clock_back_us = None;
             return;

@@ -7,13 +7,13 @@
 //! Its first line in the log names the addresses that were bound, `console=127.0.0.1:8119
 //! dc09=127.0.0.1:5009 The sockets are open.`; scripts and tests that configure port 0 read it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-use std::{env, io};
 
 use hansho_config::{Config, ConfigError, PortShiftError};
 use hansho_telemetry::Chain;
@@ -160,8 +160,8 @@ impl Core {
     fn start(options: &Options, sockets: &Sockets) -> Result<Self, SuperviseError> {
         let refused = |what| move |source| SuperviseError::System { what, source };
         let (ours, theirs) = StdUnixStream::pair().map_err(refused("make a pair of sockets"))?;
-        let program = env::current_exe().map_err(refused("name this program"))?;
-        let child = Command::new(program)
+        // The running program itself: an upgrade may have replaced the file meanwhile.
+        let child = Command::new("/proc/self/exe")
             .arg("serve-core")
             .arg("--config")
             .arg(&options.config)
@@ -207,7 +207,8 @@ impl Core {
 
     fn listen(&mut self) {
         let silence = clock::now().duration_since(self.heard).unsigned_abs();
-        if silence >= SILENCE_MAX && !self.silent {
+        // A first start enters whole registers and folds the journal before it speaks.
+        if self.spoke && silence >= SILENCE_MAX && !self.silent {
             self.silent = true;
             tracing::error!("The core is silent; what it has not acknowledged, devices repeat.");
         }

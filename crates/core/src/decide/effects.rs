@@ -73,7 +73,13 @@ impl State {
         let again_at = self
             .owed
             .get(&outcome.effect)
-            .and_then(|owed| delay(owed, outcome))
+            .and_then(|owed| {
+                if self.keys_to_destroy.contains_key(&outcome.effect.seq) {
+                    delay_of_erasure(owed, outcome)
+                } else {
+                    delay(owed, outcome)
+                }
+            })
             .and_then(|delay| now.checked_add(delay).ok())
             .filter(|due| self.effect_lives(outcome.effect, *due));
         Settled { outcome: outcome.clone(), again_at }
@@ -104,4 +110,14 @@ fn delay(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
             RETRY_DELAYS_S.get(place).map(|seconds| SignedDuration::from_secs(*seconds))
         }
     }
+}
+
+/// The law asks that a key is destroyed, and destroying it twice does no harm: tried until done.
+fn delay_of_erasure(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
+    if outcome.outcome == Outcome::Done {
+        return None;
+    }
+    let place = usize::from(owed.attempts.saturating_sub(1));
+    let last = RETRY_DELAYS_S.last();
+    RETRY_DELAYS_S.get(place).or(last).map(|seconds| SignedDuration::from_secs(*seconds))
 }

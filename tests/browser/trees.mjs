@@ -1,0 +1,111 @@
+// What a screen reader gets: the accessibility tree of each screen in each language, against the
+// files in `goldens/`. Times, dates and numbers of events are masked. Both themes must give the
+// same tree.
+//
+//   npm run trees              compare
+//   npm run trees -- --write   take what is there as right, after looking at the difference
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { must, open, settings, shows, stepper } from "./browser.mjs";
+
+const args = await settings({ write: { type: "boolean", default: false } });
+must(args.isExample, "the trees are those of the example's invented people: leave `--url` out");
+const { browser, page } = await open(args);
+const step = stepper(page, args.shots);
+const folder = new URL("goldens/", import.meta.url).pathname;
+mkdirSync(folder, { recursive: true });
+
+function masked(tree) {
+  return tree
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "DATE TIME")
+    .replace(/\b\d{1,3}:\d\d(:\d\d)?\b/g, "TIME")
+    .replace(/#\d+/g, "#N")
+    .replace(/\b([sin])\d+\b/g, "$1N")
+    .replace(/\b\d{4}-\d+(?= )/g, "MMDD-N");
+}
+
+async function tree(name) {
+  const language = await page.evaluate(() => document.documentElement.lang);
+  const seen = `${masked(await page.locator("body").ariaSnapshot())}\n`;
+  const path = `${folder}${name}.${language}.yaml`;
+  if (args.write) writeFileSync(path, seen);
+  const golden = existsSync(path) ? readFileSync(path, "utf8") : "";
+  if (golden !== seen) {
+    writeFileSync(`${args.shots}/${name}.${language}.yaml`, seen);
+    const [was, is] = [golden.split("\n"), seen.split("\n")];
+    const at = is.findIndex((line, place) => line !== was[place]);
+    throw new Error(`${path} differs at line ${at + 1}:\n  was ${was[at] ?? ""}\n  is  ${is[at] ?? ""}`);
+  }
+  return seen;
+}
+
+/** The tree in both languages; the language is Japanese again afterwards. */
+async function both(name) {
+  await tree(name);
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press("v");
+  await page.waitForSelector("html[lang=en]");
+  await tree(name);
+  await page.keyboard.press("v");
+  await page.waitForSelector("html[lang=ja]");
+}
+
+async function settled() {
+  const { seq } = await page.evaluate(async () => (await fetch("/api/state")).json());
+  await shows(page, seq);
+  // The answers of commands fade; the tree is taken without them.
+  await page.waitForFunction(() => !document.querySelector(".command.sending"));
+}
+
+try {
+  for (const what of ["4017", "battery", "9999", "mails"]) await args.press(what);
+  await step("log-in", async () => {
+    await page.goto(args.url);
+    await page.waitForSelector("html[data-ready='1']");
+    await tree("login");
+  });
+  await step("desk with two signals that nobody has", async () => {
+    await page.locator("#user").fill(args.user);
+    await page.locator("#password").fill(args.password);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("html[data-seq]");
+    await page.waitForFunction(() => document.querySelectorAll("#signals tbody tr").length === 2);
+    await page.waitForFunction(async () => (await (await fetch("/api/state")).json()).mail.owed === 0);
+    await settled();
+    await both("desk");
+  });
+  await step("a signal in the detail pane", async () => {
+    await page.keyboard.press("F10");
+    await page.keyboard.press("Home");
+    await both("signal");
+  });
+  await step("both themes give the same tree", async () => {
+    const dark = masked(await page.locator("#detail").ariaSnapshot());
+    await page.keyboard.press("t");
+    must(masked(await page.locator("#detail").ariaSnapshot()) === dark, "the trees differ");
+    await page.keyboard.press("t");
+  });
+  await step("the form that opens an incident", async () => {
+    await page.keyboard.press("o");
+    await page.waitForSelector(".form input[type=radio]:focus");
+    await tree("form");
+    await page.keyboard.press("q");
+    await page.keyboard.press("Enter");
+    await page.locator(".command.done").waitFor();
+    await settled();
+  });
+  await step("an incident in the detail pane, and the help", async () => {
+    await page.keyboard.press("F2");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("?");
+    await page.locator(".help").waitFor();
+    await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
+    await both("incident");
+  });
+  console.log("trees: passed");
+} catch {
+  console.log("trees: failed");
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+  args.stop();
+}

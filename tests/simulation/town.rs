@@ -1,0 +1,168 @@
+//! The invented town: its register, and what its pendants, dispatchers and helpers have in hand.
+
+use std::sync::Arc;
+
+use hansho_model::{
+    Answer, Command, DeviceEntry, DistrictId, KeyId, Language, Mailbox, Mode, PersonEntry,
+    Registry, Sealed, Settings, Start, Token,
+};
+use hansho_protocols::dc09::crc16;
+use hansho_protocols::{Accounts, Key, UnknownDevices};
+
+use super::dice::Dice;
+
+/// A home unit. It repeats a message under the same number until that is acknowledged.
+pub(super) struct Pendant {
+    pub(super) account: String,
+    /// TCP when true, else UDP.
+    pub(super) stream: bool,
+    /// It must encrypt and does not: its messages are kept, shown and never acknowledged.
+    pub(super) intruder: bool,
+    pub(super) sequence: u16,
+    pub(super) outstanding: Option<Outstanding>,
+    /// Messages it will still send.
+    pub(super) left: u32,
+    /// Its TCP link delivers nothing before this time: bytes keep their order.
+    pub(super) link_free_at: i64,
+}
+
+/// A message without its acknowledgement.
+pub(super) struct Outstanding {
+    pub(super) sequence: u16,
+    pub(super) frame: Vec<u8>,
+    pub(super) sent: u32,
+    /// A call for help.
+    pub(super) urgent: bool,
+}
+
+/// A dispatcher. Repeats a command under the same id until it is answered.
+#[derive(Default)]
+pub(super) struct Dispatcher {
+    pub(super) outstanding: Option<Command>,
+    pub(super) left: u32,
+}
+
+/// A helper's answer to a mail, repeated until it is taken or refused.
+pub(super) struct GivenAnswer {
+    pub(super) answer: Answer,
+    pub(super) done: bool,
+}
+
+pub(super) struct Town {
+    pub(super) pendants: Vec<Pendant>,
+    pub(super) dispatchers: Vec<Dispatcher>,
+    pub(super) answers: Vec<GivenAnswer>,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) start: Start,
+    pub(super) helpers: u8,
+}
+
+impl Town {
+    pub(super) fn new(dice: &mut Dice) -> Self {
+        let devices = u8::try_from(dice.between(2, 5)).unwrap();
+        let helpers = u8::try_from(dice.between(1, 5)).unwrap();
+        let mut accounts = Accounts::new(UnknownDevices::Show);
+        let mut pendants = Vec::new();
+        for number in 0..devices {
+            let account = format!("A{number:03}");
+            let intruder = number == 1 && dice.one_in(3);
+            let key = intruder.then(|| Key::new(vec![7; 16]).unwrap());
+            accounts.register(&account, key);
+            pendants.push(pendant(account, intruder, dice));
+        }
+        if dice.one_in(2) {
+            // Nobody registered this one.
+            pendants.push(pendant("B000".to_owned(), false, dice));
+        }
+        let dispatchers = (0..dice.between(1, 3)).map(|_each| {
+            let left = u32::try_from(dice.between(4, 14)).unwrap();
+            Dispatcher { outstanding: None, left }
+        });
+        let dispatchers = dispatchers.collect();
+        let start = start(devices, helpers, dice);
+        let accounts = Arc::new(accounts);
+        Self { pendants, dispatchers, answers: Vec::new(), accounts, start, helpers }
+    }
+}
+
+fn pendant(account: String, intruder: bool, dice: &mut Dice) -> Pendant {
+    Pendant {
+        account,
+        stream: dice.one_in(3),
+        intruder,
+        sequence: 0,
+        outstanding: None,
+        left: u32::try_from(dice.between(3, 12)).unwrap(),
+        link_free_at: 0,
+    }
+}
+
+/// What a home unit says, with the number of the message; 0 for those that have none.
+pub(super) fn message(account: &str, sequence: u16, dice: &mut Dice) -> (u16, Vec<u8>, bool) {
+    let event = match dice.below(20) {
+        0..=7 => "1101 01 003",
+        8 => "1641 01 004",
+        9 | 10 => "3101 01 003",
+        11 => "1301 00 000",
+        12 => "3301 00 000",
+        13 => "1602 00 000",
+        14 => "1406 01 003",
+        _ => return (0, frame(&format!("\"NULL\"0000L0#{account}[]")), false),
+    };
+    let body = format!("\"ADM-CID\"{sequence:04}L0#{account}[#{account}|{event}]");
+    (sequence, frame(&body), event == "1101 01 003")
+}
+
+pub(super) fn frame(body: &str) -> Vec<u8> {
+    let crc = crc16(body.as_bytes());
+    format!("\n{crc:04X}{:04X}{body}\r", body.len()).into_bytes()
+}
+
+pub(super) fn sealed(key: u64, bytes: &[u8]) -> Sealed {
+    Sealed { key: KeyId(key), bytes: bytes.to_vec() }
+}
+
+fn person(number: u8, mailbox: u8) -> PersonEntry {
+    let key = u64::from(number);
+    PersonEntry {
+        key: format!("person-{number:04}"),
+        digest: Token([number; 16]),
+        name: sealed(key, b"name"),
+        mailboxes: vec![Mailbox { address: sealed(key, b"mail"), token: Token([mailbox; 16]) }],
+        language: if number.is_multiple_of(2) { Language::Ja } else { Language::En },
+        role: None,
+    }
+}
+
+/// Helpers are persons 1 and up, the one subscriber is person 100.
+fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
+    let couple = dice.one_in(2);
+    let mut people: Vec<PersonEntry> = (1..=helpers)
+        // The second helper may share the mailbox of the first.
+        .map(|number| person(number, if couple && number == 2 { 1 } else { number }))
+        .collect();
+    people.push(person(100, 100));
+    let devices = (0..devices)
+        .map(|number| DeviceEntry {
+            source: format!("dc09:A{number:03}"),
+            subscriber: "person-0100".to_owned(),
+            helpers: (1..=helpers)
+                .filter(|each| *each == 1 || dice.percent(60))
+                .map(|each| format!("person-{each:04}"))
+                .collect(),
+            district: Some(DistrictId(2)),
+            address: Some(sealed(100, b"home")),
+            digest: Token([200 + number; 16]),
+        })
+        .collect();
+    let settings = Settings {
+        mode: Mode::Demo,
+        headquarters: "invented".to_owned(),
+        sender: "demo@hansho.example.jp".to_owned(),
+        message_domain: "hansho.example.jp".to_owned(),
+        answer_url: "http://127.0.0.1:8119".to_owned(),
+        answer_minutes: u16::try_from(dice.between(1, 5)).unwrap(),
+    };
+    let registry = Registry { people, devices, settings };
+    Start { release: "simulated".to_owned(), registry }
+}
