@@ -224,7 +224,7 @@ fn strangers_and_wrong_clocks_are_answered_as_the_rules_say() {
     let answer = link.ask(&wrong.frame(4, &Content::press(3), &[], off)).unwrap();
     assert!(answer.contains("\"DUH\"0004"), "{answer}");
     // Right frames that say nothing we can use.
-    for body in ["\"ADM-CID\"0005L0#9002[#9002|xyz]", "\"XXX-YYY\"0006L0#9002[]"] {
+    for body in ["\"ADM-CID\"0005L0#9002[#9002|xyz]", "\"AAA-BBB\"0006L0#9002[]"] {
         let answer = link.ask(&dc09::frame(body)).unwrap();
         assert!(answer.contains("\"DUH\""), "{body}: {answer}");
     }

@@ -181,7 +181,7 @@ fn say(link: &mut Option<Link>, unit: usize, shared: &Shared, frame: &[u8]) -> i
         let Some(Addresses { dc09, .. }) = shared.addresses() else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let open = if unit % 2 == 0 { Link::tcp } else { Link::udp };
+        let open = if unit.is_multiple_of(2) { Link::tcp } else { Link::udp };
         *link = Some(open(dc09, REPEAT_AFTER)?);
     }
     let Some(link) = link else { return Err(io::ErrorKind::NotConnected.into()) };
@@ -366,6 +366,7 @@ impl Witness {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a witness looks for a few kinds")]
     fn take(&mut self, recorded: &Recorded) {
         assert_eq!(self.keys.insert(recorded.idem, recorded.seq), None, "twice: {recorded:?}");
         match &recorded.event {

@@ -140,9 +140,9 @@ fn steps(lines: &[String]) -> Vec<(usize, Step)> {
 
 /// Number and account of each frame with this token in a traced call.
 fn named(call: &str, token: &str) -> Vec<(String, String)> {
-    call.match_indices(token)
-        .filter_map(|(at, _)| {
-            let rest = &call[at + token.len()..];
+    call.split(token)
+        .skip(1)
+        .filter_map(|rest| {
             let number = rest.get(..4)?.to_owned();
             let account = rest.split_once('#')?.1.get(..4)?.to_owned();
             Some((number, account))

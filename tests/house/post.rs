@@ -57,5 +57,6 @@ impl Drop for Post {
 /// The path of a mail's answer link; the links name the configured address, not the kernel's.
 pub(crate) fn answer_path(mail: &Caught) -> String {
     let link = mail.link.as_deref().unwrap_or_else(|| panic!("no link in {mail:?}"));
-    link[link.find("/r/").unwrap()..].to_owned()
+    let (_address, token) = link.split_once("/r/").unwrap();
+    format!("/r/{token}")
 }

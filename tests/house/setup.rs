@@ -120,8 +120,10 @@ impl Setup {
             }
         }
         // The demo's operators stand at the end of its register.
-        let operators = DEMO_PEOPLE.find("[dispatcher1]").expect("the demo has operators");
-        text.push_str(&DEMO_PEOPLE[operators..]);
+        let (_people, operators) =
+            DEMO_PEOPLE.split_once("[dispatcher1]").expect("the demo has operators");
+        text.push_str("[dispatcher1]");
+        text.push_str(operators);
         text
     }
 
