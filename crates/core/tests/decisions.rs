@@ -79,6 +79,29 @@ fn a_fire_after_a_press_stands_beside_it() {
 }
 
 #[test]
+fn helpers_are_told_when_a_mild_call_turns_grave() {
+    let mut world = World::started();
+    let mild = finding(AlarmClass::Check, AlarmKind::Inactivity, Phase::New, "030");
+    let batch = world.report(report("dc09:4901", 1, vec![mild])).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalReceived"]);
+    let grave = names(&world.report(press(2)).unwrap());
+    assert_eq!(grave, ["ReportReceived", "SignalRepeated", "NoticeOrdered"]);
+    assert_eq!(names(&world.report(press(3)).unwrap()), ["ReportReceived", "SignalRepeated"]);
+    let signal = world.state.signals().values().next().unwrap();
+    assert_eq!(signal.notices.len(), 1);
+}
+
+#[test]
+fn two_grave_findings_in_one_report_tell_the_helpers_once() {
+    let mut world = World::started();
+    let help = finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003");
+    let fall = finding(AlarmClass::Life, AlarmKind::Fall, Phase::New, "003");
+    let batch = world.report(report("dc09:4901", 1, vec![help, fall])).unwrap();
+    let ordered = names(&batch).iter().filter(|name| **name == "NoticeOrdered").count();
+    assert_eq!(ordered, 1);
+}
+
+#[test]
 fn a_restore_is_noted_and_never_closes_a_call_for_help() {
     let mut world = World::started();
     world.report(press(1)).unwrap();

@@ -33,7 +33,8 @@ impl State {
         let source = self.source_of(report, batch);
         let event = Event::ReportReceived(Box::new(report.clone()));
         let cause = batch.push(Draft { source, cause: None, idem, event });
-        let mut case = Case { source, cause, signal: self.open_signal(source), device };
+        let signal = self.open_signal(source);
+        let mut case = Case { source, cause, signal, device, told: false };
         for finding in &report.findings {
             self.decide_finding(now, report, finding, &mut case, batch);
         }
@@ -108,8 +109,16 @@ impl State {
         case: &mut Case<'_>,
         batch: &mut Batch,
     ) {
-        if case.signal.is_some() {
+        // What cannot be trusted is shown to the dispatcher, but moves nobody by itself.
+        let tells = finding.class == AlarmClass::Life && report.refused.is_none();
+        if let Some(signal) = case.signal {
             case.repeat(finding, false, batch);
+            // It began as something milder, or untrusted, and nobody was told yet.
+            let untold = self.signals.get(&signal).is_some_and(|open| open.notices.is_empty());
+            if tells && untold && !case.told {
+                self.tell_helpers(now, report, finding, case, (signal, case.cause), batch);
+                case.told = true;
+            }
             return;
         }
         let signal = SignalId(batch.next_seq());
@@ -122,9 +131,9 @@ impl State {
         };
         let cause = batch.follow(case.source, case.cause, event);
         case.signal = Some(signal);
-        // What cannot be trusted is shown to the dispatcher, but moves nobody by itself.
-        if finding.class == AlarmClass::Life && report.refused.is_none() {
+        if tells {
             self.tell_helpers(now, report, finding, case, (signal, cause), batch);
+            case.told = true;
         }
     }
 
@@ -194,6 +203,8 @@ struct Case<'a> {
     cause: Seq,
     /// The device's open signal, if it has one by now.
     signal: Option<SignalId>,
+    /// Whether this report told the helpers.
+    told: bool,
     device: Option<&'a Device>,
 }
 
