@@ -58,6 +58,27 @@ fn a_press_while_one_is_open_adds_to_it_and_mails_nobody_twice() {
 }
 
 #[test]
+fn a_fire_after_a_press_stands_beside_it() {
+    let mut world = World::started();
+    let call = |sequence, class, kind| {
+        report("dc09:4901", sequence, vec![finding(class, kind, Phase::New, "003")])
+    };
+    let kinds = |world: &World| {
+        let signal = world.state.signals().values().next().unwrap();
+        let kinds: Vec<_> = signal.findings.iter().map(|finding| finding.kind).collect();
+        (signal.alarm, kinds)
+    };
+    world.report(call(1, AlarmClass::Check, AlarmKind::Inactivity)).unwrap();
+    world.report(call(2, AlarmClass::Life, AlarmKind::Help)).unwrap();
+    let both = vec![AlarmKind::Help, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, both), "the more urgent one goes first");
+    world.report(call(3, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    world.report(call(4, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    let all = vec![AlarmKind::Help, AlarmKind::Fire, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, all));
+}
+
+#[test]
 fn helpers_are_told_when_a_mild_call_turns_grave() {
     let mut world = World::started();
     let mild = finding(AlarmClass::Check, AlarmKind::Inactivity, Phase::New, "030");
