@@ -195,7 +195,7 @@ fn a_dispatcher_handles_it(desk: &Client, signal: &str) -> String {
     let again = desk.command_as(&id, "AcknowledgeSignal", &body).unwrap();
     assert_eq!((again.status, again.seq()), (200, first.seq()), "twice has the effect of once");
     let late = desk.command("AcknowledgeSignal", &body).unwrap();
-    assert_eq!((late.status, late.code().as_str()), (409, "already_acknowledged"));
+    assert_eq!((late.status, late.code().as_str()), (409, "already_answered"));
     let shown = || {
         let state = desk.state();
         let signal = one(&state["signals"], "id", signal);

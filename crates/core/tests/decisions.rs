@@ -207,7 +207,7 @@ fn a_signal_goes_from_ringing_through_an_incident_to_its_end() {
     assert_eq!(names(&batch), ["SourceNamed", "SignalAcknowledged"]);
     assert_eq!(
         world.command(Role::Dispatcher, claim).unwrap_err().code,
-        RefusalCode::AlreadyAcknowledged
+        RefusalCode::AlreadyAnswered
     );
 
     let batch = world.command(Role::Dispatcher, open(vec![signal])).unwrap();
