@@ -270,6 +270,7 @@ impl State {
             findings: report.findings.clone(),
             position: report.position,
             text: report.text.clone(),
+            refused: report.refused.is_some(),
         };
         match &mut device.last_report {
             Some(slot) => **slot = last,
@@ -314,6 +315,10 @@ impl State {
         } else {
             record.presses = record.presses.saturating_add(1);
             add_zone(&mut record.zones, zone);
+            let last =
+                self.devices.get(&record.source).and_then(|device| device.last_report.as_ref());
+            // One press that can be trusted is enough.
+            record.refused &= last.is_none_or(|last| last.refused);
         }
     }
 

@@ -5,8 +5,8 @@ mod world;
 use hansho_core::{RecipientStatus, SignalState};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, DistrictId, Effect, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, Input, Outcome, Phase, RefusalCode, Role, SignalId,
-    SignalOutcome,
+    IncidentKind, IncidentOutcome, Input, Lane, Outcome, Phase, RefusalCode, Role, SealedReport,
+    SignalId, SignalOutcome,
 };
 use world::{World, finding, names, press, refused, report, sealed, seq_of, start, token};
 
@@ -135,6 +135,31 @@ fn a_number_used_again_after_its_signal_ended_is_a_new_call() {
 }
 
 #[test]
+fn heartbeats_in_between_do_not_make_a_second_call_a_repeat_of_the_first() {
+    let mut world = World::started();
+    let first = world.report(press(1)).unwrap();
+    let signal = SignalId(first[1].seq);
+    let beat = || SealedReport { device_key: Vec::new(), ..report("dc09:4901", 0, Vec::new()) };
+    let hour = |world: &mut World| {
+        for _ in 0..40 {
+            world.wait(90);
+            world.report(beat()).unwrap();
+        }
+    };
+    hour(&mut world);
+    let batch = world.report(press(1)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated"], "it is open: a press more");
+    let outcome = SignalOutcome::Mistake;
+    world
+        .command(Role::Dispatcher, CommandKind::EndSignal { signal, outcome, reason: None })
+        .unwrap();
+    world.wait(599);
+    assert_eq!(world.report(press(1)).unwrap_err().code, RefusalCode::Duplicate, "a late retry");
+    hour(&mut world);
+    assert!(names(&world.report(press(1)).unwrap()).contains(&"SignalReceived"), "a new call");
+}
+
+#[test]
 fn a_device_nobody_registered_is_shown_and_mails_nobody() {
     let mut world = World::started();
     let mut stranger = press(1);
@@ -153,6 +178,32 @@ fn a_refused_call_for_help_is_shown_and_moves_nobody() {
         world.report(refused("dc09:4901", 1, FrameFault::EncryptionRequired, help)).unwrap();
     assert_eq!(names(&batch), ["ReportReceived", "SignalReceived", "FaultRaised"]);
     assert!(world.state.notices().is_empty());
+}
+
+#[test]
+fn helpers_are_told_by_the_first_press_that_can_be_trusted() {
+    // A clock that is wrong: the answer sets it, and the device presses once more.
+    let mut world = World::started();
+    let help = vec![finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003")];
+    world.report(refused("dc09:4901", 1, FrameFault::TimestampOutOfWindow, help)).unwrap();
+    let signal = |world: &World| world.state.signals().values().next().unwrap().clone();
+    assert!(signal(&world).refused && world.state.notices().is_empty());
+    let batch = world.report(press(2)).unwrap();
+    assert_eq!(
+        names(&batch),
+        ["ReportReceived", "SignalRepeated", "NoticeOrdered", "FaultCleared"]
+    );
+    assert!(!signal(&world).refused, "it is trusted now");
+    let batch = world.report(press(3)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated"], "nobody is told twice");
+    // Something less than a call was open.
+    let mut world = World::started();
+    let check = vec![finding(AlarmClass::Check, AlarmKind::NoReport, Phase::New, "")];
+    world.report(SealedReport { lane: Lane::A, ..report("dc09:4901", 1, check) }).unwrap();
+    assert!(world.state.notices().is_empty());
+    let batch = world.report(press(2)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated", "NoticeOrdered"]);
+    assert_eq!(signal(&world).notices.len(), 1);
 }
 
 #[test]
@@ -413,6 +464,39 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
     assert_eq!(world.state.notices().values().next().unwrap().recipients.len(), 1);
     let batch = world.give(&Input::Start(Box::new(start()))).unwrap();
     assert_eq!(names(&batch), ["CoreStarted"]);
+}
+
+#[test]
+fn a_call_from_an_erased_persons_device_still_moves_helpers() {
+    let mut world = World::started();
+    let person = world.state.person_by_key("person-0001").unwrap();
+    world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
+    world.report(press(1)).unwrap();
+    let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
+    assert_eq!((&mail.facts.subscriber, &mail.facts.address), (&None, &None), "cannot be opened");
+    assert_eq!(mail.facts.district, Some(DistrictId(2)));
+}
+
+#[test]
+fn strangers_beyond_the_limit_share_one_name_and_one_limit() {
+    let mut world = World::started();
+    for number in 0..hansho_core::limits::SOURCES {
+        let mut stranger = report("", 1, Vec::new());
+        stranger.source = format!("dc09:S{number}");
+        world.report(stranger).unwrap();
+    }
+    world.journal.clear();
+    let stranger = |number: u16| {
+        let bad = refused("", number, FrameFault::BadPayload, Vec::new());
+        SealedReport { source: format!("dc09:T{number}"), ..bad }
+    };
+    for number in 0..6 {
+        world.report(stranger(number)).unwrap();
+    }
+    assert!(world.state.source("dc09:others").is_some());
+    assert_eq!(world.report(stranger(7)).unwrap_err().code, RefusalCode::RateLimited);
+    let call = SealedReport { source: "dc09:T8".to_owned(), ..press(8) };
+    assert!(names(&world.report(call).unwrap()).contains(&"SignalReceived"));
 }
 
 #[test]
