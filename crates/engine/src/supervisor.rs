@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -162,6 +163,7 @@ impl Core {
         let (ours, theirs) = StdUnixStream::pair().map_err(refused("make a pair of sockets"))?;
         // The running program itself: an upgrade may have replaced the file meanwhile.
         let child = Command::new("/proc/self/exe")
+            .arg0("hansho")
             .arg("serve-core")
             .arg("--config")
             .arg(&options.config)
