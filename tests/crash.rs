@@ -439,7 +439,7 @@ impl Witness {
             assert_eq!(mail.to.len(), 1, "one mail a person: {mail:?}");
             *caught.entry(effect_of(&mail.message_id).unwrap()).or_default() += 1;
         }
-        let (mut twice, mut never) = (0, 0);
+        let (mut twice, mut refused, mut unknown) = (0, 0, 0);
         for (effect, count) in &caught {
             let fate = self.recipients.get(effect);
             let fate = fate.unwrap_or_else(|| panic!("a mail that nobody ordered: {effect}"));
@@ -456,9 +456,13 @@ impl Witness {
                 Outcome::Failed => matches!(code, 550 | 552),
             };
             assert!(settled, "{effect} (caught: {went_out}): {fate:?}");
-            never += u32::from(!went_out);
+            refused += u32::from(outcome == Outcome::Failed);
+            unknown += u32::from(!went_out && outcome == Outcome::Uncertain);
         }
         let owed = self.recipients.len();
-        format!("{owed} mails owed, {twice} twice and {never} never with a reason in the journal")
+        format!(
+            "{owed} mails owed: {refused} refused by the relay; by `uncertain` attempts that a \
+             kill cut short, {twice} came twice and {unknown} not at all"
+        )
     }
 }

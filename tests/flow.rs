@@ -249,6 +249,18 @@ fn a_session_outlives_the_core(house: &House) {
     assert!(house.kill_core());
     house.wait_ready();
     assert_eq!(session.get("/api/me").unwrap().status, 200, "the session is in the journal");
+    // What a stream missed is no longer in memory: it goes on from the whole state, and then
+    // number by number.
+    let mut stream = house.client_of("dispatcher1").events(Some(1));
+    let whole = stream.next_event();
+    assert_eq!(whole.name, "snapshot");
+    assert_eq!(whole.data["seq"].as_u64(), whole.id);
+    let known = one(&whole.data["signals"], "device", "dc09:9001");
+    assert_eq!(known["state"], "ended");
+    let mut other = Link::udp(house.addresses().dc09, PATIENCE).unwrap();
+    let test = dc09::event("9002", 1, "1602", 0);
+    assert!(other.ask(&test).unwrap().contains(&dc09::ack(1)));
+    assert_eq!(stream.next_event().id, whole.id.map(|last| last + 1));
     // A command with a cookie must come from our own page.
     let body = json!({"incident": "i1", "text": NOTE});
     let note = |client: &Client| client.command("AddNote", &body).unwrap();
