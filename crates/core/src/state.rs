@@ -19,6 +19,8 @@ pub mod limits {
     pub const SOURCES: usize = 100_000;
     /// Ended signals, closed incidents and ended notices kept in memory, each.
     pub const ENDED_KEPT: usize = 1_000;
+    /// Kinds of alarm of one signal, as many as one report may have.
+    pub const FINDINGS: usize = 16;
     /// Presses kept singly on one signal.
     pub const ZONES: usize = 64;
     /// Notes kept on one incident.

@@ -58,6 +58,50 @@ fn a_press_while_one_is_open_adds_to_it_and_mails_nobody_twice() {
 }
 
 #[test]
+fn a_fire_after_a_press_stands_beside_it() {
+    let mut world = World::started();
+    let call = |sequence, class, kind| {
+        report("dc09:4901", sequence, vec![finding(class, kind, Phase::New, "003")])
+    };
+    let kinds = |world: &World| {
+        let signal = world.state.signals().values().next().unwrap();
+        let kinds: Vec<_> = signal.findings.iter().map(|finding| finding.kind).collect();
+        (signal.alarm, kinds)
+    };
+    world.report(call(1, AlarmClass::Check, AlarmKind::Inactivity)).unwrap();
+    world.report(call(2, AlarmClass::Life, AlarmKind::Help)).unwrap();
+    let both = vec![AlarmKind::Help, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, both), "the more urgent one goes first");
+    world.report(call(3, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    world.report(call(4, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    let all = vec![AlarmKind::Help, AlarmKind::Fire, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, all));
+}
+
+#[test]
+fn helpers_are_told_when_a_mild_call_turns_grave() {
+    let mut world = World::started();
+    let mild = finding(AlarmClass::Check, AlarmKind::Inactivity, Phase::New, "030");
+    let batch = world.report(report("dc09:4901", 1, vec![mild])).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalReceived"]);
+    let grave = names(&world.report(press(2)).unwrap());
+    assert_eq!(grave, ["ReportReceived", "SignalRepeated", "NoticeOrdered"]);
+    assert_eq!(names(&world.report(press(3)).unwrap()), ["ReportReceived", "SignalRepeated"]);
+    let signal = world.state.signals().values().next().unwrap();
+    assert_eq!(signal.notices.len(), 1);
+}
+
+#[test]
+fn two_grave_findings_in_one_report_tell_the_helpers_once() {
+    let mut world = World::started();
+    let help = finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003");
+    let fall = finding(AlarmClass::Life, AlarmKind::Fall, Phase::New, "003");
+    let batch = world.report(report("dc09:4901", 1, vec![help, fall])).unwrap();
+    let ordered = names(&batch).iter().filter(|name| **name == "NoticeOrdered").count();
+    assert_eq!(ordered, 1);
+}
+
+#[test]
 fn a_restore_is_noted_and_never_closes_a_call_for_help() {
     let mut world = World::started();
     world.report(press(1)).unwrap();
@@ -214,7 +258,7 @@ fn a_signal_goes_from_ringing_through_an_incident_to_its_end() {
     assert_eq!(names(&batch), ["SourceNamed", "SignalAcknowledged"]);
     assert_eq!(
         world.command(Role::Dispatcher, claim).unwrap_err().code,
-        RefusalCode::AlreadyAcknowledged
+        RefusalCode::AlreadyAnswered
     );
 
     let batch = world.command(Role::Dispatcher, open(vec![signal])).unwrap();
