@@ -422,6 +422,23 @@ fn attempts_that_a_crash_cut_off_become_uncertain_at_the_next_start() {
 }
 
 #[test]
+fn a_mail_goes_out_however_often_the_core_is_killed_over_it() {
+    let mut world = World::started();
+    world.report(press(1)).unwrap();
+    let effect = world.first_effect();
+    for delay in [2, 5, 10] {
+        world.attempt(effect).unwrap();
+        world.give(&Input::Start(Box::new(start()))).unwrap();
+        assert_eq!(world.attempt(effect).unwrap_err().code, RefusalCode::NotDue);
+        world.wait(delay);
+    }
+    world.attempt(effect).unwrap();
+    world.outcome(effect, 4, Outcome::Done, false).unwrap();
+    let recipient = &world.state.notices().values().next().unwrap().recipients[0];
+    assert_eq!((recipient.status, recipient.maybe_twice), (RecipientStatus::Accepted, true));
+}
+
+#[test]
 fn a_notice_expires_by_a_tick_and_takes_no_answer_after_it() {
     let mut world = World::started();
     world.report(press(1)).unwrap();
