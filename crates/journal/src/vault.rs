@@ -128,12 +128,17 @@ impl Vault {
         file::ensure_folder(folder)?;
         let lock = file::lock(&folder.join(LOCK_FILE))?;
         let path = folder.join(VAULT_FILE);
-        let fresh = file::size(&path)?.unwrap_or(0) == 0;
-        if fresh && has_events(folder)? {
+        let empty = file::size(&path)?.unwrap_or(0) == 0;
+        if empty && has_events(folder)? {
             return Err(VaultError::Missing { path: name(&path) });
         }
         drop(file::open_private(&path)?);
         let mut connection = file::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // A first start that was cut off in the middle of making it rolls back to nothing.
+        let fresh = pages(&connection, &path)? == 0;
+        if fresh && !empty && has_events(folder)? {
+            return Err(VaultError::Missing { path: name(&path) });
+        }
         if !fresh {
             file::check_kind(&connection, &path, APPLICATION_ID, SCHEMA_VERSION)?;
         }
@@ -373,6 +378,12 @@ fn create(connection: &mut Connection, secret: &[u8; 32]) -> rusqlite::Result<()
     transaction.commit()
 }
 
+fn pages(connection: &Connection, path: &Path) -> Result<i64, JournalError> {
+    connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .map_err(|error| fault("read the vault", path, error))
+}
+
 fn has_events(folder: &Path) -> Result<bool, VaultError> {
     if file::size(&folder.join(JOURNAL_FILE))?.unwrap_or(0) == 0 {
         return Ok(false);
@@ -572,6 +583,27 @@ mod tests {
         let keys: std::collections::BTreeSet<KeyId> =
             (0..20).map(|number| vault.key(&format!("person:{number}")).unwrap()).collect();
         assert_eq!(keys.len(), 20);
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_off_is_begun_anew() {
+        let (cut, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let young = Connection::open(cut.path().join(VAULT_FILE)).unwrap();
+        young
+            .execute_batch(
+                "PRAGMA journal_mode=PERSIST; PRAGMA cache_size=10; BEGIN; CREATE TABLE t(v BLOB);
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+                 INSERT INTO t SELECT zeroblob(4000) FROM n;",
+            )
+            .unwrap();
+        // What a power cut leaves: pages in the file, and the journal that takes them back.
+        for each in [VAULT_FILE.to_owned(), format!("{VAULT_FILE}-journal")] {
+            let bytes = fs::copy(cut.path().join(&each), folder.path().join(&each)).unwrap();
+            assert!(bytes > 0, "{each} is empty");
+        }
+        let vault = Vault::open(folder.path()).unwrap();
+        let sealed = vault.seal("day:2026-11-23", b"x").unwrap();
+        assert_eq!(vault.reveal(&sealed).unwrap(), b"x");
     }
 
     #[test]
