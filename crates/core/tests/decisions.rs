@@ -249,6 +249,18 @@ fn a_fault_is_raised_once_and_cleared_by_its_restore() {
 }
 
 #[test]
+fn a_device_that_invents_zones_has_a_limit() {
+    let mut world = World::started();
+    for zone in 0..200_u16 {
+        let zone_text = zone.to_string();
+        let fault = finding(AlarmClass::Fault, AlarmKind::Mains, Phase::New, &zone_text);
+        world.report(report("dc09:4901", zone, vec![fault])).unwrap();
+    }
+    let source = world.state.source("dc09:4901").unwrap();
+    assert_eq!(world.state.devices()[&source].faults.len(), hansho_core::limits::FAULTS);
+}
+
+#[test]
 fn a_signal_goes_from_ringing_through_an_incident_to_its_end() {
     let mut world = World::started();
     let pressed = world.report(press(1)).unwrap();
