@@ -372,6 +372,21 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
 }
 
 #[test]
+fn helpers_of_an_erased_person_are_told_and_the_person_is_not_named() {
+    let mut world = World::started();
+    let person = world.state.person_by_key("person-0001").unwrap();
+    assert!(world.state.erased_keys().is_empty());
+    world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
+    let key = world.state.people()[&person].entry.name.key;
+    assert!(world.state.erased_keys().contains(&key));
+    world.report(press(1)).unwrap();
+    let notice = world.state.notices().values().next().unwrap();
+    assert_eq!(notice.recipients.len(), 2);
+    assert_eq!((&notice.facts.subscriber, &notice.facts.address), (&None, &None));
+    assert!(notice.facts.district.is_some());
+}
+
+#[test]
 fn a_key_is_destroyed_in_the_end_whatever_breaks_off() {
     let mut world = World::started();
     let person = world.state.person_by_key("person-0002").unwrap();

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Batch;
 use crate::evolve::minute_of;
 use crate::idem;
-use crate::state::{Device, State, limits};
+use crate::state::{Device, Person, State, limits};
 
 /// A repeat of the same message this long after the first, once its signal has ended, is a new
 /// call: senders give up repeating long before, and a device that lost power counts anew from 1.
@@ -147,10 +147,12 @@ impl State {
             return;
         }
         let subscriber = device.subscriber.and_then(|id| self.people.get(&id));
+        // Whoever was erased is named to nobody, but a button that is pressed is heard all the same.
+        let shown = |person: &&Person| !person.erased;
         let facts = Facts {
             alarm: finding.kind,
-            subscriber: subscriber.map(|person| person.entry.name.clone()),
-            address: entry.address.clone(),
+            subscriber: subscriber.filter(shown).map(|person| person.entry.name.clone()),
+            address: subscriber.filter(shown).and(entry.address.clone()),
             district: entry.district,
             at: report.received_at,
         };
