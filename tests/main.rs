@@ -3,6 +3,18 @@
 //! Each module says `cfg(test)`, as that is how clippy knows that helpers belong to tests.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tidy;

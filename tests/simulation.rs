@@ -5,13 +5,6 @@
 //!
 //! A run follows from its seed alone. `HANSHO_SEEDS` says how many are played (10,000),
 //! `HANSHO_SEED` plays one and tells its last steps.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a simulator fails by panicking, and says what it played"
-)]
-
 mod audit;
 mod dice;
 mod disk;

@@ -1,4 +1,4 @@
-"""Plays a home unit with PyPI my-dc09-spt: sends a press and a link test, prints what came back.
+"""Plays a home unit with PyPI my-dc09-spt: sends events and a link test, prints what came back.
 
 usage: dc09_transmit.py HOST PORT tcp|udp ACCOUNT [KEY]
 
@@ -14,6 +14,7 @@ from my_dc09_spt.msg.dc05_msg import dc05_msg
 from my_dc09_spt.msg.dc09_msg import dc09_msg
 
 ANSWER_TIMEOUT_S = 20
+EVENTS = [("press", "101", "1"), ("fire", "110", "1"), ("restore", "101", "3"), ("battery", "302", "1")]
 
 
 def exchange(link, block):
@@ -32,8 +33,10 @@ def main():
     key = sys.argv[5].encode("ascii") if len(sys.argv) > 5 else None
     kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
     unit = dc09_msg(account, key, receiver=1, line=1)
-    event = dc05_msg.dc05event(account, {"code": "101", "q": "1", "area": "01", "zone": "003"})
-    messages = [("press", 1, unit.dc09block(1, "ADM-CID", event)), ("link test", 0, unit.dc09poll())]
+    messages = [("link test", 0, unit.dc09poll())]
+    for sequence, (name, code, qualifier) in enumerate(EVENTS, start=1):
+        event = dc05_msg.dc05event(account, {"code": code, "q": qualifier, "area": "01", "zone": "003"})
+        messages.append((name, sequence, unit.dc09block(sequence, "ADM-CID", event)))
     acknowledged = 0
     with socket.socket(socket.AF_INET, kind) as link:
         link.settimeout(ANSWER_TIMEOUT_S)

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    AlarmClass, AlarmKind, EffectId, Event, Idem, NoticeId, Outcome, PersonId, Phase, Recorded,
-    SealedReport, Seq, SignalId, SourceId, Token,
+    AlarmClass, AlarmKind, CommandId, EffectId, Event, Idem, NoticeId, Outcome, PersonId, Phase,
+    Recorded, SealedReport, Seq, SignalId, SourceId, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,6 +47,8 @@ struct Read {
 pub(super) struct Audit {
     read: Read,
     promises: Vec<Promise>,
+    /// The event that a command or an answer was told of.
+    told: BTreeMap<CommandId, Seq>,
     acked: BTreeSet<Message>,
     beats_acked: BTreeMap<String, u64>,
     made: BTreeSet<(EffectId, u16)>,
@@ -93,7 +95,9 @@ impl Audit {
     }
 
     /// An answer is about to be told that names this event.
-    pub(super) fn promise(&mut self, seq: Seq) {
+    pub(super) fn promise(&mut self, id: CommandId, seq: Seq) {
+        let before = *self.told.entry(id).or_insert(seq);
+        assert!(before == seq, "{id:?} was told of event {before} and is told of event {seq}");
         let idem = self.read.idem(seq);
         assert!(idem.is_some(), "event {seq} is told of and is not durable");
         self.promises.extend(idem.map(|idem| Promise { seq, idem }));
@@ -224,6 +228,13 @@ impl Read {
                 assert!(
                     before.unwrap_or_default() + 1 == attempt.number,
                     "attempt {} of {} follows {before:?}",
+                    attempt.number,
+                    attempt.effect
+                );
+                let settled = self.settled.get(&attempt.effect).copied();
+                assert!(
+                    settled.unwrap_or_default() + 1 == attempt.number,
+                    "attempt {} of {} is under way twice",
                     attempt.number,
                     attempt.effect
                 );

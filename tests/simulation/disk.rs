@@ -111,6 +111,11 @@ impl ModelJournal {
     }
 }
 
+/// The body that the real journal would keep must mean the same when it is read back.
+fn must_equal(kept: &Recorded, written: &Recorded) {
+    assert!(kept == written, "event {} is not what was written", written.seq);
+}
+
 fn injected(what: &'static str) -> JournalError {
     let (path, cause) = ("model".to_owned(), "a fault of the simulated disk");
     JournalError::Storage { what, path, source: Cause::Injected(cause) }
@@ -122,7 +127,7 @@ impl Journal for ModelJournal {
             return Err(JournalError::Stopped { path: "model".to_owned() });
         }
         let mut platter = self.disk.read();
-        let mut last = platter.pending.last().or(platter.durable.last()).cloned();
+        let mut last = platter.pending.last().or_else(|| platter.durable.last()).cloned();
         for recorded in batch {
             let before = last.as_ref().map_or(Seq::ZERO, |last| last.seq);
             if recorded.seq != before.next() {
@@ -131,14 +136,13 @@ impl Journal for ModelJournal {
             if last.as_ref().is_some_and(|last| last.at >= recorded.at) {
                 return Err(JournalError::Disorder { seq: recorded.seq });
             }
-            // The body that the real journal would keep must mean the same when it is read back.
             let seq = recorded.seq;
             let wrong = |source| JournalError::Body { seq, source };
             let encoded = body::encode(recorded.cause, &recorded.event).map_err(wrong)?;
             let (kind, ver) = (i64::from(encoded.kind), i64::from(encoded.ver));
             let (cause, event) = body::decode(kind, ver, &encoded.body).map_err(wrong)?;
             let kept = Recorded { cause, event, ..recorded.clone() };
-            assert!(kept == *recorded, "event {seq} is not what was written");
+            must_equal(&kept, recorded);
             platter.pending.push(kept.clone());
             last = Some(kept);
         }

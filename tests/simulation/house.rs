@@ -23,7 +23,7 @@ use super::audit::sequence_of;
 use super::disk::{Fault, ModelJournal};
 use super::plan::Sabotage;
 use super::town::sealed;
-use super::world::{CoreStep, Happening, Heard, World, uncertain};
+use super::world::{CoreStep, Happening, Heard, World, uncertain, until};
 
 /// Who waits for an answer of the core.
 #[derive(Debug)]
@@ -86,6 +86,10 @@ impl House {
 
     pub(super) const fn replica(&self) -> &State {
         &self.replica
+    }
+
+    pub(super) const fn desk_mut(&mut self) -> &mut Desk {
+        &mut self.desk
     }
 
     /// The live state, if all of it was committed.
@@ -300,14 +304,15 @@ impl World {
             }
             Waiter::Telemetry => self.settle(&heard),
             Waiter::Command(place, id) => {
-                told.into_iter().for_each(|seq| self.audit.promise(seq));
+                told.into_iter().for_each(|seq| self.audit.promise(id, seq));
                 if !self.dice.percent(self.plan.loss) {
                     let wait = self.delay();
                     self.after_ms(wait, Happening::DispatcherHears(place, id, heard));
                 }
             }
             Waiter::Answer(place) => {
-                told.into_iter().for_each(|seq| self.audit.promise(seq));
+                let id = self.town.answers[place].answer.id;
+                told.into_iter().for_each(|seq| self.audit.promise(id, seq));
                 if !self.dice.percent(self.plan.loss) {
                     let wait = self.delay();
                     self.after_ms(wait, Happening::HelperHears(place, heard));
@@ -496,7 +501,7 @@ impl World {
         self.wake_live();
     }
 
-    pub(super) fn snapshot(&mut self) {
+    pub(super) fn snapshot(&self) {
         if let Some(house) = &self.house {
             let snapshot = (house.replica.seq(), house.replica.encode());
             self.disk.read().snapshot = Some(snapshot);
@@ -558,7 +563,12 @@ impl World {
         if refused {
             self.core_after_ms(0, CoreStep::DeskHearsAsked(ids, no));
         } else {
-            assert!(self.submit(Lane::B, Input::Attempt(ids), waiter), "lane B is full");
+            let input = Input::Attempt(ids);
+            assert!(self.submit(Lane::B, input.clone(), waiter), "lane B is full");
+            if self.dice.one_in(8) {
+                // The same once more: it must be refused, as the first is under way.
+                self.submit(Lane::B, input, Waiter::Nobody);
+            }
         }
     }
 
@@ -581,18 +591,7 @@ impl World {
     }
 }
 
-impl House {
-    pub(super) const fn desk_mut(&mut self) -> &mut Desk {
-        &mut self.desk
-    }
-}
-
 /// The core does not take an input: its lane is full, or it says "not now".
 fn busy(dice: &mut super::dice::Dice) -> Option<Heard> {
     dice.one_in(2).then(|| Err(Refusal::new(RefusalCode::RateLimited)))
-}
-
-/// Microseconds to wait for a time; as the engine does, one that is over must not spin.
-fn until(now: Timestamp, time: Timestamp) -> i64 {
-    (time.as_microsecond() - now.as_microsecond()).max(1_000)
 }

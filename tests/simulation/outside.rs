@@ -77,12 +77,12 @@ impl World {
             return;
         }
         let frame = pendant.outstanding.as_ref().map(|each| each.frame.clone());
-        frame.into_iter().for_each(|frame| self.send_frame(place, frame));
+        frame.iter().for_each(|frame| self.send_frame(place, frame));
         let wait = self.dice.between(1_500, 6_000);
         self.after_ms(wait, Happening::PendantTimer(place));
     }
 
-    fn send_frame(&mut self, place: usize, frame: Vec<u8>) {
+    fn send_frame(&mut self, place: usize, frame: &[u8]) {
         if self.town.pendants[place].stream {
             // TCP: whole and in order, cut anywhere, or not at all.
             if self.house.is_none() || self.dice.percent(self.plan.loss) {
@@ -109,7 +109,7 @@ impl World {
             if self.dice.percent(self.plan.loss) {
                 continue;
             }
-            let mut bytes = frame.clone();
+            let mut bytes = frame.to_vec();
             if self.dice.one_in(40) && !self.healed {
                 let at = self.dice.place(bytes.len());
                 bytes[at] ^= 1 << self.dice.below(8);
@@ -143,12 +143,10 @@ impl World {
         if idle && (dispatcher.left == 0 || self.healed) {
             return;
         }
-        if idle {
-            if let Some(command) = self.next_command(place) {
-                let dispatcher = &mut self.town.dispatchers[place];
-                dispatcher.left -= 1;
-                dispatcher.outstanding = Some(command);
-            }
+        if idle && let Some(command) = self.next_command(place) {
+            let dispatcher = &mut self.town.dispatchers[place];
+            dispatcher.left -= 1;
+            dispatcher.outstanding = Some(command);
         }
         if let Some(command) = self.town.dispatchers[place].outstanding.clone() {
             let copies = if self.dice.percent(self.plan.doubled) { 2 } else { 1 };
@@ -172,8 +170,8 @@ impl World {
         let dice = &mut self.dice;
         let administrator = dice.one_in(40);
         let kind = if administrator {
-            let helper = u32::from(self.town.helpers);
-            let person = sees.people().keys().take(helper as usize).last().copied()?;
+            let last = usize::from(self.town.helpers).checked_sub(1)?;
+            let person = sees.people().keys().nth(last).copied()?;
             CommandKind::ErasePerson { person }
         } else {
             let signals: Vec<SignalId> = sees.signals().keys().copied().collect();

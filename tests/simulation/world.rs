@@ -422,3 +422,8 @@ impl World {
 pub(super) fn uncertain(outcomes: &[EffectOutcome]) -> u64 {
     outcomes.iter().filter(|each| each.outcome == Outcome::Uncertain).count() as u64
 }
+
+/// Microseconds to wait for a time; as the engine does, one that is over must not spin.
+pub(super) fn until(now: Timestamp, time: Timestamp) -> i64 {
+    (time.as_microsecond() - now.as_microsecond()).max(1_000)
+}

@@ -249,7 +249,7 @@ async fn a_command_sent_twice_has_the_effect_of_once() {
     let again = desk.command(TOKEN, 1, "AcknowledgeSignal", body.clone()).await;
     assert_eq!((again.status, again.json()), (200, first.json()));
     let other = desk.command(TOKEN, 2, "AcknowledgeSignal", body).await;
-    assert_eq!(refusal(&other), (409, "already_acknowledged".to_owned()));
+    assert_eq!(refusal(&other), (409, "already_answered".to_owned()));
     assert_eq!(other.json()["refused"]["message"], "Another seat has it already.");
 }
 

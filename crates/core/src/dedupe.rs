@@ -25,7 +25,12 @@ impl Seen {
     /// The event that took this key first, if it is still remembered at `now`.
     #[must_use]
     pub fn find(&self, key: &Idem, now: Timestamp) -> Option<Seq> {
-        self.by_key.get(key).filter(|(_, until)| *until > now).map(|(seq, _)| *seq)
+        self.find_with_end(key, now).map(|(seq, _)| seq)
+    }
+
+    /// The same, with the time at which it will be forgotten.
+    pub(crate) fn find_with_end(&self, key: &Idem, now: Timestamp) -> Option<(Seq, Timestamp)> {
+        self.by_key.get(key).filter(|(_, until)| *until > now).copied()
     }
 
     /// How many keys are remembered.

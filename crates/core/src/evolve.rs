@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use hansho_model::{
-    AlarmKind, Attempt, DeviceEntry, Door, EffectId, Event, Facts, IncidentId, Lane, Mail,
-    NoticeId, Outcome, PersonId, Recipient, Recorded, SealedReport, Seq, Settled, SignalId,
-    SourceId, Template,
+    AlarmClass, AlarmKind, Attempt, DeviceEntry, Door, EffectId, Event, Facts, Finding, IncidentId,
+    Lane, Mail, NoticeId, Outcome, PersonId, Recipient, Recorded, SealedReport, Seq, Settled,
+    SignalId, SourceId, Template,
 };
 use jiff::Timestamp;
 
@@ -133,8 +133,11 @@ impl State {
                 let call = Call { source, recorded_at, report: *report, alarm: *alarm };
                 self.receive_signal(*signal, call, zone, *refused);
             }
-            Event::SignalRepeated { signal, restored, zone, .. } => {
+            Event::SignalRepeated { signal, restored, zone, alarm, .. } => {
                 self.repeat_signal(*signal, at, *restored, zone);
+                if !restored {
+                    self.add_finding(*signal, *alarm);
+                }
             }
             Event::SignalAcknowledged { signal, position } => {
                 let (by, position) = (recorded.source, position.clone());
@@ -267,6 +270,7 @@ impl State {
             findings: report.findings.clone(),
             position: report.position,
             text: report.text.clone(),
+            refused: report.refused.is_some(),
         };
         match &mut device.last_report {
             Some(slot) => **slot = last,
@@ -311,6 +315,31 @@ impl State {
         } else {
             record.presses = record.presses.saturating_add(1);
             add_zone(&mut record.zones, zone);
+            let last =
+                self.devices.get(&record.source).and_then(|device| device.last_report.as_ref());
+            // One press that can be trusted is enough.
+            record.refused &= last.is_none_or(|last| last.refused);
+        }
+    }
+
+    /// A device that has called already calls for something else, too: a fire after a press must
+    /// not hide behind the press.
+    fn add_finding(&mut self, id: SignalId, alarm: AlarmKind) {
+        let Some(record) = self.signals.get_mut(&id) else { return };
+        let last = self.devices.get(&record.source).and_then(|device| device.last_report.as_ref());
+        let calls = |finding: &&Finding| {
+            matches!(finding.class, AlarmClass::Life | AlarmClass::Check) && finding.kind == alarm
+        };
+        let Some(finding) = last.and_then(|last| last.findings.iter().find(calls)) else { return };
+        let known = record.findings.iter().any(|each| each.kind == alarm);
+        if known || record.findings.len() >= limits::FINDINGS {
+            return;
+        }
+        record.findings.push(finding.clone());
+        // The sort is stable: among equally urgent ones the first stays first.
+        record.findings.sort_by_key(|finding| finding.class);
+        if let Some(first) = record.findings.first() {
+            record.alarm = first.kind;
         }
     }
 

@@ -19,6 +19,8 @@ pub mod limits {
     pub const SOURCES: usize = 100_000;
     /// Ended signals, closed incidents and ended notices kept in memory, each.
     pub const ENDED_KEPT: usize = 1_000;
+    /// Kinds of alarm of one signal, as many as one report may have.
+    pub const FINDINGS: usize = 16;
     /// Presses kept singly on one signal.
     pub const ZONES: usize = 64;
     /// Notes kept on one incident.
@@ -132,6 +134,8 @@ pub struct LastReport {
     pub position: Option<Position>,
     /// Text it sent.
     pub text: Option<Sealed>,
+    /// Whether it was refused.
+    pub refused: bool,
 }
 
 /// A fault of a device.
@@ -172,7 +176,7 @@ pub struct Signal {
     pub presses: u32,
     /// When the device last took it back; it stays open all the same.
     pub restored_at: Option<Timestamp>,
-    /// Whether the report was refused: shown, never trusted.
+    /// Whether all its reports were refused: shown, never trusted.
     pub refused: bool,
     /// Where the device says it is.
     pub position: Option<Position>,
@@ -686,7 +690,7 @@ canonical!(Device {
     last_report,
     faults,
 });
-canonical!(LastReport { seq, observed_at, received_at, findings, position, text });
+canonical!(LastReport { seq, observed_at, received_at, findings, position, text, refused });
 canonical!(Fault { kind, zone, code, since });
 canonical!(Signal {
     source,

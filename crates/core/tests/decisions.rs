@@ -5,8 +5,8 @@ mod world;
 use hansho_core::{RecipientStatus, SignalState};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, DistrictId, Effect, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, Input, Outcome, Phase, RefusalCode, Role, SignalId,
-    SignalOutcome,
+    IncidentKind, IncidentOutcome, Input, Lane, Outcome, Phase, RefusalCode, Role, SealedReport,
+    SignalId, SignalOutcome,
 };
 use world::{World, finding, names, press, refused, report, sealed, seq_of, start, token};
 
@@ -58,6 +58,50 @@ fn a_press_while_one_is_open_adds_to_it_and_mails_nobody_twice() {
 }
 
 #[test]
+fn a_fire_after_a_press_stands_beside_it() {
+    let mut world = World::started();
+    let call = |sequence, class, kind| {
+        report("dc09:4901", sequence, vec![finding(class, kind, Phase::New, "003")])
+    };
+    let kinds = |world: &World| {
+        let signal = world.state.signals().values().next().unwrap();
+        let kinds: Vec<_> = signal.findings.iter().map(|finding| finding.kind).collect();
+        (signal.alarm, kinds)
+    };
+    world.report(call(1, AlarmClass::Check, AlarmKind::Inactivity)).unwrap();
+    world.report(call(2, AlarmClass::Life, AlarmKind::Help)).unwrap();
+    let both = vec![AlarmKind::Help, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, both), "the more urgent one goes first");
+    world.report(call(3, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    world.report(call(4, AlarmClass::Life, AlarmKind::Fire)).unwrap();
+    let all = vec![AlarmKind::Help, AlarmKind::Fire, AlarmKind::Inactivity];
+    assert_eq!(kinds(&world), (AlarmKind::Help, all));
+}
+
+#[test]
+fn helpers_are_told_when_a_mild_call_turns_grave() {
+    let mut world = World::started();
+    let mild = finding(AlarmClass::Check, AlarmKind::Inactivity, Phase::New, "030");
+    let batch = world.report(report("dc09:4901", 1, vec![mild])).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalReceived"]);
+    let grave = names(&world.report(press(2)).unwrap());
+    assert_eq!(grave, ["ReportReceived", "SignalRepeated", "NoticeOrdered"]);
+    assert_eq!(names(&world.report(press(3)).unwrap()), ["ReportReceived", "SignalRepeated"]);
+    let signal = world.state.signals().values().next().unwrap();
+    assert_eq!(signal.notices.len(), 1);
+}
+
+#[test]
+fn two_grave_findings_in_one_report_tell_the_helpers_once() {
+    let mut world = World::started();
+    let help = finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003");
+    let fall = finding(AlarmClass::Life, AlarmKind::Fall, Phase::New, "003");
+    let batch = world.report(report("dc09:4901", 1, vec![help, fall])).unwrap();
+    let ordered = names(&batch).iter().filter(|name| **name == "NoticeOrdered").count();
+    assert_eq!(ordered, 1);
+}
+
+#[test]
 fn a_restore_is_noted_and_never_closes_a_call_for_help() {
     let mut world = World::started();
     world.report(press(1)).unwrap();
@@ -91,6 +135,31 @@ fn a_number_used_again_after_its_signal_ended_is_a_new_call() {
 }
 
 #[test]
+fn heartbeats_in_between_do_not_make_a_second_call_a_repeat_of_the_first() {
+    let mut world = World::started();
+    let first = world.report(press(1)).unwrap();
+    let signal = SignalId(first[1].seq);
+    let beat = || SealedReport { device_key: Vec::new(), ..report("dc09:4901", 0, Vec::new()) };
+    let hour = |world: &mut World| {
+        for _ in 0..40 {
+            world.wait(90);
+            world.report(beat()).unwrap();
+        }
+    };
+    hour(&mut world);
+    let batch = world.report(press(1)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated"], "it is open: a press more");
+    let outcome = SignalOutcome::Mistake;
+    world
+        .command(Role::Dispatcher, CommandKind::EndSignal { signal, outcome, reason: None })
+        .unwrap();
+    world.wait(599);
+    assert_eq!(world.report(press(1)).unwrap_err().code, RefusalCode::Duplicate, "a late retry");
+    hour(&mut world);
+    assert!(names(&world.report(press(1)).unwrap()).contains(&"SignalReceived"), "a new call");
+}
+
+#[test]
 fn a_device_nobody_registered_is_shown_and_mails_nobody() {
     let mut world = World::started();
     let mut stranger = press(1);
@@ -109,6 +178,32 @@ fn a_refused_call_for_help_is_shown_and_moves_nobody() {
         world.report(refused("dc09:4901", 1, FrameFault::EncryptionRequired, help)).unwrap();
     assert_eq!(names(&batch), ["ReportReceived", "SignalReceived", "FaultRaised"]);
     assert!(world.state.notices().is_empty());
+}
+
+#[test]
+fn helpers_are_told_by_the_first_press_that_can_be_trusted() {
+    // A clock that is wrong: the answer sets it, and the device presses once more.
+    let mut world = World::started();
+    let help = vec![finding(AlarmClass::Life, AlarmKind::Help, Phase::New, "003")];
+    world.report(refused("dc09:4901", 1, FrameFault::TimestampOutOfWindow, help)).unwrap();
+    let signal = |world: &World| world.state.signals().values().next().unwrap().clone();
+    assert!(signal(&world).refused && world.state.notices().is_empty());
+    let batch = world.report(press(2)).unwrap();
+    assert_eq!(
+        names(&batch),
+        ["ReportReceived", "SignalRepeated", "NoticeOrdered", "FaultCleared"]
+    );
+    assert!(!signal(&world).refused, "it is trusted now");
+    let batch = world.report(press(3)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated"], "nobody is told twice");
+    // Something less than a call was open.
+    let mut world = World::started();
+    let check = vec![finding(AlarmClass::Check, AlarmKind::NoReport, Phase::New, "")];
+    world.report(SealedReport { lane: Lane::A, ..report("dc09:4901", 1, check) }).unwrap();
+    assert!(world.state.notices().is_empty());
+    let batch = world.report(press(2)).unwrap();
+    assert_eq!(names(&batch), ["ReportReceived", "SignalRepeated", "NoticeOrdered"]);
+    assert_eq!(signal(&world).notices.len(), 1);
 }
 
 #[test]
@@ -163,7 +258,7 @@ fn a_signal_goes_from_ringing_through_an_incident_to_its_end() {
     assert_eq!(names(&batch), ["SourceNamed", "SignalAcknowledged"]);
     assert_eq!(
         world.command(Role::Dispatcher, claim).unwrap_err().code,
-        RefusalCode::AlreadyAcknowledged
+        RefusalCode::AlreadyAnswered
     );
 
     let batch = world.command(Role::Dispatcher, open(vec![signal])).unwrap();
@@ -372,18 +467,39 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
 }
 
 #[test]
-fn helpers_of_an_erased_person_are_told_and_the_person_is_not_named() {
+fn a_call_from_an_erased_persons_device_still_moves_helpers() {
     let mut world = World::started();
     let person = world.state.person_by_key("person-0001").unwrap();
     assert!(world.state.erased_keys().is_empty());
     world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
     let key = world.state.people()[&person].entry.name.key;
-    assert!(world.state.erased_keys().contains(&key));
+    assert!(world.state.erased_keys().contains(&key), "shown to nobody from here on");
     world.report(press(1)).unwrap();
-    let notice = world.state.notices().values().next().unwrap();
-    assert_eq!(notice.recipients.len(), 2);
-    assert_eq!((&notice.facts.subscriber, &notice.facts.address), (&None, &None));
-    assert!(notice.facts.district.is_some());
+    let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
+    assert_eq!((&mail.facts.subscriber, &mail.facts.address), (&None, &None), "cannot be opened");
+    assert_eq!(mail.facts.district, Some(DistrictId(2)));
+}
+
+#[test]
+fn strangers_beyond_the_limit_share_one_name_and_one_limit() {
+    let mut world = World::started();
+    for number in 0..hansho_core::limits::SOURCES {
+        let mut stranger = report("", 1, Vec::new());
+        stranger.source = format!("dc09:S{number}");
+        world.report(stranger).unwrap();
+    }
+    world.journal.clear();
+    let stranger = |number: u16| {
+        let bad = refused("", number, FrameFault::BadPayload, Vec::new());
+        SealedReport { source: format!("dc09:T{number}"), ..bad }
+    };
+    for number in 0..6 {
+        world.report(stranger(number)).unwrap();
+    }
+    assert!(world.state.source("dc09:others").is_some());
+    assert_eq!(world.report(stranger(7)).unwrap_err().code, RefusalCode::RateLimited);
+    let call = SealedReport { source: "dc09:T8".to_owned(), ..press(8) };
+    assert!(names(&world.report(call).unwrap()).contains(&"SignalReceived"));
 }
 
 #[test]

@@ -171,3 +171,63 @@ impl<J: Journal> Sequencer<J> {
         self.fold(now, vec![draft], events, effects);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hansho_journal::{Head, SqliteJournal};
+    use hansho_model::{
+        AlarmClass, AlarmKind, Door, Finding, Input, KeyId, Lane, Phase, Sealed, SealedReport,
+    };
+
+    use super::*;
+
+    fn press(number: u8, at: Timestamp) -> Envelope<()> {
+        let sealed = || Sealed { key: KeyId(1), bytes: vec![number] };
+        let finding = Finding {
+            class: AlarmClass::Life,
+            kind: AlarmKind::Help,
+            phase: Phase::New,
+            code: "CID 101".to_owned(),
+            zone: "003".to_owned(),
+        };
+        let report = SealedReport {
+            door: Door::Dc09,
+            source: "dc09:4901".to_owned(),
+            lane: Lane::A,
+            observed_at: None,
+            received_at: at,
+            device_key: vec![number],
+            findings: vec![finding],
+            position: None,
+            text: None,
+            raw: sealed(),
+            peer: sealed(),
+            refused: None,
+            deviations: Vec::new(),
+        };
+        Envelope { input: Input::Report(Box::new(report)), reply: () }
+    }
+
+    #[test]
+    fn a_wall_that_is_set_back_is_journalled_once_and_time_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(folder.path()).unwrap();
+        assert_eq!(journal.head(), Head::EMPTY);
+        let mut sequencer = Sequencer::new(State::default(), journal);
+        let wall = |second: i64| Timestamp::from_second(second).unwrap();
+        sequencer.step(wall(10_000), vec![press(1, wall(10_000))]).unwrap();
+        let mut stepped = Vec::new();
+        for (number, now, shown) in [(2, 10_001, 6_402), (3, 10_002, 6_404), (4, 10_003, 13_000)] {
+            let (now, shown) = (wall(now), wall(shown));
+            let committed = sequencer.step_at(now, shown, vec![press(number, shown)]).unwrap();
+            let report = committed.events.last().unwrap();
+            assert!(report.at >= now, "recorded times go on");
+            for each in committed.events.iter() {
+                if let Event::ClockStepped { back_us } = each.event {
+                    stepped.push(back_us / 1_000_000);
+                }
+            }
+        }
+        assert_eq!(stepped, [3_598], "an hour back, less what has passed; said once");
+    }
+}

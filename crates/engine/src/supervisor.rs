@@ -3,10 +3,15 @@
 //! It is small on purpose: it reads the configuration, opens sockets and watches one child. What
 //! can fail (disk, fold, codecs) is in the core. Connections that come while the core is away wait
 //! in the kernel's queue, and nothing is acknowledged meanwhile.
+//!
+//! Its first line in the log names the addresses that were bound, `console=127.0.0.1:8119
+//! dc09=127.0.0.1:5009 The sockets are open.`; scripts and tests that configure port 0 read it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -14,6 +19,7 @@ use std::time::Duration;
 use hansho_config::{Config, ConfigError, PortShiftError};
 use hansho_telemetry::Chain;
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -81,7 +87,9 @@ pub enum SuperviseError {
 pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
     let mut config = Config::load(&options.config)?;
     config.site.shift_ports(options.port_base)?;
+    allow_many_connections();
     let sockets = Sockets::bind(&config.site)?;
+    say_where(&sockets);
     drop(config);
     let mut signals = Signals::new()?;
     let mut pause = PAUSE_MIN;
@@ -114,6 +122,27 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
     }
 }
 
+/// Shells allow 1,024 open files by default; the doors take more connections than that. The core
+/// inherits what is set here.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, "The limit of open files could not be raised.");
+    }
+}
+
+/// Says where the house listens: with port 0 in the configuration nobody else knows.
+fn say_where(sockets: &Sockets) {
+    let name = |address: io::Result<SocketAddr>| {
+        address.map_or_else(|_unknown| "-".to_owned(), |address| address.to_string())
+    };
+    let console = name(sockets.console.local_addr());
+    let dc09 =
+        sockets.dc09.as_ref().map_or_else(|| "-".to_owned(), |(tcp, _)| name(tcp.local_addr()));
+    tracing::info!(console, dc09, "The sockets are open.");
+}
+
 /// How a core's life ended.
 enum End {
     Asked,
@@ -134,6 +163,7 @@ impl Core {
         let (ours, theirs) = StdUnixStream::pair().map_err(refused("make a pair of sockets"))?;
         // The running program itself: an upgrade may have replaced the file meanwhile.
         let child = Command::new("/proc/self/exe")
+            .arg0("hansho")
             .arg("serve-core")
             .arg("--config")
             .arg(&options.config)

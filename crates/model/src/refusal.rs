@@ -55,7 +55,7 @@ words! {
         /// It is over already.
         AlreadyEnded = "already_ended",
         /// Somebody has it already.
-        AlreadyAcknowledged = "already_acknowledged",
+        AlreadyAnswered = "already_answered",
         /// It belongs to an incident already.
         AlreadyJoined = "already_joined",
         /// The incident still has signals without an outcome.

@@ -471,7 +471,7 @@ const fn is_final(code: RefusalCode) -> bool {
         RefusalCode::Duplicate
         | RefusalCode::NotFound
         | RefusalCode::AlreadyEnded
-        | RefusalCode::AlreadyAcknowledged
+        | RefusalCode::AlreadyAnswered
         | RefusalCode::AlreadyJoined
         | RefusalCode::StillOpen
         | RefusalCode::Forbidden

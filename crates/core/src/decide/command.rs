@@ -69,7 +69,7 @@ impl State {
     ) -> Result<(), Refusal> {
         let signal = self.open_signal_of(id)?;
         if signal.acknowledged.is_some() {
-            return Err(Refusal::new(RefusalCode::AlreadyAcknowledged));
+            return Err(Refusal::new(RefusalCode::AlreadyAnswered));
         }
         if position.len() > 32 {
             return Err(Refusal::new(RefusalCode::Invalid));

@@ -1,5 +1,7 @@
 //! A device's report: is it new, is it a call for help, who must be told.
 
+use std::borrow::Cow;
+
 use hansho_model::{
     AlarmClass, AlarmKind, Draft, Event, Facts, Finding, FrameFault, Phase, Recipient, Refusal,
     RefusalCode, SealedReport, Seq, SignalId, SourceId, Template,
@@ -7,12 +9,14 @@ use hansho_model::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::Batch;
+use crate::dedupe::ALARM_MEMORY;
 use crate::evolve::minute_of;
 use crate::idem;
-use crate::state::{Device, Person, State, limits};
+use crate::state::{Device, State, limits};
 
-/// A repeat of the same message this long after the first, once its signal has ended, is a new
-/// call: senders give up repeating long before, and a device that lost power counts anew from 1.
+/// A repeat of the same message this long after the first is a new call (a new press, while its
+/// signal is open): senders give up repeating long before, and a device that lost power counts
+/// anew from 1.
 const REPEAT_HORIZON: SignedDuration = SignedDuration::from_mins(10);
 
 impl State {
@@ -23,17 +27,22 @@ impl State {
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
         let idem = idem::of_report(report);
-        let device = self.index.sources.get(&report.source).and_then(|id| self.devices.get(id));
+        let name = self.name_of(report);
+        let device = self.index.sources.get(&*name).and_then(|id| self.devices.get(id));
         if let Some(original) = self.repeat_of(now, report, &idem) {
             return Err(Refusal::duplicate(original));
         }
         if report.refused.is_some() && !calls_for_help(report) && refused_too_often(now, device) {
             return Err(Refusal::new(RefusalCode::RateLimited));
         }
-        let source = self.source_of(report, batch);
+        let source = self.source_or_name(&name, batch);
         let event = Event::ReportReceived(Box::new(report.clone()));
         let cause = batch.push(Draft { source, cause: None, idem, event });
-        let mut case = Case { source, cause, signal: self.open_signal(source), device };
+        let signal = self.open_signal(source);
+        let told = signal
+            .and_then(|id| self.signals.get(&id))
+            .is_some_and(|signal| !signal.notices.is_empty());
+        let mut case = Case { source, cause, signal, told, device };
         for finding in &report.findings {
             self.decide_finding(now, report, finding, &mut case, batch);
         }
@@ -41,6 +50,8 @@ impl State {
         Ok(())
     }
 
+    /// The first event of the same message. A call for help is a repeat only within
+    /// [`REPEAT_HORIZON`] of the first, whatever else the device said meanwhile.
     fn repeat_of(
         &self,
         now: Timestamp,
@@ -50,21 +61,20 @@ impl State {
         if report.device_key.is_empty() {
             return None;
         }
-        let original = self.seen.find(idem, now)?;
-        let source = self.index.sources.get(&report.source)?;
-        let still_open = self.index.open_signals.contains_key(source);
-        let first = self.devices.get(source)?.last_heard?;
-        let old = now.duration_since(first) > REPEAT_HORIZON;
-        (still_open || !old || !calls_for_help(report)).then_some(original)
+        let (original, forgotten_at) = self.seen.find_with_end(idem, now)?;
+        // What calls for help is remembered for ALARM_MEMORY from its first receipt on.
+        let left = forgotten_at.duration_since(now);
+        let old = left < ALARM_MEMORY.saturating_sub(REPEAT_HORIZON);
+        (!old || !calls_for_help(report)).then_some(original)
     }
 
-    /// Past the limit, the devices of a door share one number: an alarm is never refused for it.
-    fn source_of(&self, report: &SealedReport, batch: &mut Batch) -> SourceId {
+    /// Past the limit, the devices of a door share one name: an alarm is never refused for it.
+    fn name_of<'a>(&self, report: &'a SealedReport) -> Cow<'a, str> {
         let full = self.sources.len() >= limits::SOURCES;
         if full && !self.index.sources.contains_key(&report.source) {
-            return self.source_or_name(&format!("{}:others", report.door), batch);
+            return Cow::Owned(format!("{}:others", report.door));
         }
-        self.source_or_name(&report.source, batch)
+        Cow::Borrowed(&report.source)
     }
 
     fn open_signal(&self, source: SourceId) -> Option<SignalId> {
@@ -84,7 +94,7 @@ impl State {
                 self.decide_call(now, report, finding, case, batch);
             }
             (AlarmClass::Life | AlarmClass::Check, Phase::Restored) => {
-                case.repeat(finding, true, batch);
+                case.add(finding, true, batch);
             }
             (AlarmClass::Fault, Phase::New | Phase::Still) => case.raise(finding, batch),
             (AlarmClass::Fault, Phase::Restored) => {
@@ -93,13 +103,15 @@ impl State {
                 }
             }
             (AlarmClass::Note, _) => {
-                case.repeat(finding, finding.kind == AlarmKind::Cancel, batch);
+                case.add(finding, finding.kind == AlarmKind::Cancel, batch);
             }
             (AlarmClass::Test, _) => {}
         }
     }
 
-    /// One open signal a device: a press while one is open adds to it.
+    /// One open signal a device: a press while one is open adds to it. Helpers are told once a
+    /// signal, by the first press that can be trusted: it may come after one that could not, or
+    /// after something less than a call.
     fn decide_call(
         &self,
         now: Timestamp,
@@ -108,23 +120,14 @@ impl State {
         case: &mut Case<'_>,
         batch: &mut Batch,
     ) {
-        if case.signal.is_some() {
-            case.repeat(finding, false, batch);
-            return;
-        }
-        let signal = SignalId(batch.next_seq());
-        let event = Event::SignalReceived {
-            signal,
-            report: case.cause,
-            alarm: finding.kind,
-            zone: finding.zone.clone(),
-            refused: report.refused.is_some(),
+        let (signal, cause) = match case.signal {
+            Some(signal) => (signal, case.repeat(signal, finding, false, batch)),
+            None => case.open(report, finding, batch),
         };
-        let cause = batch.follow(case.source, case.cause, event);
-        case.signal = Some(signal);
         // What cannot be trusted is shown to the dispatcher, but moves nobody by itself.
-        if finding.class == AlarmClass::Life && report.refused.is_none() {
+        if finding.class == AlarmClass::Life && report.refused.is_none() && !case.told {
             self.tell_helpers(now, report, finding, case, (signal, cause), batch);
+            case.told = true;
         }
     }
 
@@ -146,13 +149,13 @@ impl State {
         if recipients.is_empty() {
             return;
         }
+        // Of one who was erased by law nothing can be opened any more; helpers go all the same.
         let subscriber = device.subscriber.and_then(|id| self.people.get(&id));
-        // Whoever was erased is named to nobody, but a button that is pressed is heard all the same.
-        let shown = |person: &&Person| !person.erased;
+        let subscriber = subscriber.filter(|person| !person.erased);
         let facts = Facts {
             alarm: finding.kind,
-            subscriber: subscriber.filter(shown).map(|person| person.entry.name.clone()),
-            address: subscriber.filter(shown).and(entry.address.clone()),
+            subscriber: subscriber.map(|person| person.entry.name.clone()),
+            address: subscriber.and(entry.address.clone()),
             district: entry.district,
             at: report.received_at,
         };
@@ -196,13 +199,39 @@ struct Case<'a> {
     cause: Seq,
     /// The device's open signal, if it has one by now.
     signal: Option<SignalId>,
+    /// Whether helpers were told of it.
+    told: bool,
     device: Option<&'a Device>,
 }
 
 impl Case<'_> {
-    /// Adds to the open signal; without one there is nothing to add to.
-    fn repeat(&self, finding: &Finding, restored: bool, batch: &mut Batch) {
-        let Some(signal) = self.signal else { return };
+    fn open(
+        &mut self,
+        report: &SealedReport,
+        finding: &Finding,
+        batch: &mut Batch,
+    ) -> (SignalId, Seq) {
+        let signal = SignalId(batch.next_seq());
+        let event = Event::SignalReceived {
+            signal,
+            report: self.cause,
+            alarm: finding.kind,
+            zone: finding.zone.clone(),
+            refused: report.refused.is_some(),
+        };
+        let cause = batch.follow(self.source, self.cause, event);
+        self.signal = Some(signal);
+        (signal, cause)
+    }
+
+    /// Adds to the open signal.
+    fn repeat(
+        &self,
+        signal: SignalId,
+        finding: &Finding,
+        restored: bool,
+        batch: &mut Batch,
+    ) -> Seq {
         let event = Event::SignalRepeated {
             signal,
             report: self.cause,
@@ -210,7 +239,14 @@ impl Case<'_> {
             restored,
             zone: finding.zone.clone(),
         };
-        batch.follow(self.source, self.cause, event);
+        batch.follow(self.source, self.cause, event)
+    }
+
+    /// The same; without an open signal there is nothing to add to.
+    fn add(&self, finding: &Finding, restored: bool, batch: &mut Batch) {
+        if let Some(signal) = self.signal {
+            self.repeat(signal, finding, restored, batch);
+        }
     }
 
     fn raise(&self, finding: &Finding, batch: &mut Batch) {

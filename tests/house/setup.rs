@@ -1,0 +1,150 @@
+//! A configuration for tests: a few people with log-ins, a few devices, ports of the kernel's
+//! choice. The log-ins are the demo's: their passwords and tokens are no secrets.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+const DEMO_PEOPLE: &str = include_str!("../../config/demo/people.toml");
+
+/// The demo's bearer token of a log-in.
+pub(crate) fn token_of(user: &str) -> String {
+    format!("hansho-demo-token-{user}")
+}
+
+/// The demo's password of a log-in.
+pub(crate) fn password_of(user: &str) -> String {
+    format!("{user}-demo")
+}
+
+/// A configuration to write.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    pub(crate) devices: Vec<Device>,
+    /// Where mails go; none without it.
+    pub(crate) relay: Option<SocketAddr>,
+    /// `refuse` in place of `show`.
+    pub(crate) refuse_unknown: bool,
+}
+
+/// A loopback address that nobody else has: a port that a killed house leaves behind may go to
+/// another test's house at once, and a device must not be acknowledged by that one.
+fn own_address() -> Ipv4Addr {
+    let random = *uuid::Uuid::now_v7().as_bytes();
+    Ipv4Addr::new(127, random[13].max(1), random[14], random[15].clamp(1, 254))
+}
+
+/// A device with the person it protects and those who help.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    pub(crate) account: String,
+    pub(crate) subscriber: String,
+    pub(crate) address: String,
+    pub(crate) helpers: Vec<(String, String)>,
+    pub(crate) aes_key: Option<String>,
+}
+
+impl Device {
+    /// A device whose subscriber has a name and an address of its own and whose helpers have these
+    /// mail addresses.
+    pub(crate) fn new(account: &str, mails: &[&str]) -> Self {
+        let helper = |(index, mail): (usize, &&str)| {
+            (format!("協力員{account}{index}の名"), (*mail).to_owned())
+        };
+        Self {
+            account: account.to_owned(),
+            subscriber: format!("利用者{account}の名"),
+            address: format!("架空町{account}番地"),
+            helpers: mails.iter().enumerate().map(helper).collect(),
+            aes_key: None,
+        }
+    }
+
+    pub(crate) fn with_key(mut self, hex: &str) -> Self {
+        self.aes_key = Some(hex.to_owned());
+        self
+    }
+}
+
+impl Setup {
+    pub(crate) fn new(devices: Vec<Device>) -> Self {
+        Self { devices, ..Self::default() }
+    }
+
+    pub(crate) fn with_relay(mut self, relay: SocketAddr) -> Self {
+        self.relay = Some(relay);
+        self
+    }
+
+    pub(crate) fn write(&self, folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("hansho.toml"), self.house()).unwrap();
+        fs::write(folder.join("people.toml"), self.people()).unwrap();
+        fs::write(folder.join("devices.toml"), self.devices()).unwrap();
+    }
+
+    fn house(&self) -> String {
+        let unknown = if self.refuse_unknown { "refuse" } else { "show" };
+        let (console, dc09) = (own_address(), own_address());
+        let mut text = format!(
+            "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
+             [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\n\
+             [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
+             [data]\nreserve_mib = 1\n"
+        );
+        if let Some(relay) = self.relay {
+            write!(
+                text,
+                "[mail]\nrelay = \"{relay}\"\nconnections = 16\n\
+                 sender = \"demo@hansho.example.jp\"\nmessage_domain = \"hansho.example.jp\"\n\
+                 starttls = \"never\"\n"
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    fn people(&self) -> String {
+        let mut text = String::new();
+        for device in &self.devices {
+            let account = &device.account;
+            writeln!(text, "subscriber-{account} = {{ name = \"{}\" }}", device.subscriber)
+                .unwrap();
+            for (index, (name, mail)) in device.helpers.iter().enumerate() {
+                writeln!(
+                    text,
+                    "helper-{account}-{index} = {{ name = \"{name}\", mail = [\"{mail}\"] }}"
+                )
+                .unwrap();
+            }
+        }
+        // The demo's operators stand at the end of its register.
+        let (_people, operators) =
+            DEMO_PEOPLE.split_once("[dispatcher1]").expect("the demo has operators");
+        text.push_str("[dispatcher1]");
+        text.push_str(operators);
+        text
+    }
+
+    fn devices(&self) -> String {
+        let mut text = String::new();
+        for device in &self.devices {
+            let account = &device.account;
+            let helpers: Vec<String> = (0..device.helpers.len())
+                .map(|index| format!("\"helper-{account}-{index}\""))
+                .collect();
+            let key = device.aes_key.as_ref().map(|key| format!(", aes_key = \"{key}\""));
+            writeln!(
+                text,
+                "\"dc09:{account}\" = {{ subscriber = \"subscriber-{account}\", helpers = [{}], \
+                 district = 1, address = \"{}\"{} }}",
+                helpers.join(", "),
+                device.address,
+                key.unwrap_or_default()
+            )
+            .unwrap();
+        }
+        text
+    }
+}
