@@ -155,7 +155,7 @@ impl State {
         let facts = Facts {
             alarm: finding.kind,
             subscriber: subscriber.map(|person| person.entry.name.clone()),
-            address: subscriber.and(entry.address.clone()),
+            address: subscriber.and_then(|_known| entry.address.clone()),
             district: entry.district,
             at: report.received_at,
         };
