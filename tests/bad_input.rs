@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::house::dc09::{self, Link};
 use crate::house::setup::{Device, Setup};
-use crate::house::{Dice, House, seed, serve_to_end, text, wait, wait_for};
+use crate::house::{Dice, House, seed, serve_to_end, text, wait};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Nothing should come; a busy machine must not make that slow.
@@ -471,9 +471,8 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let gone = || Command::new("umount").arg(&self.0).output().ok();
-        let gone = || gone().filter(|output| output.status.success());
-        wait_for(Duration::from_secs(10), gone);
+        // Lazily: in a test that failed the house still has files open there.
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
     }
 }
 
@@ -535,7 +534,7 @@ fn a_full_disk_acknowledges_nothing_and_loses_nothing() {
     house.journal("verify");
     let export = house.journal("export");
     assert!(export.matches("\"ReportReceived\"").count() > held.len(), "each one is there");
-    drop(house);
+    // Before its folder goes.
     drop(mount);
 }
 

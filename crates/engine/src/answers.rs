@@ -5,15 +5,15 @@ use std::sync::Arc;
 use hansho_alerts::{AnswerCounts, OwnAnswer, PageFacts, page, parse_form, thanks, token};
 use hansho_alerts::{expired, unreadable};
 use hansho_console::{Answers, Page, Reads, Submit};
-use hansho_core::{Notice, State};
+use hansho_core::{AnswerRecord, Notice, RecipientState, State};
 use hansho_model::{
     Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, RefusalCode,
-    Reveal, Sealed,
+    Reveal, Sealed, Seq,
 };
 use hansho_telemetry::Counter;
 use jiff::Timestamp;
 
-use crate::clock;
+use crate::clock::HouseClock;
 use crate::edge::{ANSWER_PURPOSE, Edge, district_name};
 use crate::replica::Replica;
 
@@ -24,6 +24,8 @@ pub struct AnswerDesk {
     pub replica: Arc<Replica>,
     /// Seals, and the way into the core.
     pub edge: Arc<Edge>,
+    /// The clock by which notices end.
+    pub clock: Arc<HouseClock>,
 }
 
 impl Answers for AnswerDesk {
@@ -53,7 +55,7 @@ impl AnswerDesk {
         let Ok((choice, minutes)) = parse_form(form) else {
             return (400, unreadable(facts.language, facts.mode));
         };
-        let now = clock::now();
+        let now = self.clock.now();
         let id = self.answer_id(effect, choice, minutes, now);
         let answer = Answer { id, effect, choice, minutes, received_at: now };
         let Some(answered) = self.edge.queue().submit(Lane::B, Input::Answer(answer)) else {
@@ -73,6 +75,7 @@ impl AnswerDesk {
     }
 
     /// The same answer within a minute is one: a thumb that presses twice, a page loaded again.
+    /// Whoever said something else meanwhile and comes back to it says it anew.
     fn answer_id(
         &self,
         effect: EffectId,
@@ -81,7 +84,12 @@ impl AnswerDesk {
         now: Timestamp,
     ) -> CommandId {
         let minute = now.as_second().div_euclid(60);
-        let words = format!("{effect} {choice} {minutes:?} {minute}");
+        let mut other = None;
+        self.replica.with_state(&mut |state| {
+            let recipient = recipient(state, effect);
+            other = recipient.and_then(|(_, each)| last_other(&each.answers, choice, minutes));
+        });
+        let words = format!("{effect} {choice} {minutes:?} {minute} {other:?}");
         CommandId(self.edge.vault().mac("answer-id", words.as_bytes()))
     }
 
@@ -92,7 +100,7 @@ impl AnswerDesk {
         if !token::verify(&mac, &right) {
             return None;
         }
-        let now = clock::now();
+        let now = self.clock.now();
         let mut found = None;
         self.replica.with_state(&mut |state| {
             found = page_facts(state, effect, now, self.edge.vault().as_ref());
@@ -109,14 +117,25 @@ impl AnswerDesk {
     }
 }
 
+fn recipient(state: &State, effect: EffectId) -> Option<(&Notice, &RecipientState)> {
+    let notice = state.notices().get(&NoticeId(effect.seq))?;
+    let recipient = notice.recipients.get(usize::try_from(effect.index).ok()?)?;
+    Some((notice, recipient))
+}
+
+/// The last answer that said something else.
+fn last_other(answers: &[AnswerRecord], choice: AnswerChoice, minutes: Option<u16>) -> Option<Seq> {
+    let other = |each: &&AnswerRecord| (each.choice, each.minutes) != (choice, minutes);
+    answers.iter().rev().find(other).map(|each| each.seq)
+}
+
 fn page_facts(
     state: &State,
     effect: EffectId,
     now: Timestamp,
     vault: &dyn Reveal,
 ) -> Option<(PageFacts, bool)> {
-    let notice = state.notices().get(&NoticeId(effect.seq))?;
-    let recipient = notice.recipients.get(usize::try_from(effect.index).ok()?)?;
+    let (notice, recipient) = recipient(state, effect)?;
     let language = recipient.recipient.language;
     let facts = &notice.facts;
     let erased = state.erased_keys();
@@ -148,7 +167,7 @@ fn page_facts(
 /// How many said what; each person's last answer counts.
 fn counts(notice: &Notice) -> AnswerCounts {
     let count = |choice| {
-        let said = |last: &hansho_core::AnswerRecord| last.choice == choice;
+        let said = |last: &AnswerRecord| last.choice == choice;
         let found =
             notice.recipients.iter().filter(|each| each.answers.last().is_some_and(said)).count();
         u32::try_from(found).unwrap_or(u32::MAX)
@@ -158,5 +177,27 @@ fn counts(notice: &Notice) -> AnswerCounts {
         late: count(AnswerChoice::Late),
         cannot: count(AnswerChoice::Cannot),
         arrived: count(AnswerChoice::Arrived),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coming_back_to_an_answer_is_a_new_one_and_a_second_press_is_not() {
+        let mut answers = Vec::new();
+        let mut say = |seq: u64, choice| {
+            let seq = Seq::new(seq);
+            let other = last_other(&answers, choice, None);
+            answers.push(AnswerRecord { seq, choice, minutes: None, at: Timestamp::UNIX_EPOCH });
+            other
+        };
+        let first = say(1, AnswerChoice::Coming);
+        assert_eq!(say(2, AnswerChoice::Coming), first, "the thumb pressed twice");
+        say(3, AnswerChoice::Cannot);
+        let back = say(4, AnswerChoice::Coming);
+        assert_eq!(back, Some(Seq::new(3)));
+        assert_ne!(back, first);
     }
 }

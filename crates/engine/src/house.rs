@@ -104,6 +104,12 @@ pub enum HouseError {
     /// The live thread ended: durability is lost, nobody may be answered any more.
     #[error("the core stops: the journal could not commit, or a rule of the core was broken")]
     Lost,
+    /// A part that runs as long as the house ended by itself.
+    #[error("the core stops: {what} broke; the line before says why")]
+    Broken {
+        /// Part.
+        what: &'static str,
+    },
 }
 
 impl HouseError {
@@ -122,7 +128,11 @@ impl HouseError {
             Self::Journal(error) | Self::Fold(FoldError::Journal(error)) => {
                 !matches!(error, JournalError::Busy { .. })
             }
-            Self::Fold(_) | Self::Signals(_) | Self::System { .. } | Self::Lost => false,
+            Self::Fold(_)
+            | Self::Signals(_)
+            | Self::System { .. }
+            | Self::Lost
+            | Self::Broken { .. } => false,
         }
     }
 }
@@ -166,7 +176,7 @@ struct Disk {
 
 impl Disk {
     fn open(folder: &Path, reserve_mib: u32) -> Result<Self, HouseError> {
-        let journal = SqliteJournal::open(folder)?;
+        let journal = open_journal(folder)?;
         let vault = Arc::new(Vault::open(folder)?);
         let mut snapshots = SnapshotStore::open(folder)?;
         let mut reserve = Reserve::create(folder, reserve_mib)?;
@@ -184,6 +194,18 @@ impl Disk {
             tracing::warn!(%error, "The mark of an earlier failed start could not be removed.");
         }
         Ok(Self { journal, vault, snapshots, reserve, folded })
+    }
+}
+
+/// Opens the journal; where even that needs more room than there is, the reserve is given up for it.
+fn open_journal(folder: &Path) -> Result<SqliteJournal, JournalError> {
+    match SqliteJournal::open(folder) {
+        Err(JournalError::Full { .. }) => {
+            tracing::error!("No room to open the journal: the reserve is given up for it.");
+            Reserve::create(folder, 0)?;
+            SqliteJournal::open(folder)
+        }
+        opened => opened,
     }
 }
 
@@ -242,10 +264,14 @@ impl House {
         let owed = live::left_waiting(&folded.state).collect();
         let outlets = Outlets { replica: to_replica, outbox: to_outbox, committed: observe };
         let (died, lost) = watch::channel(false);
+        let died_too = died.clone();
+        let folded_whole = folded.passed_over.is_empty();
         let clock = Arc::new(HouseClock::new(folded.state.at()));
         let sequencer = Sequencer::new(folded.state, journal);
         let live = spawn_live(sequencer, Arc::clone(&queue), outlets, Arc::clone(&clock), died)?;
-        let folding = spawn_folding(committed, Arc::clone(&replica), snapshots)?;
+        // A snapshot without the event that was passed over would hide it from the next release.
+        let snapshots = folded_whole.then_some(snapshots);
+        let folding = spawn_folding(committed, Arc::clone(&replica), snapshots, died_too)?;
         let reserve = Arc::new(Mutex::new(reserve));
         let data = options.data.clone();
         Ok(Self {
@@ -280,7 +306,8 @@ impl House {
         let (changes, to_runner) = mpsc::channel(WAITING_MAX);
         tokio::spawn(pass_on(self.owed, self.changes, changes, stopped.clone()));
         let core = CoreLine(Arc::clone(&self.queue));
-        let outbox =
+        let clock = Arc::clone(&self.clock);
+        let mut outbox =
             tokio::spawn(Runner::new(core, self.ways, ShellClock(self.clock)).run(to_runner));
         if let Some(started) = started {
             tokio::select! {
@@ -290,7 +317,7 @@ impl House {
         }
         let mut doors = tokio::task::JoinSet::new();
         open_dc09(config, sockets.dc09, &self.edge, &stopped, &mut doors)?;
-        let console = console(config, &self.edge, &self.replica, &self.books)?;
+        let console = console(config, &self.edge, &self.replica, &self.books, &clock)?;
         let listener = listener(sockets.console)?;
         let end = stopped.clone();
         doors.spawn(async move {
@@ -310,6 +337,9 @@ impl House {
             () = signals.any() => {}
             () = line => tracing::error!("The supervisor has gone; the core ends with it."),
             _ = lost.wait_for(|lost| *lost) => return Err(HouseError::Lost),
+            // A house with a door or its way out shut must not look alive: it is started again.
+            _ = doors.join_next() => return Err(HouseError::Broken { what: "a door" }),
+            _ = &mut outbox => return Err(HouseError::Broken { what: "the outbox" }),
         }
         stop.send_replace(true);
         while doors.join_next().await.is_some() {}
@@ -374,7 +404,7 @@ fn spawn_live(
         .map_err(refused("start a thread"))
 }
 
-/// Says that the live thread ended, by whatever way it ended.
+/// Says that a thread ended that the house cannot do without, by whatever way it ended.
 struct Died(watch::Sender<bool>);
 
 impl Drop for Died {
@@ -386,9 +416,12 @@ impl Drop for Died {
 fn spawn_folding(
     committed: Receiver<Arc<[Recorded]>>,
     replica: Arc<Replica>,
-    mut snapshots: SnapshotStore,
+    mut snapshots: Option<SnapshotStore>,
+    died: watch::Sender<bool>,
 ) -> Result<thread::JoinHandle<()>, HouseError> {
     let run = move || {
+        // Without a replica consoles would show an old state for ever.
+        let guard = Died(died);
         let mut since = 0_u64;
         let mut last = clock::now();
         loop {
@@ -402,18 +435,20 @@ fn spawn_folding(
             }
             let waited = clock::now().duration_since(last).unsigned_abs();
             if since >= SNAPSHOT_EVENTS || (since > 0 && waited >= SNAPSHOT_TIME) {
-                take_snapshot(&replica, &mut snapshots);
+                take_snapshot(&replica, snapshots.as_mut());
                 (since, last) = (0, clock::now());
             }
         }
         if since > 0 {
-            take_snapshot(&replica, &mut snapshots);
+            take_snapshot(&replica, snapshots.as_mut());
         }
+        drop(guard);
     };
     thread::Builder::new().name("replica".to_owned()).spawn(run).map_err(refused("start a thread"))
 }
 
-fn take_snapshot(replica: &Replica, snapshots: &mut SnapshotStore) {
+fn take_snapshot(replica: &Replica, snapshots: Option<&mut SnapshotStore>) {
+    let Some(snapshots) = snapshots else { return };
     let (seq, state) = replica.encode();
     let snapshot = Snapshot::new(seq, SNAPSHOT_VERSION, state);
     match snapshots.put(&snapshot) {
@@ -516,6 +551,7 @@ fn console(
     edge: &Arc<Edge>,
     replica: &Arc<Replica>,
     books: &Arc<Books>,
+    clock: &Arc<HouseClock>,
 ) -> Result<Arc<Console>, HouseError> {
     let mut by_user = BTreeMap::new();
     let mut tokens = Vec::new();
@@ -533,7 +569,12 @@ fn console(
     }
     let books = Arc::clone(books);
     let (replica, edge) = (Arc::clone(replica), Arc::clone(edge));
-    let answers = AnswerDesk { replica: Arc::clone(&replica), edge: Arc::clone(&edge) };
+    let clock = Arc::clone(clock);
+    let answers = AnswerDesk {
+        replica: Arc::clone(&replica),
+        edge: Arc::clone(&edge),
+        clock: Arc::clone(&clock),
+    };
     let session_time = Duration::from_secs(3_600 * u64::from(config.site.session_hours));
     Ok(Arc::new(Console {
         submit: Arc::<Queue>::clone(edge.queue()),
@@ -545,7 +586,9 @@ fn console(
         tokens,
         accounting: Arc::new(move || books.read()),
         metrics: Arc::new(hansho_telemetry::render),
-        clock: Arc::new(clock::now),
+        // The core judges by this clock: a log-in that ends by another may have ended for it
+        // before it began.
+        clock: Arc::new(move || clock.now()),
         settings: Settings { session_time, ..Settings::default() },
     }))
 }

@@ -1,9 +1,11 @@
 //! From the disk to a state: newest sound snapshot, then the journal's tail.
 //!
 //! An event that makes the fold panic must not crash-loop a city. The first time, the process ends
-//! and is started again; the second time at the same event, that event is passed over, everything
-//! else goes on, and the console says so in red until a release that can fold it is installed.
+//! and is started again; the second time at the same event, that event is passed over as a whole,
+//! everything else goes on, and the console says so in red until a release that can fold it is
+//! installed. No snapshot is made of such a state: that release has to meet the event again.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -14,7 +16,7 @@ use hansho_model::{Recorded, Seq};
 
 /// Events read at once.
 const CHUNK: usize = 4_096;
-/// Beside the journal: the event at which the last start failed.
+/// Beside the journal: the events at which starts failed, a line each.
 const MARK_FILE: &str = "replay-fault";
 
 /// Why no state could be made.
@@ -81,39 +83,45 @@ fn fold_with(
 ) -> Result<Folded, FoldError> {
     let mut reader = SqliteReader::open(folder)?;
     let mut passed_over = Vec::new();
+    let mut failed = marked(folder);
     loop {
         let events = reader.read(state.seq(), CHUNK)?;
         if events.is_empty() {
             return Ok(Folded { state, passed_over });
         }
         for recorded in &events {
+            // What panics half-way must not leave half of what it said.
+            let before = failed.contains(&recorded.seq.get()).then(|| state.clone());
             let folded = catch_unwind(AssertUnwindSafe(|| evolve(&mut state, recorded)));
-            if folded.is_err() {
-                if !failed_before(folder, recorded.seq) {
-                    mark(folder, recorded.seq)?;
-                    return Err(FoldError::Poisoned { seq: recorded.seq });
-                }
-                tracing::error!(
-                    seq = recorded.seq.get(),
-                    "An event cannot be folded by this release and was passed over."
-                );
-                passed_over.push(recorded.seq);
-                state.pass_over(recorded);
+            if folded.is_ok() {
+                continue;
             }
+            let Some(before) = before else {
+                failed.insert(recorded.seq.get());
+                mark(folder, &failed)?;
+                return Err(FoldError::Poisoned { seq: recorded.seq });
+            };
+            tracing::error!(
+                seq = recorded.seq.get(),
+                "An event cannot be folded by this release and was passed over."
+            );
+            passed_over.push(recorded.seq);
+            state = before;
+            state.pass_over(recorded);
         }
     }
 }
 
-/// Whether an earlier start failed at this event or one after it: then those before were passed
-/// over already.
-fn failed_before(folder: &Path, seq: Seq) -> bool {
-    let marked = fs::read_to_string(folder.join(MARK_FILE)).unwrap_or_default();
-    marked.trim().parse::<u64>().is_ok_and(|marked| marked >= seq.get())
+/// Events at which earlier starts failed.
+fn marked(folder: &Path) -> BTreeSet<u64> {
+    let marks = fs::read_to_string(folder.join(MARK_FILE)).unwrap_or_default();
+    marks.lines().filter_map(|line| line.trim().parse().ok()).collect()
 }
 
-fn mark(folder: &Path, seq: Seq) -> Result<(), FoldError> {
+fn mark(folder: &Path, failed: &BTreeSet<u64>) -> Result<(), FoldError> {
     let path = folder.join(MARK_FILE);
-    fs::write(&path, format!("{seq}\n")).map_err(|source| FoldError::Mark { path, source })
+    let lines: String = failed.iter().map(|seq| format!("{seq}\n")).collect();
+    fs::write(&path, lines).map_err(|source| FoldError::Mark { path, source })
 }
 
 #[cfg(test)]
@@ -157,5 +165,30 @@ mod tests {
         clear_mark(folder.path()).unwrap();
         let again = fold_with(folder.path(), State::default(), poisoned).unwrap_err();
         assert!(matches!(again, FoldError::Poisoned { .. }), "a cleared mark counts anew");
+    }
+
+    #[test]
+    fn each_such_event_is_passed_over_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        journal_of(folder.path(), 10);
+        let poisoned = |state: &mut State, recorded: &Recorded| {
+            state.evolve(recorded);
+            assert!(![3, 7].contains(&recorded.seq.get()), "injected, when half of it was done");
+        };
+        for seq in [3, 7] {
+            let stop = fold_with(folder.path(), State::default(), poisoned).unwrap_err();
+            assert!(matches!(stop, FoldError::Poisoned { seq: at } if at == Seq::new(seq)));
+        }
+        let before = |state: &mut State, recorded: &Recorded| {
+            if [3, 7].contains(&recorded.seq.get()) {
+                state.pass_over(recorded);
+            } else {
+                state.evolve(recorded);
+            }
+        };
+        let wanted = fold_with(folder.path(), State::default(), before).unwrap().state;
+        let got = fold_with(folder.path(), State::default(), poisoned).unwrap();
+        assert_eq!(got.passed_over, [Seq::new(3), Seq::new(7)]);
+        assert_eq!(got.state, wanted);
     }
 }

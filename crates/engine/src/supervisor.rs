@@ -96,29 +96,45 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
     let mut was_sound = false;
     loop {
         let started = clock::now();
-        let mut core = Core::start(options, &sockets)?;
-        let end = core.watch(&mut signals).await?;
+        let (end, spoke) = live_one(options, &sockets, &mut signals).await;
         let asks = |status: &ExitStatus| status.code() == Some(i32::from(EXIT_MEND));
-        was_sound |= core.spoke;
+        was_sound |= spoke;
         match end {
-            End::Asked => return Ok(()),
-            End::Exited(status) if status.success() => return Ok(()),
+            Ok(End::Asked) => return Ok(()),
+            Ok(End::Exited(status)) if status.success() => return Ok(()),
             // At the first start a person is looking: stop and say so. Later the doors stay open,
             // and the core is tried again until somebody has mended it.
-            End::Exited(status) if asks(&status) && !was_sound => {
+            Ok(End::Exited(status)) if asks(&status) && !was_sound => {
                 return Err(SuperviseError::Mend);
             }
-            End::Exited(status) => {
-                if clock::now().duration_since(started).unsigned_abs() >= SOUND_AFTER {
-                    pause = PAUSE_MIN;
-                }
-                tracing::error!(%status, pause_ms = pause.as_millis(), "The core ended; it is started again.");
-                if signals.within(pause).await {
-                    return Ok(());
-                }
-                pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            Err(error) if !was_sound => return Err(error),
+            Ok(End::Exited(status)) => {
+                tracing::error!(%status, "The core ended; it is started again.");
+            }
+            // No process to be had just now is no reason to close the doors for good.
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "The core could not be run; it is tried again.");
             }
         }
+        if clock::now().duration_since(started).unsigned_abs() >= SOUND_AFTER {
+            pause = PAUSE_MIN;
+        }
+        if signals.within(pause).await {
+            return Ok(());
+        }
+        pause = pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+}
+
+/// One life of a core: how it ended, and whether it ever spoke.
+async fn live_one(
+    options: &Options,
+    sockets: &Sockets,
+    signals: &mut Signals,
+) -> (Result<End, SuperviseError>, bool) {
+    match Core::start(options, sockets) {
+        Ok(mut core) => (core.watch(signals).await, core.spoke),
+        Err(error) => (Err(error), false),
     }
 }
 
@@ -150,7 +166,7 @@ enum End {
 }
 
 struct Core {
-    child: Child,
+    child: Ward,
     line: UnixStream,
     heard: Timestamp,
     silent: bool,
@@ -174,6 +190,8 @@ impl Core {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(refused("start the core"))?;
+        // From here on whatever fails takes the child with it.
+        let child = Ward(child);
         sockets.send(&ours).map_err(refused("hand over the sockets"))?;
         ours.set_nonblocking(true).map_err(refused("watch the core"))?;
         let line = UnixStream::from_std(ours).map_err(refused("watch the core"))?;
@@ -193,7 +211,11 @@ impl Core {
                     Ok(_) => self.hear(),
                 },
                 () = tokio::time::sleep(Duration::from_millis(100)) => self.listen(),
-                () = signals.any() => return self.end().await,
+                () = signals.any() => return Ok(self.end().await.unwrap_or_else(|error| {
+                    // Dropping it ends it once more; it is not to be started again.
+                    tracing::error!(error = %Chain(&error), "The core could not be ended in order.");
+                    End::Asked
+                })),
             }
         }
     }
@@ -219,7 +241,7 @@ impl Core {
     /// Asks the core to end, and ends it when it does not.
     async fn end(&mut self) -> Result<End, SuperviseError> {
         let refused = |source| SuperviseError::System { what: "end the core", source };
-        let pid = rustix::process::Pid::from_child(&self.child);
+        let pid = rustix::process::Pid::from_child(&self.child.0);
         if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
             tracing::debug!(%error, "The core had ended already.");
         }
@@ -231,23 +253,27 @@ impl Core {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tracing::error!("The core did not end when asked; it is killed. The journal is whole.");
-        self.child.kill().map_err(refused)?;
-        self.child.wait().map_err(refused)?;
+        self.child.0.kill().map_err(refused)?;
+        self.child.0.wait().map_err(refused)?;
         Ok(End::Asked)
     }
 
     fn exited(&mut self) -> Result<Option<ExitStatus>, SuperviseError> {
         self.child
+            .0
             .try_wait()
             .map_err(|source| SuperviseError::System { what: "wait for the core", source })
     }
 }
 
-impl Drop for Core {
+/// A child that ends with whoever holds it.
+struct Ward(Child);
+
+impl Drop for Ward {
     fn drop(&mut self) {
         // Whatever ended the supervisor's care: no core without a supervisor.
-        if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() {
-            let ended = self.child.wait();
+        if matches!(self.0.try_wait(), Ok(None)) && self.0.kill().is_ok() {
+            let ended = self.0.wait();
             tracing::debug!(ended = ended.is_ok(), "The core was ended with its supervisor.");
         }
     }
@@ -284,4 +310,17 @@ impl Signals {
 /// Logs a whole chain of causes, for the last words before an exit.
 pub fn last_words(error: &(dyn std::error::Error + 'static)) {
     tracing::error!(error = %Chain(error), "Hansho ends.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_limit_of_open_files_is_raised_as_far_as_allowed() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(512), maximum }).unwrap();
+        allow_many_connections();
+        assert_eq!(getrlimit(Resource::Nofile).current, maximum);
+    }
 }
