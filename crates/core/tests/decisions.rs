@@ -454,6 +454,18 @@ fn a_notice_expires_by_a_tick_and_takes_no_answer_after_it() {
 }
 
 #[test]
+fn a_mail_whose_notice_is_over_is_not_sent_even_before_the_tick() {
+    let mut world = World::started();
+    world.report(press(1)).unwrap();
+    let effect = world.first_effect();
+    world.wait(3_600);
+    world.give(&Input::Start(Box::new(start()))).unwrap();
+    assert_eq!(world.attempt(effect).unwrap_err().code, RefusalCode::NotDue);
+    world.give(&Input::Tick).unwrap();
+    assert!(world.state.owed().is_empty());
+}
+
+#[test]
 fn answers_are_kept_with_their_times_up_to_a_limit() {
     let mut world = World::started();
     world.report(press(1)).unwrap();

@@ -35,6 +35,10 @@ impl State {
                 OwedPhase::Waiting { due } if due > now => return Err(not_due(Some(due))),
                 OwedPhase::Waiting { .. } => {}
             }
+            // After a long stop, what has expired meanwhile is asked for before the first tick.
+            if !self.effect_lives(*effect, now) {
+                return Err(not_due(None));
+            }
             if attempts.iter().any(|each: &Attempt| each.effect == *effect) {
                 return Err(not_due(None));
             }
