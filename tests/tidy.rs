@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("intake", &["model", "protocols"]),
     ("outbox", &["model"]),
     ("alerts", &["model", "outbox"]),
-    ("console", &["model", "core", "atlas"]),
+    ("console", &["model", "core"]),
     (
         "engine",
         &[

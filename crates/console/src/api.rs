@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::auth::{self, Peer, Who};
 use crate::commands;
 use crate::fault::{Fault, Tongue, json, json_bytes, refused};
-use crate::from_state::Viewer;
+use crate::from_state::{Sight, Viewer};
 use crate::limits::{BODY_BYTES_MAX, STATE_AGE_MAX, STATE_COST_CHEAP, STATE_WAIT_MAX};
 use crate::server::{Cached, Shared};
 use crate::view::{ErrorAnswer, LogIn, Me, RefusedAnswer, Taken, World};
@@ -22,10 +22,14 @@ use crate::view::{ErrorAnswer, LogIn, Me, RefusedAnswer, Taken, World};
 /// `GET /api/state`.
 #[utoipa::path(
     get, path = "/api/state", tag = "console",
-    responses((status = 200, body = World), (status = 401, body = ErrorAnswer)),
+    responses(
+        (status = 200, body = World, description = "for a viewer without names, addresses, typed \
+            words and positions of devices"),
+        (status = 401, body = ErrorAnswer),
+    ),
 )]
-pub(crate) async fn state(State(shared): State<Arc<Shared>>, _who: Who) -> Result<Response, Fault> {
-    let (_seq, bytes) = world_bytes(&shared).await?;
+pub(crate) async fn state(State(shared): State<Arc<Shared>>, who: Who) -> Result<Response, Fault> {
+    let (_seq, bytes) = world_bytes(&shared, Sight::of(who.role)).await?;
     Ok(json_bytes(StatusCode::OK, bytes))
 }
 
@@ -33,7 +37,7 @@ pub(crate) async fn state(State(shared): State<Arc<Shared>>, _who: Who) -> Resul
 ///
 /// What was acknowledged to anybody before this is called is in it, as long as making a world is
 /// cheap ([`STATE_COST_CHEAP`]) and the replica keeps up ([`STATE_WAIT_MAX`]).
-pub(crate) async fn world_bytes(shared: &Arc<Shared>) -> Result<(Seq, Bytes), Fault> {
+pub(crate) async fn world_bytes(shared: &Arc<Shared>, sight: Sight) -> Result<(Seq, Bytes), Fault> {
     let shared = Arc::clone(shared);
     let durable = shared.console.reads.durable();
     let mut head = shared.console.reads.head();
@@ -43,7 +47,7 @@ pub(crate) async fn world_bytes(shared: &Arc<Shared>) -> Result<(Seq, Bytes), Fa
     // Opening sealed values costs a decryption each: not on an async thread.
     let made = tokio::task::spawn_blocking(move || {
         let now = (shared.console.clock)();
-        let mut cached = shared.cached();
+        let mut cached = shared.cached(sight);
         if let Some(cached) = cached.as_ref() {
             let age = now.duration_since(cached.made_at).unsigned_abs();
             // Under load the world is made a fifth of the time, however many ask. Who needs a
@@ -59,8 +63,9 @@ pub(crate) async fn world_bytes(shared: &Arc<Shared>) -> Result<(Seq, Bytes), Fa
         let mut world = None;
         shared.console.reads.with_state(&mut |state| {
             let (reveal, accounts) = (&*shared.console.reveal, &shared.console.accounts);
-            world =
-                Some(Viewer { state, reveal, accounts }.world(accounting.clone(), degraded_from));
+            let erased = &state.erased_keys();
+            let viewer = Viewer { state, reveal, accounts, sight, erased };
+            world = Some(viewer.world(accounting.clone(), degraded_from));
         });
         let world = world.ok_or(Fault::Internal)?;
         let seq = Seq::new(world.seq);
@@ -167,7 +172,8 @@ pub(crate) async fn log_in(
         // The parser's own words could quote a password.
         Fault::malformed("no log-in", "the body", r#"send {"user": "...", "password": "..."}"#)
     })?;
-    let (who, cookie) = auth::log_in(&shared, address, asked).await?;
+    let secure = auth::is_behind_tls(&parts.headers);
+    let (who, cookie) = auth::log_in(&shared, address, secure, asked).await?;
     let mut response = json(StatusCode::OK, &who.me());
     set_cookie(&mut response, &cookie)?;
     Ok(response)
@@ -209,13 +215,14 @@ pub(crate) async fn description() -> Response {
     json_bytes(StatusCode::OK, Bytes::from(crate::openapi::openapi_json()))
 }
 
-/// `GET /healthz`: for the supervisor and probes; says nothing about people.
+/// `GET /healthz`: for probes, open to all; says nothing about people.
 pub(crate) async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     let seq = shared.console.reads.head().borrow().get();
     json(StatusCode::OK, &json!({"ok": true, "seq": seq}))
 }
 
-/// `GET /metrics`.
+/// `GET /metrics`: open to all, as probes are seldom given a token; counts and times only, and no
+/// label is an id.
 pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], (shared.console.metrics)()).into_response()

@@ -119,6 +119,12 @@ fn session(shared: &Shared, token: Token) -> Result<Who, Fault> {
     })
 }
 
+/// Whether the asking page was loaded by HTTPS, of a proxy in front of us: we speak plain HTTP.
+pub(crate) fn is_behind_tls(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    origin.is_some_and(|origin| origin.starts_with("https://"))
+}
+
 /// Whether `Origin` names the address that was asked. Browsers always send it with a `POST`.
 pub(crate) fn is_own_origin(parts: &Parts) -> bool {
     let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
@@ -134,9 +140,11 @@ pub(crate) fn is_own_origin(parts: &Parts) -> bool {
 }
 
 /// Checks name and password, opens a session, and gives the `Set-Cookie` value when it is durable.
+/// `secure`: the page was loaded by HTTPS, so the cookie may travel by nothing else.
 pub(crate) async fn log_in(
     shared: &Arc<Shared>,
     address: IpAddr,
+    secure: bool,
     asked: LogIn,
 ) -> Result<(Who, String), Fault> {
     let LogIn { user, password } = asked;
@@ -147,38 +155,56 @@ pub(crate) async fn log_in(
             "1 to 64 bytes, and at most 256 bytes",
         ));
     }
-    let now = (shared.console.clock)();
-    if let Some(wait) = shared.rates().wait(now, address, &user) {
-        return Err(Fault::TooManyAttempts {
-            wait_s: u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(1),
-        });
-    }
-    let right = verify(shared, user.clone(), password).await?;
+    may_try(shared, address, &user)?;
+    let right = verify(shared, address, user.clone(), password).await?;
     let account = shared.console.accounts.account(&user).filter(|_account| right);
     let Some(account) = account else {
-        shared.rates().failed(now, address, &user);
         record_failure(shared, &user).await;
         return Err(Fault::WrongPassword);
     };
-    shared.rates().succeeded(address, &user);
     let (name, role) = (account.name.clone(), account.role);
     let who = Who { user, name, role, session: None };
-    open_session(shared, who).await
+    open_session(shared, who, secure).await
 }
 
-async fn verify(shared: &Arc<Shared>, user: String, password: String) -> Result<bool, Fault> {
+fn may_try(shared: &Shared, address: IpAddr, user: &str) -> Result<(), Fault> {
+    let now = (shared.console.clock)();
+    let Some(wait) = shared.rates().wait(now, address, user) else { return Ok(()) };
+    let wait_s = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(1);
+    Err(Fault::TooManyAttempts { wait_s })
+}
+
+/// Checks a password and counts what came of it before the next check may begin, even when the
+/// asker hangs up meanwhile.
+async fn verify(
+    shared: &Arc<Shared>,
+    address: IpAddr,
+    user: String,
+    password: String,
+) -> Result<bool, Fault> {
     let closed = |_closed| Fault::Internal;
     let permit = Arc::clone(&shared.password_checks).acquire_owned().await.map_err(closed)?;
-    let of_task = Arc::clone(shared);
+    // Others of a burst may have failed while this one waited for its turn.
+    may_try(shared, address, &user)?;
+    let shared = Arc::clone(shared);
     let check = tokio::task::spawn_blocking(move || {
-        let right = of_task.console.accounts.verify(&user, &password);
+        let right = shared.console.accounts.verify(&user, &password);
+        if right {
+            shared.rates().succeeded(address, &user);
+        } else {
+            shared.rates().failed((shared.console.clock)(), address, &user);
+        }
         drop(permit);
         right
     });
     check.await.map_err(|_panicked| Fault::Internal)
 }
 
-async fn open_session(shared: &Arc<Shared>, mut who: Who) -> Result<(Who, String), Fault> {
+async fn open_session(
+    shared: &Arc<Shared>,
+    mut who: Who,
+    secure: bool,
+) -> Result<(Who, String), Fault> {
     let mut secret = [0_u8; 32];
     getrandom::fill(&mut secret).map_err(|_no_random| Fault::Internal)?;
     let secret = blake3::Hash::from_bytes(secret).to_hex();
@@ -193,7 +219,7 @@ async fn open_session(shared: &Arc<Shared>, mut who: Who) -> Result<(Who, String
     })?;
     wait_until_shown(shared, receipt.last).await?;
     who.session = Some((token, expires_at));
-    let secure = if shared.console.settings.secure_cookie { "; Secure" } else { "" };
+    let secure = if secure || shared.console.settings.secure_cookie { "; Secure" } else { "" };
     let seconds = time.as_secs();
     let cookie =
         format!("{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");

@@ -1,11 +1,13 @@
 //! From the core's state to what the API shows.
 
+use std::collections::BTreeSet;
+
 use hansho_core::{
     Device, Incident, Notice, Person, RecipientState, RecipientStatus, Signal, State,
 };
 use hansho_model::{
-    AnswerChoice, DegreesE7, IncidentId, Mode, NoticeId, Reveal, Sealed, Seq, SignalId, SourceId,
-    Token,
+    AnswerChoice, DegreesE7, IncidentId, KeyId, Mode, NoticeId, Reveal, Role, Sealed, Seq,
+    SignalId, SourceId, Token,
 };
 use jiff::Timestamp;
 
@@ -30,12 +32,34 @@ pub(crate) fn session(state: &State, token: &Token, now: Timestamp) -> Option<Se
     Some(Session { user, expires_at: open.expires_at })
 }
 
+/// Whether names, addresses, typed words and positions are shown. A viewer's screen hangs on a
+/// wall, where it shows what happens and never to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Whole,
+    NothingPersonal,
+}
+
+impl Sight {
+    pub(crate) const fn of(role: Role) -> Self {
+        match role {
+            Role::Dispatcher | Role::Supervisor | Role::DisasterManager | Role::Administrator => {
+                Self::Whole
+            }
+            Role::Viewer => Self::NothingPersonal,
+        }
+    }
+}
+
 /// Makes the view of a state.
 #[derive(Clone, Copy)]
 pub(crate) struct Viewer<'a> {
     pub(crate) state: &'a State,
     pub(crate) reveal: &'a dyn Reveal,
     pub(crate) accounts: &'a Accounts,
+    pub(crate) sight: Sight,
+    /// Of people who were erased: closed from then on, not only once the keys are destroyed.
+    pub(crate) erased: &'a BTreeSet<KeyId>,
 }
 
 impl Viewer<'_> {
@@ -90,7 +114,7 @@ impl Viewer<'_> {
             state: signal.state.as_str().to_owned(),
             from: None,
             device: Some(self.state.source_name(signal.source).to_owned()),
-            location: signal.position.map(|position| view::Location {
+            location: signal.position.filter(|_| self.is_whole()).map(|position| view::Location {
                 shape: "point".to_owned(),
                 lat: degrees(position.lat),
                 lon: degrees(position.lon),
@@ -132,9 +156,8 @@ impl Viewer<'_> {
         Some(view::Subscriber {
             person: id.0,
             key: person.entry.key.clone(),
-            // Hidden from the moment of the erasure, not only once the key is destroyed.
-            name: self.open(Some(&person.entry.name).filter(|_name| !person.erased)),
-            address: self.open(entry.address.as_ref().filter(|_address| !person.erased)),
+            name: self.open(Some(&person.entry.name)),
+            address: self.open(entry.address.as_ref()),
             district: entry.district.map(|district| district.0),
             erased: person.erased,
         })
@@ -151,11 +174,13 @@ impl Viewer<'_> {
     fn incident(self, id: IncidentId, incident: &Incident) -> view::Incident {
         let end = incident.end.as_ref();
         let place = &incident.place;
+        // With a radius it is a district's centre; without one it is a device's own position.
+        let position = place.position.filter(|_| self.is_whole() || place.radius.is_some());
         let notes = incident.notes.iter().map(|note| view::Note {
             seq: note.seq.get(),
             at: note.at.to_string(),
             by: self.operator(note.by),
-            text: self.reveal.reveal_text(&note.text),
+            text: self.open(Some(&note.text)),
         });
         view::Incident {
             id: id.to_string(),
@@ -165,8 +190,8 @@ impl Viewer<'_> {
             place: view::Place {
                 text: self.open(incident.place_text.as_ref()),
                 district: place.district.map(|district| district.0),
-                lat: place.position.map(|position| degrees(position.lat)),
-                lon: place.position.map(|position| degrees(position.lon)),
+                lat: position.map(|position| degrees(position.lat)),
+                lon: position.map(|position| degrees(position.lon)),
                 radius_m: place.radius.map(|radius| radius.0),
                 confirmed: place.confirmed,
             },
@@ -209,10 +234,8 @@ impl Viewer<'_> {
 
     fn recipient(self, each: &RecipientState) -> view::Recipient {
         let answer = each.answers.last();
-        let person = self.state.people().get(&each.recipient.person);
-        let erased = person.is_none_or(|person| person.erased);
         view::Recipient {
-            name: self.open(Some(&each.recipient.name).filter(|_name| !erased)),
+            name: self.open(Some(&each.recipient.name)),
             mail: each.status.as_str().to_owned(),
             attempts: each.attempts,
             maybe_twice: each.maybe_twice,
@@ -269,11 +292,17 @@ impl Viewer<'_> {
     fn operator(self, source: SourceId) -> String {
         let name = self.state.source_name(source);
         let user = name.strip_prefix("user:").unwrap_or(name);
-        self.accounts.account(user).map_or(user, |account| &account.name).to_owned()
+        let account = self.accounts.account(user).filter(|_| self.is_whole());
+        account.map_or(user, |account| &account.name).to_owned()
+    }
+
+    fn is_whole(self) -> bool {
+        self.sight == Sight::Whole
     }
 
     fn open(self, sealed: Option<&Sealed>) -> Option<String> {
-        sealed.and_then(|sealed| self.reveal.reveal_text(sealed))
+        let shown = |sealed: &&Sealed| self.is_whole() && !self.erased.contains(&sealed.key);
+        sealed.filter(shown).and_then(|sealed| self.reveal.reveal_text(sealed))
     }
 }
 

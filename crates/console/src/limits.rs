@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Connections at once; further ones are closed at once.
 pub const CONNECTIONS_MAX: usize = 1_024;
 
+/// Connections at once from one address, so that one machine cannot lock the others out. A proxy in
+/// front counts as one machine.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
+
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 64 * 1_024;
 

@@ -26,6 +26,7 @@ struct Count {
 impl Rates {
     /// How long to wait before the next try; `None` when it may be made now.
     pub(crate) fn wait(&self, now: Timestamp, address: IpAddr, user: &str) -> Option<Duration> {
+        let address = network(address);
         let name = (address, Some(user.to_owned()));
         let whole = (address, None);
         self.over(now, &name, LOG_INS_PER_NAME_MAX).max(self.over(
@@ -45,6 +46,7 @@ impl Rates {
     /// Counts a failure.
     pub(crate) fn failed(&mut self, now: Timestamp, address: IpAddr, user: &str) {
         self.make_room(now);
+        let address = network(address);
         for key in [(address, Some(user.to_owned())), (address, None)] {
             let count = self.counts.entry(key).or_insert(Count { since: now, failed: 0 });
             if now.duration_since(count.since) >= window() {
@@ -56,7 +58,7 @@ impl Rates {
 
     /// Forgets the failures of a name whose owner got in.
     pub(crate) fn succeeded(&mut self, address: IpAddr, user: &str) {
-        self.counts.remove(&(address, Some(user.to_owned())));
+        self.counts.remove(&(network(address), Some(user.to_owned())));
     }
 
     fn make_room(&mut self, now: Timestamp) {
@@ -71,6 +73,14 @@ impl Rates {
         if self.counts.len() + 2 > LOG_IN_KEYS_MAX {
             self.counts.clear();
         }
+    }
+}
+
+/// Who counts as one: a host of IPv6 has a whole /64 to itself and could try from all of it.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::from((address.to_bits() >> 64 << 64).to_be_bytes()),
     }
 }
 
@@ -113,6 +123,23 @@ mod tests {
         }
         assert!(rates.wait(at(1), address(1), "another").is_some());
         assert!(rates.wait(at(1), address(2), "another").is_none());
+    }
+
+    #[test]
+    fn an_ipv6_host_cannot_hide_in_its_own_network() {
+        let mut rates = Rates::default();
+        let v6 = |text: &str| -> IpAddr { text.parse().unwrap() };
+        for n in 0..LOG_INS_PER_NAME_MAX {
+            rates.failed(at(0), v6(&format!("2001:db8:1:2::{n}")), "sato");
+        }
+        assert!(rates.wait(at(0), v6("2001:db8:1:2:ffff::9"), "sato").is_some());
+        assert!(rates.wait(at(0), v6("2001:db8:1:3::1"), "sato").is_none());
+        rates.succeeded(v6("2001:db8:1:2::77"), "sato");
+        assert!(rates.wait(at(0), v6("2001:db8:1:2::1"), "sato").is_none());
+        for _ in 0..LOG_INS_PER_NAME_MAX {
+            rates.failed(at(0), address(1), "sato");
+        }
+        assert!(rates.wait(at(0), v6("::ffff:192.0.2.1"), "sato").is_some(), "the same by IPv4");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use hansho_model::{Input, Lane, Receipt, Recorded, Refusal, Reveal, Sealed, Seq,
 use jiff::Timestamp;
 
 use crate::accounts::{Accounts, ApiToken};
-use crate::limits::{CONNECTIONS_MAX, HEAD_TIME_MAX};
+use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX, HEAD_TIME_MAX};
 use crate::view::Accounting;
 
 /// Events after a number, as the stream needs them.
@@ -100,6 +100,8 @@ pub struct Settings {
     pub request_head_time: Duration,
     /// Connections at once; further ones are closed at once.
     pub connections_max: usize,
+    /// Connections at once from one address; further ones are closed at once.
+    pub connections_per_address_max: usize,
 }
 
 impl Default for Settings {
@@ -109,6 +111,7 @@ impl Default for Settings {
             secure_cookie: false,
             request_head_time: HEAD_TIME_MAX,
             connections_max: CONNECTIONS_MAX,
+            connections_per_address_max: CONNECTIONS_PER_ADDRESS_MAX,
         }
     }
 }

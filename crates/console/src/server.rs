@@ -1,9 +1,10 @@
 //! The server: connections with limits, routes, shutdown.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,11 +27,12 @@ use tower_service::Service;
 
 use crate::auth::Peer;
 use crate::fault::Fault;
+use crate::from_state::Sight;
 use crate::limits::{
     BODY_BYTES_MAX, PASSWORD_CHECKS_MAX, REQUEST_TIME_MAX, SHUTDOWN_TIME_MAX, STREAMS_MAX,
 };
 use crate::rate::Rates;
-use crate::seams::Console;
+use crate::seams::{Console, Settings};
 use crate::{api, assets, stream};
 
 /// What all requests share.
@@ -41,7 +43,7 @@ pub(crate) struct Shared {
     /// True once the server stops; ends the streams.
     pub(crate) stop: watch::Receiver<bool>,
     rates: Mutex<Rates>,
-    cached: Mutex<Option<Cached>>,
+    cached: [Mutex<Option<Cached>>; 2],
 }
 
 /// The last answer of `GET /api/state`.
@@ -59,9 +61,15 @@ impl Shared {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last answer of `GET /api/state`; whoever holds it while it is made makes it for all.
-    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<Cached>> {
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The last answer of `GET /api/state` for those who see as much; whoever holds it while it is
+    /// made makes it for all of them.
+    pub(crate) fn cached(&self, sight: Sight) -> MutexGuard<'_, Option<Cached>> {
+        let [whole, nothing_personal] = &self.cached;
+        let cached = match sight {
+            Sight::Whole => whole,
+            Sight::NothingPersonal => nothing_personal,
+        };
+        cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,14 +85,14 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (stop_sender, stop) = watch::channel(false);
     let head_time = console.settings.request_head_time;
-    let room = Arc::new(Semaphore::new(console.settings.connections_max));
+    let room = Room::new(&console.settings);
     let shared = Arc::new(Shared {
         console,
         password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stop,
         rates: Mutex::default(),
-        cached: Mutex::default(),
+        cached: Default::default(),
     });
     let router = router(shared);
     let graceful = GracefulShutdown::new();
@@ -96,10 +104,10 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => match Arc::clone(&room).try_acquire_owned() {
-                Ok(permit) => connect(socket, peer, permit, &router, &graceful, head_time),
+            Ok((socket, peer)) => match room.seat(peer.ip()) {
+                Some(seat) => connect(socket, peer, seat, &router, &graceful, head_time),
                 // Closed at once: a reset is heard sooner than a queue.
-                Err(_full) => drop(socket),
+                None => drop(socket),
             },
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -115,6 +123,54 @@ pub async fn serve(
     Ok(())
 }
 
+/// How many connections there are, in all and from each address.
+struct Room {
+    all: Arc<Semaphore>,
+    by_address: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    per_address_max: usize,
+}
+
+impl Room {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(settings.connections_max)),
+            by_address: Arc::default(),
+            per_address_max: settings.connections_per_address_max,
+        }
+    }
+
+    fn seat(&self, address: IpAddr) -> Option<Seat> {
+        let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let address = address.to_canonical();
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&address).copied().unwrap_or(0);
+        if count >= self.per_address_max {
+            return None;
+        }
+        counts.insert(address, count + 1);
+        drop(counts);
+        let by_address = Arc::clone(&self.by_address);
+        Some(Seat { address, by_address, _permit: permit })
+    }
+}
+
+/// A connection's place in the room; given back when it is dropped.
+struct Seat {
+    address: IpAddr,
+    by_address: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _last => drop(counts.remove(&self.address)),
+        }
+    }
+}
+
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -128,7 +184,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn connect(
     socket: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    seat: Seat,
     router: &Router,
     graceful: &GracefulShutdown,
     head_time: Duration,
@@ -153,7 +209,7 @@ fn connect(
         if let Err(error) = connection.await {
             tracing::debug!(%error, "A connection broke.");
         }
-        drop(permit);
+        drop(seat);
     });
 }
 

@@ -22,6 +22,7 @@ use crate::api::world_bytes;
 use crate::auth::Who;
 use crate::events;
 use crate::fault::Fault;
+use crate::from_state::Sight;
 use crate::limits::{HEARTBEAT, STREAM_CHUNKS_MAX, STREAM_EVENTS_MAX, STREAM_STALL_MAX};
 use crate::seams::Tail;
 use crate::server::Shared;
@@ -169,7 +170,8 @@ impl Producer {
     }
 
     async fn snapshot(&mut self) -> Result<(), End> {
-        let Ok((seq, world)) = world_bytes(&self.shared).await else { return Err(End::Stop) };
+        let made = world_bytes(&self.shared, Sight::of(self.who.role)).await;
+        let Ok((seq, world)) = made else { return Err(End::Stop) };
         let mut chunk = format!("id: {seq}\nevent: snapshot\ndata: ").into_bytes();
         chunk.extend_from_slice(&world);
         chunk.extend_from_slice(b"\n\n");

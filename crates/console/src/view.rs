@@ -147,9 +147,9 @@ pub struct Subscriber {
     pub person: u32,
     /// Register key, such as `subscriber-0001`.
     pub key: String,
-    /// Name; absent when the person was erased.
+    /// Name; absent when the person was erased, and for a viewer.
     pub name: Option<String>,
-    /// Address, with how to get in.
+    /// Address, with how to get in; absent likewise.
     pub address: Option<String>,
     /// District (地区), 1 to 13.
     pub district: Option<u8>,
@@ -216,7 +216,7 @@ pub struct Note {
     pub at: String,
     /// Who.
     pub by: String,
-    /// What; absent when the key to it was destroyed.
+    /// What; absent when the key to it was destroyed, and for a viewer.
     pub text: Option<String>,
 }
 
@@ -283,7 +283,7 @@ pub struct Answers {
 /// One person of a notice.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Recipient {
-    /// Name; absent when the person was erased.
+    /// Name; absent when the person was erased, and for a viewer.
     pub name: Option<String>,
     /// `queued`, `accepted`, `uncertain`, `failed`.
     pub mail: String,

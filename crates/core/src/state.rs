@@ -458,6 +458,14 @@ impl State {
         self.index.people.get(key).copied()
     }
 
+    /// Data keys of people who were erased. What is sealed under one of them is shown to nobody from
+    /// the moment of the erasure, though the key itself is destroyed a little later.
+    #[must_use]
+    pub fn erased_keys(&self) -> BTreeSet<KeyId> {
+        let erased = self.people.values().filter(|person| person.erased);
+        erased.map(|person| person.entry.name.key).collect()
+    }
+
     /// Devices in the order of their numbers.
     #[must_use]
     pub const fn devices(&self) -> &BTreeMap<SourceId, Device> {

@@ -511,7 +511,10 @@ fn an_erased_person_gets_no_mail_and_comes_not_back_with_the_register() {
 fn a_call_from_an_erased_persons_device_still_moves_helpers() {
     let mut world = World::started();
     let person = world.state.person_by_key("person-0001").unwrap();
+    assert!(world.state.erased_keys().is_empty());
     world.command(Role::Administrator, CommandKind::ErasePerson { person }).unwrap();
+    let key = world.state.people()[&person].entry.name.key;
+    assert!(world.state.erased_keys().contains(&key), "shown to nobody from here on");
     world.report(press(1)).unwrap();
     let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
     assert_eq!((&mail.facts.subscriber, &mail.facts.address), (&None, &None), "cannot be opened");

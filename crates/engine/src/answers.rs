@@ -8,7 +8,7 @@ use hansho_console::{Answers, Page, Reads, Submit};
 use hansho_core::{AnswerRecord, Notice, RecipientState, State};
 use hansho_model::{
     Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, RefusalCode,
-    Reveal, Seq,
+    Reveal, Sealed, Seq,
 };
 use hansho_telemetry::Counter;
 use jiff::Timestamp;
@@ -138,6 +138,11 @@ fn page_facts(
     let (notice, recipient) = recipient(state, effect)?;
     let language = recipient.recipient.language;
     let facts = &notice.facts;
+    let erased = state.erased_keys();
+    let open = |sealed: &Option<Sealed>| {
+        let shown = sealed.as_ref().filter(|sealed| !erased.contains(&sealed.key))?;
+        vault.reveal_text(shown)
+    };
     let own = recipient.answers.last().map(|answer| OwnAnswer {
         choice: answer.choice,
         minutes: answer.minutes,
@@ -148,8 +153,8 @@ fn page_facts(
         mode: notice.settings.mode,
         headquarters: notice.settings.headquarters.clone(),
         alarm: facts.alarm,
-        name: facts.subscriber.as_ref().and_then(|name| vault.reveal_text(name)),
-        address: facts.address.as_ref().and_then(|address| vault.reveal_text(address)),
+        name: open(&facts.subscriber),
+        address: open(&facts.address),
         district: facts.district.and_then(|district| district_name(district, language)),
         at: facts.at,
         own,

@@ -238,6 +238,7 @@ mod tests {
     use super::*;
     use crate::clock::HouseClock;
     use crate::live::{self, Outlets};
+    use crate::replica::Replica;
     use crate::sequencer::Sequencer;
 
     fn call() -> Report {
@@ -275,7 +276,8 @@ mod tests {
         let live = std::thread::spawn(move || {
             let (replica, _batches) = sync_channel(4);
             let (outbox, _changes) = mpsc::channel(4);
-            let outlets = Outlets { replica, outbox, committed: |_, _, _| {} };
+            let readers = Arc::new(Replica::new(State::default(), None));
+            let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
             let mut sequencer = Sequencer::new(State::default(), journal);
             live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None))
         });

@@ -1,6 +1,8 @@
 //! The officer's tools: prove, count, read and replay a journal, also while the core runs.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hansho_core::State;
@@ -105,7 +107,9 @@ pub fn write_export(
         return Ok(());
     };
     let fault = |source| OfficerError::File { path: path.to_owned(), source };
-    let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(fault)?);
+    // For its owner alone, as the journal is: who reported when and from where is not sealed.
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let mut file = io::BufWriter::new(opened.map_err(fault)?);
     let head = export(data, &mut file)?;
     file.flush().map_err(fault)?;
     writeln!(out, "{} events, head {}", head.seq, hex(&head.sum))?;
@@ -156,4 +160,28 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").unwrap_or_default();
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use hansho_journal::SqliteJournal;
+
+    use super::*;
+
+    #[test]
+    fn an_export_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(SqliteJournal::open(folder.path()).unwrap());
+        let path = folder.path().join("export.jsonl");
+        let mut said = Vec::new();
+        write_export(folder.path(), Some(&path), &mut said).unwrap();
+        assert!(String::from_utf8(said).unwrap().starts_with("0 events, head eb0e982a"));
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let nowhere = folder.path().join("no/export.jsonl");
+        let refused = write_export(folder.path(), Some(&nowhere), &mut Vec::new());
+        assert!(matches!(refused, Err(OfficerError::File { .. })));
+    }
 }

@@ -426,7 +426,7 @@ export interface components {
              * @description Number of its event.
              */
             seq: number;
-            /** @description What; absent when the key to it was destroyed. */
+            /** @description What; absent when the key to it was destroyed, and for a viewer. */
             text?: string | null;
         };
         /** @description A notice to many (一斉配信). */
@@ -537,7 +537,7 @@ export interface components {
              * @description In how many minutes.
              */
             minutes?: number | null;
-            /** @description Name; absent when the person was erased. */
+            /** @description Name; absent when the person was erased, and for a viewer. */
             name?: string | null;
         };
         /** @description The core said no; nothing changed. */
@@ -626,7 +626,7 @@ export interface components {
         };
         /** @description The person a device protects (利用者). */
         Subscriber: {
-            /** @description Address, with how to get in. */
+            /** @description Address, with how to get in; absent likewise. */
             address?: string | null;
             /**
              * Format: int32
@@ -637,7 +637,7 @@ export interface components {
             erased: boolean;
             /** @description Register key, such as `subscriber-0001`. */
             key: string;
-            /** @description Name; absent when the person was erased. */
+            /** @description Name; absent when the person was erased, and for a viewer. */
             name?: string | null;
             /**
              * Format: int32
@@ -914,6 +914,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description for a viewer without names, addresses, typed words and positions of devices */
             200: {
                 headers: {
                     [name: string]: unknown;

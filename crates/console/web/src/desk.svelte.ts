@@ -42,6 +42,11 @@ class Desk {
     return this.everLinked && this.lostSince === null;
   }
 
+  /** Key of the words for a value that the server did not open. */
+  get closed(): string {
+    return this.me?.role === "viewer" ? "detail.not.shown" : "detail.key.gone";
+  }
+
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;

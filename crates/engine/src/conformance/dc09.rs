@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Mismatch;
+use crate::officer::hex;
 
 /// The clock of a case that names none.
 const CLOCK: &str = "2026-04-01T00:00:30Z";
@@ -380,8 +381,4 @@ pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
     let nibble = |digit: u8| char::from(digit).to_digit(16);
     let byte = |[high, low]: &[u8; 2]| u8::try_from((nibble(*high)? << 4) | nibble(*low)?).ok();
     if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
