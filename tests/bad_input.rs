@@ -356,6 +356,31 @@ fn a_file_in_place_of_the_data_folder_stays_as_it_is() {
     assert_eq!(fs::read_to_string(house.data()).unwrap(), "somebody's letter");
 }
 
+/// An older copy that was put back, or a log that lost its end: what was acknowledged since is gone,
+/// and nobody may go on as if nothing had been.
+#[test]
+fn a_journal_that_lost_its_end_is_noticed() {
+    let mut house = lived();
+    let journal = |name: &str| house.data().join(name);
+    let files = ["journal.db", "journal.db-wal"];
+    let kept: Vec<Vec<u8>> = files.iter().map(|name| fs::read(journal(name)).unwrap()).collect();
+    house.start();
+    let mut link = Link::tcp(house.addresses().dc09, PATIENCE).unwrap();
+    assert!(link.ask(&dc09::press("9001", 77, 3)).unwrap().contains(&dc09::ack(77)));
+    assert!(house.stop().success());
+    for (name, bytes) in files.iter().zip(&kept) {
+        fs::write(house.data().join(name), bytes).unwrap();
+    }
+    for _ in 0..2 {
+        let (code, said) = serve_to_end(&house.config(), &house.data());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.contains("lost its end") && said.contains("Put back the newest copy"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn a_journal_of_a_newer_version_is_not_touched() {
     let house = lived();

@@ -46,16 +46,25 @@ fn devices<'a>(
         if let Err((message, remedy)) = syntax::source_name(name) {
             reader.fault(key.span(), message, remedy);
         }
-        if let Some(other) = seen.insert(name.to_ascii_uppercase(), name) {
+        let canonical = canonical(name);
+        if let Some(other) = seen.insert(canonical.clone(), name) {
             let message = format!("`{name}` and `{other}` are one device");
             reader.fault(key.span(), message, "keep one of them".to_owned());
         }
         let Some(section) = reader.as_table(name.to_owned(), key.span(), value) else { continue };
         if let Some(device) = device(reader, &section, people) {
-            devices.insert(name.to_owned(), device);
+            devices.insert(canonical, device);
         }
     }
     devices
+}
+
+/// The name under which a report of this device comes in: sessions hand accounts out in capitals.
+fn canonical(name: &str) -> String {
+    name.split_once(':').map_or_else(
+        || name.to_owned(),
+        |(door, device)| format!("{door}:{}", device.to_ascii_uppercase()),
+    )
 }
 
 fn device<'a>(

@@ -314,6 +314,19 @@ fn ports_shift_together_or_not_at_all() {
 }
 
 #[test]
+fn a_device_has_the_name_under_which_it_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = "{ subscriber = \"a\" }";
+    let devices = format!("\"dc09:4a0b\" = {device}\n\"dc09:foC1\" = {device}\n");
+    fs::write(dir.path().join("hansho.toml"), SITE).unwrap();
+    fs::write(dir.path().join("people.toml"), "a = { name = \"利用者\" }").unwrap();
+    fs::write(dir.path().join("devices.toml"), devices).unwrap();
+    let config = Config::load(dir.path()).unwrap();
+    let names: Vec<&str> = config.devices.keys().map(String::as_str).collect();
+    assert_eq!(names, ["dc09:4A0B", "dc09:FOC1"]);
+}
+
+#[test]
 fn the_demo_is_the_invented_city() {
     let config = Config::load(&demo()).unwrap_or_else(|error| panic!("{error}"));
     let mut pendants: BTreeMap<u8, usize> = BTreeMap::new();

@@ -15,7 +15,7 @@ use crate::auth::{self, Peer, Who};
 use crate::commands;
 use crate::fault::{Fault, Tongue, json, json_bytes, refused};
 use crate::from_state::{Sight, Viewer};
-use crate::limits::{BODY_BYTES_MAX, STATE_AGE_MAX};
+use crate::limits::{BODY_BYTES_MAX, STATE_AGE_MAX, STATE_COST_CHEAP, STATE_WAIT_MAX};
 use crate::server::{Cached, Shared};
 use crate::view::{ErrorAnswer, LogIn, Me, RefusedAnswer, Taken, World};
 
@@ -34,18 +34,26 @@ pub(crate) async fn state(State(shared): State<Arc<Shared>>, who: Who) -> Result
 }
 
 /// The world as JSON and its number. Many consoles that ask at once share one.
+///
+/// What was acknowledged to anybody before this is called is in it, as long as making a world is
+/// cheap ([`STATE_COST_CHEAP`]) and the replica keeps up ([`STATE_WAIT_MAX`]).
 pub(crate) async fn world_bytes(shared: &Arc<Shared>, sight: Sight) -> Result<(Seq, Bytes), Fault> {
     let shared = Arc::clone(shared);
+    let durable = shared.console.reads.durable();
+    let mut head = shared.console.reads.head();
+    let caught_up = head.wait_for(|head| *head >= durable);
+    // A replica that lags is shown as it is: an old state is better than none.
+    drop(tokio::time::timeout(STATE_WAIT_MAX, caught_up).await);
     // Opening sealed values costs a decryption each: not on an async thread.
     let made = tokio::task::spawn_blocking(move || {
         let now = (shared.console.clock)();
-        let head = *shared.console.reads.head().borrow();
         let mut cached = shared.cached(sight);
         if let Some(cached) = cached.as_ref() {
             let age = now.duration_since(cached.made_at).unsigned_abs();
             // Under load the world is made a fifth of the time, however many ask. Who needs a
             // newer one sees its number and asks again.
-            let fresh = cached.seq == head || age < cached.cost.saturating_mul(4);
+            let dear = cached.cost >= STATE_COST_CHEAP;
+            let fresh = cached.seq >= durable || (dear && age < cached.cost.saturating_mul(4));
             if fresh && age < STATE_AGE_MAX {
                 return Ok((cached.seq, cached.bytes.clone()));
             }

@@ -48,6 +48,12 @@ pub const NOTICES_SHOWN_MAX: usize = 500;
 /// Recipients listed one by one in a notice; counts always hold all.
 pub const RECIPIENTS_SHOWN_MAX: usize = 200;
 
+/// A world that takes less than this to make is made anew whenever there is something new.
+pub const STATE_COST_CHEAP: Duration = Duration::from_millis(25);
+
+/// How long `GET /api/state` waits for the replica to catch up with what is durable.
+pub const STATE_WAIT_MAX: Duration = Duration::from_millis(500);
+
 /// No answer of `GET /api/state` is older than this.
 pub const STATE_AGE_MAX: Duration = Duration::from_millis(250);
 

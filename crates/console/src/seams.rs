@@ -31,6 +31,13 @@ pub trait Reads: Send + Sync + 'static {
     /// Committed events after `after`, at most `limit`.
     fn tail(&self, after: Seq, limit: usize) -> Tail;
 
+    /// The last event that is durable: what anybody was acknowledged is at or before it. The
+    /// replica follows a moment later.
+    fn durable(&self) -> Seq {
+        let head = self.head();
+        *head.borrow()
+    }
+
     /// The replica's last event; changes when there is a new one.
     fn head(&self) -> tokio::sync::watch::Receiver<Seq>;
 

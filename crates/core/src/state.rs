@@ -23,6 +23,8 @@ pub mod limits {
     pub const FINDINGS: usize = 16;
     /// Presses kept singly on one signal.
     pub const ZONES: usize = 64;
+    /// Faults of one device that are kept at once.
+    pub const FAULTS: usize = 64;
     /// Notes kept on one incident.
     pub const NOTES: usize = 1_000;
     /// Answers one person may give to one notice.

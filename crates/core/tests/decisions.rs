@@ -249,6 +249,18 @@ fn a_fault_is_raised_once_and_cleared_by_its_restore() {
 }
 
 #[test]
+fn a_device_that_invents_zones_has_a_limit() {
+    let mut world = World::started();
+    for zone in 0..200_u16 {
+        let zone_text = zone.to_string();
+        let fault = finding(AlarmClass::Fault, AlarmKind::Mains, Phase::New, &zone_text);
+        world.report(report("dc09:4901", zone, vec![fault])).unwrap();
+    }
+    let source = world.state.source("dc09:4901").unwrap();
+    assert_eq!(world.state.devices()[&source].faults.len(), hansho_core::limits::FAULTS);
+}
+
+#[test]
 fn a_signal_goes_from_ringing_through_an_incident_to_its_end() {
     let mut world = World::started();
     let pressed = world.report(press(1)).unwrap();
@@ -410,6 +422,23 @@ fn attempts_that_a_crash_cut_off_become_uncertain_at_the_next_start() {
 }
 
 #[test]
+fn a_mail_goes_out_however_often_the_core_is_killed_over_it() {
+    let mut world = World::started();
+    world.report(press(1)).unwrap();
+    let effect = world.first_effect();
+    for delay in [2, 5, 10] {
+        world.attempt(effect).unwrap();
+        world.give(&Input::Start(Box::new(start()))).unwrap();
+        assert_eq!(world.attempt(effect).unwrap_err().code, RefusalCode::NotDue);
+        world.wait(delay);
+    }
+    world.attempt(effect).unwrap();
+    world.outcome(effect, 4, Outcome::Done, false).unwrap();
+    let recipient = &world.state.notices().values().next().unwrap().recipients[0];
+    assert_eq!((recipient.status, recipient.maybe_twice), (RecipientStatus::Accepted, true));
+}
+
+#[test]
 fn a_notice_expires_by_a_tick_and_takes_no_answer_after_it() {
     let mut world = World::started();
     world.report(press(1)).unwrap();
@@ -422,6 +451,18 @@ fn a_notice_expires_by_a_tick_and_takes_no_answer_after_it() {
     assert_eq!(names(&world.give(&Input::Tick).unwrap()), ["NoticeExpired"]);
     assert!(world.state.owed().is_empty());
     assert_eq!(world.state.next_deadline(), None);
+}
+
+#[test]
+fn a_mail_whose_notice_is_over_is_not_sent_even_before_the_tick() {
+    let mut world = World::started();
+    world.report(press(1)).unwrap();
+    let effect = world.first_effect();
+    world.wait(3_600);
+    world.give(&Input::Start(Box::new(start()))).unwrap();
+    assert_eq!(world.attempt(effect).unwrap_err().code, RefusalCode::NotDue);
+    world.give(&Input::Tick).unwrap();
+    assert!(world.state.owed().is_empty());
 }
 
 #[test]

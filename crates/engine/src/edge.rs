@@ -102,26 +102,12 @@ impl Edge {
 
 impl Sink for Edge {
     fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided {
-        let edge = self;
         Box::pin(async move {
-            let (door, lane) = (report.door, report.lane);
-            edge.books.receive(door);
-            Counter::IntakeReportsTotal.add(lane.as_str(), 1);
-            // Keys are in memory but for the first report of a day: then a short write to a file.
-            let fate = match edge.seal(peer, received_at, report) {
-                Ok(report) => edge.decide(lane, report).await,
-                Err(error) => {
-                    tracing::error!(error = %Chain(&error), "A report could not be sealed.");
-                    Fate::Shed
-                }
-            };
-            edge.books.settle(door, fate);
-            match fate {
-                Fate::Durable | Fate::Refused => Durable::Stored,
-                Fate::Shed => {
-                    Counter::IntakeShedTotal.add(lane.as_str(), 1);
-                    Durable::Shed
-                }
+            // A task of its own: what became of the report is booked though its sender has gone.
+            match tokio::spawn(self.see_through(peer, received_at, report)).await {
+                Ok(durable) => durable,
+                // It panicked or the house ends: nobody knows, so nobody is told.
+                Err(_lost) => Durable::Shed,
             }
         })
     }
@@ -142,6 +128,33 @@ impl Sink for Edge {
 }
 
 impl Edge {
+    async fn see_through(
+        self: Arc<Self>,
+        peer: SocketAddr,
+        received_at: Timestamp,
+        report: Report,
+    ) -> Durable {
+        let (door, lane) = (report.door, report.lane);
+        self.books.receive(door);
+        Counter::IntakeReportsTotal.add(lane.as_str(), 1);
+        // Keys are in memory but for the first report of a day: then a short write to a file.
+        let fate = match self.seal(peer, received_at, report) {
+            Ok(report) => self.decide(lane, report).await,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "A report could not be sealed.");
+                Fate::Shed
+            }
+        };
+        self.books.settle(door, fate);
+        match fate {
+            Fate::Durable | Fate::Refused => Durable::Stored,
+            Fate::Shed => {
+                Counter::IntakeShedTotal.add(lane.as_str(), 1);
+                Durable::Shed
+            }
+        }
+    }
+
     /// Alarms wait for room and hold back their sender; states and telemetry are shed.
     async fn decide(&self, lane: Lane, report: SealedReport) -> Fate {
         if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
@@ -210,4 +223,70 @@ pub fn district_name(district: DistrictId, language: Language) -> Option<String>
 /// that it, too, can be destroyed when its time is over.
 fn day_subject(at: Timestamp) -> String {
     format!("day:{}", Offset::constant(9).to_datetime(at).date())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use hansho_core::State;
+    use hansho_journal::SqliteJournal;
+    use hansho_model::Private;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::clock::HouseClock;
+    use crate::live::{self, Outlets};
+    use crate::replica::Replica;
+    use crate::sequencer::Sequencer;
+
+    fn call() -> Report {
+        Report {
+            door: Door::Dc09,
+            device: "4901".to_owned(),
+            lane: Lane::A,
+            observed_at: None,
+            device_key: vec![1],
+            findings: Vec::new(),
+            position: None,
+            text: None,
+            raw: Private(b"frame".to_vec()),
+            refused: None,
+            deviations: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_accounted_for_though_its_sender_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(folder.path()).unwrap();
+        let vault = Arc::new(Vault::open(folder.path()).unwrap());
+        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
+        let subjects = Subjects::default();
+        let edge = Arc::new(Edge::new(vault, Arc::clone(&queue), Arc::clone(&books), subjects));
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let waits = tokio::spawn(edge.take(peer, clock::now(), call()));
+        while queue.waiting(Lane::A) == 0 {
+            tokio::task::yield_now().await;
+        }
+        waits.abort();
+        assert!(waits.await.unwrap_err().is_cancelled(), "the connection is gone");
+        queue.stop();
+        let live = std::thread::spawn(move || {
+            let (replica, _batches) = sync_channel(4);
+            let (outbox, _changes) = mpsc::channel(4);
+            let readers = Arc::new(Replica::new(State::default(), None));
+            let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
+            let mut sequencer = Sequencer::new(State::default(), journal);
+            live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None))
+        });
+        live.join().unwrap().unwrap();
+        let settled = async {
+            while books.read().iter().any(|book| book.durable == 0 && book.received > 0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+    }
 }

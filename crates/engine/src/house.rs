@@ -68,6 +68,18 @@ pub enum HouseError {
     /// The journal, the snapshots or the reserve.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A snapshot was made of events that the journal no longer has.
+    #[error(
+        "the journal ends at event {head}, but a snapshot holds event {snapshot}: the journal has \
+         lost its end, or an older copy was put back. Put back the newest copy of journal.db with \
+         its -wal; or, to go on without what was lost, move snapshots.db away"
+    )]
+    EndLost {
+        /// Where the journal ends.
+        head: Seq,
+        /// Last event of the snapshot.
+        snapshot: Seq,
+    },
     /// The vault of data keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -118,6 +130,7 @@ impl HouseError {
     pub const fn needs_mending(&self) -> bool {
         match self {
             Self::Sockets(_)
+            | Self::EndLost { .. }
             | Self::Config(_)
             | Self::Ports(_)
             | Self::Vault(_)
@@ -186,7 +199,11 @@ impl Disk {
             tracing::error!("The disk is full: the reserve is given up so that alarms go on.");
             reserve.release()?;
         }
-        let begin = newest_state(&mut snapshots, journal.head().seq)?;
+        let head = journal.head().seq;
+        if let Some(snapshot) = snapshots.last()?.filter(|snapshot| *snapshot > head) {
+            return Err(HouseError::EndLost { head, snapshot });
+        }
+        let begin = newest_state(&mut snapshots, head)?;
         let folded = start::fold(folder, begin)?;
         if folded.passed_over.is_empty()
             && let Err(error) = start::clear_mark(folder)
@@ -262,7 +279,12 @@ impl House {
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
         let owed = live::left_waiting(&folded.state).collect();
-        let outlets = Outlets { replica: to_replica, outbox: to_outbox, committed: observe };
+        let outlets = Outlets {
+            replica: to_replica,
+            readers: Arc::clone(&replica),
+            outbox: to_outbox,
+            committed: observe,
+        };
         let (died, lost) = watch::channel(false);
         let died_too = died.clone();
         let folded_whole = folded.passed_over.is_empty();

@@ -10,7 +10,8 @@ pub const LANE_CAPACITY: [usize; 4] = [65_536, 65_536, 16_384, 16_384];
 /// Inputs taken for one commit.
 pub const BATCH_INPUTS_MAX: usize = 4_096;
 
-/// One input in this many is taken from the lowest lane that waits, whatever waits above it.
+/// One input in this many is taken from a lower lane, whatever waits above it: from B, C and D in
+/// turn, so that a flood below does not keep people's commands waiting behind a flood above.
 const FLOOR: u32 = 16;
 
 /// An input with who waits for it.
@@ -55,14 +56,19 @@ impl<R> Lanes<R> {
         Ok(())
     }
 
-    /// The next input: the highest lane that waits; each sixteenth the lowest.
+    /// The next input: the highest lane that waits; each sixteenth from a lower one.
     pub fn pop(&mut self) -> Option<Envelope<R>> {
         self.taken = self.taken.wrapping_add(1);
         if self.taken.is_multiple_of(FLOOR) {
-            self.waiting.iter_mut().rev().find_map(VecDeque::pop_front)
-        } else {
-            self.waiting.iter_mut().find_map(VecDeque::pop_front)
+            let [_highest, lower @ ..] = &mut self.waiting;
+            let turn = usize::try_from(self.taken / FLOOR).unwrap_or_default() % lower.len();
+            let (first, last) = lower.split_at_mut(turn);
+            let found = last.iter_mut().chain(first).find_map(VecDeque::pop_front);
+            if found.is_some() {
+                return found;
+            }
         }
+        self.waiting.iter_mut().find_map(VecDeque::pop_front)
     }
 
     /// Everything that is ready, up to [`BATCH_INPUTS_MAX`].
@@ -112,6 +118,22 @@ mod tests {
         let telemetry = first_hundred.iter().filter(|reply| **reply >= 1_000).count();
         assert_eq!(telemetry, 6, "one in sixteen");
         assert!(order.iter().filter(|reply| **reply < 1_000).is_sorted(), "a lane keeps its order");
+    }
+
+    #[test]
+    fn no_lane_is_starved_by_floods_above_and_below() {
+        let mut lanes = Lanes::default();
+        for number in 0..1_000 {
+            lanes.push(Lane::A, envelope(number)).unwrap();
+            lanes.push(Lane::D, envelope(3_000 + number)).unwrap();
+        }
+        for number in 0..5 {
+            lanes.push(Lane::B, envelope(1_000 + number)).unwrap();
+            lanes.push(Lane::C, envelope(2_000 + number)).unwrap();
+        }
+        let taken: Vec<u32> = (0..480).filter_map(|_| lanes.pop()).map(|each| each.reply).collect();
+        let of = |lane: u32| taken.iter().filter(|reply| **reply / 1_000 == lane).count();
+        assert_eq!([of(0), of(1), of(2), of(3)], [450, 5, 5, 20]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::{self, HouseClock};
 use crate::lanes::{Envelope, Lanes};
+use crate::replica::Replica;
 use crate::sequencer::{Committed, Sequencer};
 
 /// Longest sleep of the live thread: it looks at the clock this often, whatever happens.
@@ -109,6 +110,8 @@ impl Submit for Queue {
 pub struct Outlets {
     /// To the replica.
     pub replica: SyncSender<Arc<[Recorded]>>,
+    /// Whose readers are told what is durable, before anybody is answered.
+    pub readers: Arc<Replica>,
     /// To the outbox.
     pub outbox: tokio::sync::mpsc::Sender<Change>,
     /// Told of each commit: how long it took, how many inputs and events it held.
@@ -154,6 +157,10 @@ fn nap(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
 }
 
 fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, outlets: &Outlets) {
+    let last = committed.events.last().map(|event| event.seq);
+    if let Some(last) = last {
+        outlets.readers.expect(last);
+    }
     for (reply, answer) in committed.replies {
         if let Some(reply) = reply
             && reply.send(answer).is_err()
@@ -162,7 +169,6 @@ fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, ou
             tracing::trace!("An answer found nobody waiting.");
         }
     }
-    let last = committed.events.last().map(|event| event.seq);
     if last.is_some() && outlets.replica.send(committed.events).is_err() {
         tracing::error!("The replica has ended; consoles show an old state.");
     }

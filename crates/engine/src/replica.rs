@@ -3,6 +3,7 @@
 //! Consoles read it and snapshots are made of it, so the live thread never waits for either.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hansho_console::{Reads, Tail};
@@ -17,6 +18,7 @@ pub const EVENTS_KEPT: usize = 65_536;
 pub struct Replica {
     inner: RwLock<Inner>,
     head: watch::Sender<Seq>,
+    durable: AtomicU64,
     passed_over: Option<Seq>,
 }
 
@@ -37,7 +39,13 @@ impl Replica {
     pub fn new(state: State, passed_over: Option<Seq>) -> Self {
         let (head, _) = watch::channel(state.seq());
         let inner = RwLock::new(Inner { state, recent: VecDeque::new() });
-        Self { inner, head, passed_over }
+        let durable = AtomicU64::new(head.borrow().get());
+        Self { inner, head, durable, passed_over }
+    }
+
+    /// Says that events up to this one are durable; told before anybody is answered.
+    pub fn expect(&self, last: Seq) {
+        self.durable.store(last.get(), Ordering::Release);
     }
 
     /// Folds a committed batch.
@@ -82,6 +90,10 @@ impl Reads for Replica {
         let skip = after.next().get().saturating_sub(first.get());
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         Tail::Events(inner.recent.iter().skip(skip).take(limit).cloned().collect())
+    }
+
+    fn durable(&self) -> Seq {
+        Seq::new(self.durable.load(Ordering::Acquire))
     }
 
     fn degraded_from(&self) -> Option<Seq> {

@@ -133,9 +133,24 @@ impl SnapshotStore {
         store().map_err(|error| fault("store a snapshot", path, error))
     }
 
+    /// The last event that any snapshot holds. Snapshots are made of durable events only, so one
+    /// beyond the journal's end says that the journal has lost its end.
+    ///
+    /// # Errors
+    ///
+    /// Storage faults.
+    pub fn last(&self) -> Result<Option<Seq>, JournalError> {
+        let wrong = |error| fault("read the snapshots", &self.path, error);
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT max(seq) FROM snapshot", [], |row| row.get(0))
+            .map_err(wrong)?;
+        Ok(last.and_then(|seq| u64::try_from(seq).ok()).map(Seq::new))
+    }
+
     /// The newest snapshot that is whole, of this version of the state's encoding, and not beyond
-    /// `head`, the journal's end. Snapshots beyond it are of a journal that was since replaced by
-    /// an older copy; they are dropped, or they would one day pass for this journal's.
+    /// `head`, the journal's end. Snapshots beyond it are of another history (see
+    /// [`SnapshotStore::last`]); they are dropped, or they would one day pass for this journal's.
     ///
     /// # Errors
     ///

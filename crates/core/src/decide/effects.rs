@@ -35,6 +35,10 @@ impl State {
                 OwedPhase::Waiting { due } if due > now => return Err(not_due(Some(due))),
                 OwedPhase::Waiting { .. } => {}
             }
+            // After a long stop, what has expired meanwhile is asked for before the first tick.
+            if !self.effect_lives(*effect, now) {
+                return Err(not_due(None));
+            }
             if attempts.iter().any(|each: &Attempt| each.effect == *effect) {
                 return Err(not_due(None));
             }
@@ -70,16 +74,23 @@ impl State {
 
     /// Decides whether and when to try again.
     pub(super) fn settled(&self, now: Timestamp, outcome: &EffectOutcome) -> Settled {
-        let again_at = self
-            .owed
-            .get(&outcome.effect)
-            .and_then(|owed| {
-                if self.keys_to_destroy.contains_key(&outcome.effect.seq) {
-                    delay_of_erasure(owed, outcome)
-                } else {
-                    delay(owed, outcome)
-                }
-            })
+        let owed = self.owed.get(&outcome.effect).copied();
+        self.settle_as(now, outcome, owed)
+    }
+
+    /// Decides about an attempt that the core's own end cut off. It says nothing about the relay,
+    /// so it costs the effect none of its [`UNCERTAIN_RESENDS`]: however often the core is killed,
+    /// a call for help goes out as long as there are tries left.
+    pub(super) fn interrupted(&self, now: Timestamp, outcome: &EffectOutcome) -> Settled {
+        let owed = self.owed.get(&outcome.effect).map(|owed| Owed { uncertain: 0, ..*owed });
+        self.settle_as(now, outcome, owed)
+    }
+
+    fn settle_as(&self, now: Timestamp, outcome: &EffectOutcome, owed: Option<Owed>) -> Settled {
+        let erasure = self.keys_to_destroy.contains_key(&outcome.effect.seq);
+        let delay = if erasure { delay_of_erasure } else { delay };
+        let again_at = owed
+            .and_then(|owed| delay(&owed, outcome))
             .and_then(|delay| now.checked_add(delay).ok())
             .filter(|due| self.effect_lives(outcome.effect, *due));
         Settled { outcome: outcome.clone(), again_at }

@@ -79,7 +79,7 @@ impl State {
             })
             .collect();
         if !interrupted.is_empty() {
-            let outcomes = interrupted.iter().map(|each| self.settled(now, each)).collect();
+            let outcomes = interrupted.iter().map(|each| self.interrupted(now, each)).collect();
             batch.push_core(Event::EffectsSettled { outcomes });
         }
     }

@@ -250,7 +250,9 @@ impl Case<'_> {
     }
 
     fn raise(&self, finding: &Finding, batch: &mut Batch) {
-        if self.has_fault(finding.kind, &finding.zone) {
+        // Zones are whatever the device says: past the limit the report itself must do.
+        let full = self.device.is_some_and(|device| device.faults.len() >= limits::FAULTS);
+        if full || self.has_fault(finding.kind, &finding.zone) {
             return;
         }
         let event = Event::FaultRaised {

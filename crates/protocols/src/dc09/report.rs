@@ -14,8 +14,8 @@ const DEVICE_SIZE_MAX: usize = 32;
 
 impl Decoded {
     /// The name of the device that the report is about: the data's account when it differs from the
-    /// header's (one home unit may forward for another). Hexadecimal ones in capitals, so that one
-    /// device has one name.
+    /// header's (one home unit may forward for another). In capitals, as accounts compare without
+    /// regard to case: one device has one name.
     #[must_use]
     pub fn device(&self) -> String {
         let message = &self.message;
@@ -23,11 +23,9 @@ impl Decoded {
         let name = match named {
             Some(name) if message.id == "OH" => subscriber(name),
             Some(name) => name,
-            None => "unreadable",
+            None => return "unreadable".to_owned(),
         };
-        let hex = name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let name = if hex { name.to_ascii_uppercase() } else { name.to_owned() };
-        text::clip(&name, DEVICE_SIZE_MAX)
+        text::clip(&name.to_ascii_uppercase(), DEVICE_SIZE_MAX)
     }
 
     /// Free text: of the events, then of extended data that holds text for people.
@@ -166,7 +164,8 @@ mod tests {
         let report = decoded("\"SIA-DCS\"0002L0#49a1[#49A1|NQA3^hall^|Abath][Rroom 2]").report(b"");
         assert_eq!(report.device, "49A1");
         assert_eq!(report.text.unwrap().0, "hall\nbath\nroom 2");
-        assert_eq!(decoded("\"NULL\"0000L0#foc7688[]").device(), "foc7688");
+        assert_eq!(decoded("\"NULL\"0000L0#foc7688[]").device(), "FOC7688");
+        assert_eq!(decoded("\"NULL\"0000L0#FOc7688[]").device(), "FOC7688", "one device, one name");
         assert_eq!(decoded("\"ADM-CID\"0002L0#4901[#49b2|1101 01 003]").device(), "49B2");
         assert_eq!(decoded("hello").device(), "unreadable");
     }
