@@ -145,7 +145,7 @@ fn serve(options: &Options) -> ExitCode {
     };
     match runtime.block_on(supervise(options)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(SuperviseError::Config(error)) => explain(&error),
+        Err(SuperviseError::Config(error)) => explain_to_log(&error),
         Err(error @ SuperviseError::System { .. }) => fail(&error, EXIT_FAULT),
         Err(error) => fail(&error, EXIT_MEND),
     }
@@ -165,7 +165,7 @@ fn serve_core(options: &Options) -> ExitCode {
     };
     match house::run(options, line) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(HouseError::Config(error)) => explain(&error),
+        Err(HouseError::Config(error)) => explain_to_log(&error),
         Err(error) if error.needs_mending() => fail(&error, EXIT_MEND),
         Err(error) => fail(&error, EXIT_FAULT),
     }
@@ -225,6 +225,20 @@ fn start_log() -> Result<(), ExitCode> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_unset| "hansho=info,warn".to_owned());
     let format = if io::stderr().is_terminal() { Format::Terminal } else { Format::Plain };
     hansho_telemetry::init(format, &filter).map_err(|error| fail(&error, EXIT_MEND))
+}
+
+/// Prints the faults of a configuration; where a log may keep them, without lines of the registers.
+fn explain_to_log(error: &hansho_config::ConfigError) -> ExitCode {
+    if io::stderr().is_terminal() {
+        return explain(error);
+    }
+    let faults: String =
+        error.faults.iter().map(|fault| format!("{}\n", fault.for_log())).collect();
+    let how = format!("`hansho check-config {}` shows every line\n", error.dir.display());
+    if io::stderr().write_all(format!("{faults}{how}").as_bytes()).is_err() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::from(EXIT_MEND)
 }
 
 /// Prints the faults of a configuration with their lines and remedies.

@@ -39,6 +39,24 @@ pub struct FaultPlace {
     pub caret_width: usize,
 }
 
+impl Fault {
+    /// For a log: of a register only the place, what and how, as its lines hold names and
+    /// addresses; of `hansho.toml`, which knows no person, all that `Display` shows.
+    #[must_use]
+    pub fn for_log(&self) -> String {
+        if self.file.ends_with("hansho.toml") {
+            return self.to_string();
+        }
+        let (file, message, remedy) = (self.file.display(), &self.message, &self.remedy);
+        match &self.place {
+            Some(FaultPlace { line, column, .. }) => {
+                format!("{file}:{line}:{column}  {message}; {remedy}")
+            }
+            None => format!("{file}  {message}; {remedy}"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.display();

@@ -146,6 +146,25 @@ login = {{ user = "o3" }}
 }
 
 #[test]
+fn a_log_gets_the_place_and_the_remedy_and_no_name_or_address() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("hansho.toml"), SITE).unwrap();
+    let people = "a = { name = \"花子\", mail = [\"hanako.example.jp\"] }\n";
+    fs::write(dir.path().join("people.toml"), people).unwrap();
+    fs::write(dir.path().join("devices.toml"), "").unwrap();
+    let error = Config::load(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("花子"), "who mends it sees the line");
+    let lines: Vec<String> = error.faults.iter().map(Fault::for_log).collect();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(line.contains("people.toml:1:28  the mail address has no `@`; write one"), "{line}");
+    assert!(!line.contains("花子") && !line.contains("hanako"), "{line}");
+    fs::write(dir.path().join("hansho.toml"), SITE.replace("refuse", "eat")).unwrap();
+    let error = Config::load(dir.path()).unwrap_err();
+    let site = error.faults.iter().find(|fault| fault.file.ends_with("hansho.toml")).unwrap();
+    assert_eq!(site.for_log(), site.to_string());
+}
+
+#[test]
 fn one_log_in_for_two_people_is_refused() {
     let hash = format!("$argon2id$v=19$m=1024,t=2,p=1${}${}", "c".repeat(22), "h".repeat(43));
     let person = |key: &str| {
