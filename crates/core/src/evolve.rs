@@ -362,6 +362,7 @@ impl State {
 
     fn end_signal(&mut self, id: SignalId, ended: Ended) {
         let Some(record) = self.signals.get_mut(&id) else { return };
+        let at = ended.at;
         record.state = SignalState::Ended;
         record.ended = Some(ended);
         let source = record.source;
@@ -371,7 +372,7 @@ impl State {
                 self.index.open_signals.remove(&source);
             }
         }
-        for old in keep_last(&mut self.index.ended_signals, id) {
+        for old in keep_last(&mut self.index.ended_signals, (at, id)) {
             self.signals.remove(&old);
         }
     }
@@ -384,10 +385,10 @@ impl State {
     }
 
     fn close_incident(&mut self, id: IncidentId, end: IncidentEnd) {
-        if let Some(record) = self.incidents.get_mut(&id) {
-            record.end = Some(end);
-        }
-        for old in keep_last(&mut self.index.closed_incidents, id) {
+        let Some(record) = self.incidents.get_mut(&id) else { return };
+        let at = end.at;
+        record.end = Some(end);
+        for old in keep_last(&mut self.index.closed_incidents, (at, id)) {
             self.incidents.remove(&old);
         }
     }
@@ -460,8 +461,9 @@ impl State {
         }
         let Some(record) = self.notices.get_mut(&notice) else { return };
         record.expired = true;
-        self.index.expiries.remove(&(record.expires_at, notice));
-        for old in keep_last(&mut self.index.ended_notices, notice) {
+        let at = record.expires_at;
+        self.index.expiries.remove(&(at, notice));
+        for old in keep_last(&mut self.index.ended_notices, (at, notice)) {
             self.notices.remove(&old);
         }
     }
@@ -569,12 +571,13 @@ fn add_zone(zones: &mut Vec<String>, zone: &str) {
     }
 }
 
-/// Adds `id` to what has ended; returns what is then too old to keep.
-fn keep_last<T: Ord + Copy>(ended: &mut BTreeSet<T>, id: T) -> Vec<T> {
-    ended.insert(id);
+/// Adds what has just ended; returns what is then too old to keep: what ended first, however young
+/// its number is.
+fn keep_last<T: Ord + Copy>(ended: &mut BTreeSet<(Timestamp, T)>, new: (Timestamp, T)) -> Vec<T> {
+    ended.insert(new);
     let mut old = Vec::new();
     while ended.len() > limits::ENDED_KEPT {
-        old.extend(ended.pop_first());
+        old.extend(ended.pop_first().map(|(_, id)| id));
     }
     old
 }

@@ -71,9 +71,9 @@ pub(crate) struct Index {
     /// Signals without an outcome, by device.
     pub(crate) open_signals: BTreeMap<SourceId, BTreeSet<SignalId>>,
     /// Signals with an outcome, incidents closed, notices ended: oldest first.
-    pub(crate) ended_signals: BTreeSet<SignalId>,
-    pub(crate) closed_incidents: BTreeSet<IncidentId>,
-    pub(crate) ended_notices: BTreeSet<NoticeId>,
+    pub(crate) ended_signals: BTreeSet<(Timestamp, SignalId)>,
+    pub(crate) closed_incidents: BTreeSet<(Timestamp, IncidentId)>,
+    pub(crate) ended_notices: BTreeSet<(Timestamp, NoticeId)>,
     /// Notices that still run, by their end.
     pub(crate) expiries: BTreeSet<(Timestamp, NoticeId)>,
 }
@@ -590,20 +590,20 @@ impl State {
             index.people.insert(person.entry.key.clone(), *id);
         }
         for (id, signal) in &self.signals {
-            if signal.ended.is_some() {
-                index.ended_signals.insert(*id);
+            if let Some(ended) = &signal.ended {
+                index.ended_signals.insert((ended.at, *id));
             } else {
                 index.open_signals.entry(signal.source).or_default().insert(*id);
             }
         }
         for (id, incident) in &self.incidents {
-            if incident.end.is_some() {
-                index.closed_incidents.insert(*id);
+            if let Some(end) = &incident.end {
+                index.closed_incidents.insert((end.at, *id));
             }
         }
         for (id, notice) in &self.notices {
             if notice.expired {
-                index.ended_notices.insert(*id);
+                index.ended_notices.insert((notice.expires_at, *id));
             } else {
                 index.expiries.insert((notice.expires_at, *id));
             }

@@ -439,6 +439,28 @@ fn a_mail_goes_out_however_often_the_core_is_killed_over_it() {
 }
 
 #[test]
+fn what_ended_first_is_dropped_first_however_old_its_number_is() {
+    let mut world = World::started();
+    let ring = |number: u16| SealedReport { source: format!("dc09:{number}"), ..press(number) };
+    let end = |signal| {
+        let outcome = SignalOutcome::Mistake;
+        CommandKind::EndSignal { signal, outcome, reason: None }
+    };
+    let first = SignalId(seq_of(&world.report(ring(1)).unwrap(), "SignalReceived"));
+    let mut others = Vec::new();
+    for number in 2..=1_001 {
+        let signal = SignalId(seq_of(&world.report(ring(number)).unwrap(), "SignalReceived"));
+        world.command(Role::Dispatcher, end(signal)).unwrap();
+        others.push(signal);
+    }
+    world.command(Role::Dispatcher, end(first)).unwrap();
+    assert!(world.state.signals().contains_key(&first), "it has only just ended");
+    assert!(!world.state.signals().contains_key(&others[0]));
+    let read_back = hansho_core::State::decode(&world.state.encode()).unwrap();
+    assert_eq!(read_back, world.state);
+}
+
+#[test]
 fn a_notice_expires_by_a_tick_and_takes_no_answer_after_it() {
     let mut world = World::started();
     world.report(press(1)).unwrap();

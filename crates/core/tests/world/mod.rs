@@ -16,7 +16,7 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) journal: Vec<Recorded>,
     pub(crate) now: Timestamp,
-    commands: u8,
+    commands: u32,
 }
 
 impl World {
@@ -68,7 +68,7 @@ impl World {
         kind: CommandKind,
     ) -> Result<Vec<Recorded>, Refusal> {
         self.commands += 1;
-        let id = CommandId([self.commands; 16]);
+        let id = CommandId(u128::from(self.commands).to_be_bytes());
         let actor = Actor { source: "user:dispatcher1".to_owned(), role };
         let command = Command { id, actor, received_at: self.now, kind };
         self.give(&Input::Command(Box::new(command)))
@@ -80,7 +80,7 @@ impl World {
         choice: AnswerChoice,
     ) -> Result<Vec<Recorded>, Refusal> {
         self.commands += 1;
-        let id = CommandId([self.commands; 16]);
+        let id = CommandId(u128::from(self.commands).to_be_bytes());
         let received_at = self.now;
         self.give(&Input::Answer(Answer { id, effect, choice, minutes: Some(10), received_at }))
     }
