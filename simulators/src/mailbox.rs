@@ -207,7 +207,7 @@ fn now() -> Timestamp {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt as _, AsyncWriteExt, BufReader};
     use tokio::net::TcpStream;
 
     use super::*;
@@ -284,6 +284,29 @@ mod tests {
         assert!(page.contains("デモです") && page.contains("&quot;a..b&quot;@docomo"), "{page}");
         let none = crate::http::request(&format!("{url}/api/mails?after=1"), None).await.unwrap();
         assert_eq!(none.body, b"[]");
+    }
+
+    #[tokio::test]
+    async fn who_leaves_a_mute_relay_leaves_a_free_place() {
+        let mailbox = mailbox().await;
+        let mail = b"MAIL FROM:<a@hansho.example.jp>\r\nRCPT TO:<x@hang.example.jp>\r\nDATA\r\n\
+                     Message-ID: <n1.0@x>\r\n\r\nhelp\r\n.\r\n";
+        for place in 0..CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(mailbox.smtp_addr()).await.unwrap();
+            stream.write_all(mail).await.unwrap();
+            mailbox.caught(u64::try_from(place).unwrap() + 1).await;
+        }
+        let free = async {
+            loop {
+                let mut stream = TcpStream::connect(mailbox.smtp_addr()).await.unwrap();
+                let mut banner = [0; 3];
+                stream.read_exact(&mut banner).await.unwrap();
+                if &banner == b"220" {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), free).await.unwrap();
     }
 
     #[tokio::test]

@@ -1,6 +1,5 @@
 //! The SMTP side of the catcher.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +72,10 @@ impl Session {
                     let from = self.from.take().unwrap_or_default();
                     self.shelf.keep(&from, &self.to, &bytes, !self.hang);
                     if self.hang {
-                        pending::<()>().await;
+                        // Nothing is answered for as long as the client waits; when it leaves, its
+                        // place is free again.
+                        while stream.read(&mut [0; 256]).await? > 0 {}
+                        return Ok(());
                     }
                     self.to.clear();
                     stream.write_all(b"250 2.0.0 caught\r\n").await?;
