@@ -39,7 +39,7 @@ const PACE: Duration = Duration::from_millis(12);
 /// for as long as a relay may take over the dot, and what stands behind them waits.
 const MUTE_PACE: Duration = Duration::from_secs(2);
 /// After the kills: how long the mails that are owed may take to go out.
-const MAILS_MAX: Duration = Duration::from_secs(400);
+const MAILS_MAX: Duration = Duration::from_secs(150);
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
