@@ -335,6 +335,7 @@ fn report(number: u64, now: Timestamp, lane: Lane, findings: Vec<Finding>) -> In
         device_key: key,
         findings,
         position: None,
+        telemetry: None,
         text: None,
         raw: sealed(device, 72),
         peer: sealed(device, 60),

@@ -199,6 +199,7 @@ mod tests {
             device_key: vec![number],
             findings: vec![finding],
             position: None,
+            telemetry: None,
             text: None,
             raw: sealed(),
             peer: sealed(),

@@ -146,6 +146,7 @@ impl Conversation {
             device_key: Vec::new(),
             findings: Vec::new(),
             position: None,
+            telemetry: None,
             text: None,
             raw: Private(evidence.to_vec()),
             refused: Some(FrameFault::BadFrame),

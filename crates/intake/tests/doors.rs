@@ -70,6 +70,7 @@ fn report(line: &[u8]) -> Report {
         device_key: Vec::new(),
         findings: Vec::new(),
         position: None,
+        telemetry: None,
         text: None,
         raw: Private(line.to_vec()),
         refused: None,

@@ -84,6 +84,7 @@ fn event(number: u64) -> Recorded {
             zone: "001".to_owned(),
         }],
         position: None,
+        telemetry: None,
         text: None,
         raw: sealed(120),
         peer: sealed(60),

@@ -96,6 +96,14 @@ words! {
         Unreadable = "unreadable",
         /// A known device's message that we have no word for.
         Other = "other",
+        /// The strap was opened, or the device taken off.
+        Removal = "removal",
+        /// The wearer left a safe zone.
+        LeftZone = "left_zone",
+        /// The wearer entered a safe zone.
+        EnteredZone = "entered_zone",
+        /// Nothing was heard for too long.
+        Silent = "silent",
     }
 }
 

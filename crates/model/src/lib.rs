@@ -11,6 +11,7 @@
 //! ```
 
 mod alarm;
+mod call;
 mod command;
 mod effect;
 mod event;
@@ -22,9 +23,14 @@ mod refusal;
 mod registry;
 mod report;
 mod sealed;
+mod telemetry;
 
 pub use alarm::{
     AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, Phase, SignalOutcome,
+};
+pub use call::{
+    CallEnd, CallFact, CallOffer, CallRef, CallReport, CallSaid, CallerLocation, LocationFault,
+    LocationMark, LocationShape, LocationSource, SealedCallReport,
 };
 pub use command::{Actor, Command, CommandKind, Role};
 pub use effect::{
@@ -43,3 +49,4 @@ pub use refusal::{FrameFault, Refusal, RefusalCode};
 pub use registry::{DeviceEntry, Language, Mailbox, Mode, PersonEntry, Registry, Settings, Start};
 pub use report::{Deviation, Door, Report, SealedReport};
 pub use sealed::{Private, Reveal, Sealed};
+pub use telemetry::{Fix, FixMethod, Telemetry};

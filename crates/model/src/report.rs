@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::alarm::words;
-use crate::{Finding, FrameFault, Lane, Position, Private, Sealed};
+use crate::{Finding, FrameFault, Lane, Position, Private, Sealed, Telemetry};
 
 words! {
     /// Where a report came in.
@@ -14,6 +14,12 @@ words! {
         Console = "console",
         /// The answer page.
         Answers = "answers",
+        /// Calls to 119 over SIP.
+        Sip = "sip",
+        /// Our own devices over MQTT.
+        Mqtt = "mqtt",
+        /// Watches of the 3G Elec / SeTracker family over TCP.
+        Watch = "watch",
     }
 }
 
@@ -67,6 +73,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Where the device says it is.
     pub position: Option<Position>,
+    /// What it says beside alarms.
+    pub telemetry: Option<Telemetry>,
     /// Free text it sent, at most 1,024 bytes.
     pub text: Option<Private<String>>,
     /// The frame as it came, at most 4,200 bytes.
@@ -96,6 +104,8 @@ pub struct SealedReport {
     pub findings: Vec<Finding>,
     /// Where the device says it is.
     pub position: Option<Position>,
+    /// What it says beside alarms.
+    pub telemetry: Option<Telemetry>,
     /// Free text.
     pub text: Option<Sealed>,
     /// The frame as it came.

@@ -125,6 +125,7 @@ impl House {
             device_key: Vec::new(),
             findings: vec![finding],
             position: None,
+            telemetry: None,
             text: None,
             raw: raw.clone(),
             peer: raw,

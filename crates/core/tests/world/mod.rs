@@ -177,6 +177,7 @@ pub(crate) fn report(source: &str, sequence: u16, findings: Vec<Finding>) -> Sea
         device_key: sequence.to_be_bytes().to_vec(),
         findings,
         position: None,
+        telemetry: None,
         text: None,
         raw: sealed("raw"),
         peer: sealed("peer"),

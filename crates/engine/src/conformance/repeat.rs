@@ -169,6 +169,7 @@ fn sealed(now: Timestamp, report: &Report) -> SealedReport {
         device_key: report.device_key.clone(),
         findings: report.findings.clone(),
         position: report.position,
+        telemetry: report.telemetry,
         text: report.text.as_ref().map(|text| seal(text.0.as_bytes())),
         raw: seal(&report.raw.0),
         peer: seal(b""),

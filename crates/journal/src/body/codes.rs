@@ -3,7 +3,7 @@
 //! is never a word.
 
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, Deviation, Door, FrameFault, IncidentKind,
+    AlarmClass, AlarmKind, AnswerChoice, Deviation, Door, FixMethod, FrameFault, IncidentKind,
     IncidentOutcome, Lane, Language, Mode, Outcome, Phase, Role, SignalOutcome, Template,
 };
 
@@ -58,6 +58,7 @@ codes! {
         1 = Help, 2 = Medical, 3 = Fall, 4 = Fire, 5 = Gas, 6 = Panic, 7 = Water, 8 = Temperature,
         9 = Inactivity, 10 = NoReport, 11 = Voice, 12 = Mains, 13 = Battery, 14 = Radio, 15 = Line,
         16 = Tamper, 17 = Cancel, 18 = Presence, 19 = Test, 20 = Clock, 21 = Unreadable, 22 = Other,
+        23 = Removal, 24 = LeftZone, 25 = EnteredZone, 26 = Silent,
     }
     Phase { 1 = New, 2 = Restored, 3 = Still, }
     IncidentKind {
@@ -84,7 +85,8 @@ codes! {
     }
     Language { 1 = Ja, 2 = En, }
     Mode { 1 = Real, 2 = Training, 3 = Demo, }
-    Door { 1 = Dc09, 2 = Console, 3 = Answers, }
+    Door { 1 = Dc09, 2 = Console, 3 = Answers, 4 = Sip, 5 = Mqtt, 6 = Watch, }
+    FixMethod { 1 = Gnss, 2 = Wifi, 3 = Cell, 4 = Unknown, }
     Deviation {
         1 = CrcWithCr, 2 = RawCrc, 3 = EmptyLine, 4 = NoLine, 5 = LowerCase, 6 = SequenceZero,
         7 = AccountNotHex, 8 = HeaderWithoutAccount, 9 = DataWithoutAccount, 10 = LoosePayload,

@@ -8,6 +8,7 @@
 mod codes;
 mod read;
 mod v1;
+mod v2;
 mod write;
 
 #[cfg(test)]
@@ -67,8 +68,16 @@ kinds! {
     27 = LOG_IN_REFUSED "LogInRefused",
 }
 
-/// Newest version of payloads that this release writes and reads.
+/// Version of payloads that this release writes where it holds all that is to be said.
 pub const VERSION: u16 = 1;
+
+/// Newest version of a kind's payload that this release writes and reads.
+const fn newest(kind: u16) -> u16 {
+    match kind {
+        kinds::REPORT_RECEIVED => 2,
+        _ => VERSION,
+    }
+}
 
 /// Why a body could not be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,7 +154,11 @@ pub fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyError> {
 pub fn decode(kind: i64, ver: i64, body: &[u8]) -> Result<(Option<Seq>, Event), BodyError> {
     let known = known_kind(kind, ver)?;
     let (cause, payload) = split_cause(body)?;
-    Ok((cause, read::event_v1(known, payload)?))
+    let event = match known {
+        (kind, VERSION) => read::event_v1(kind, payload)?,
+        (kind, _) => read::event_v2(kind, payload)?,
+    };
+    Ok((cause, event))
 }
 
 /// A row's body for an export: the cause and the frozen type as JSON, words as their numbers,
@@ -161,17 +174,25 @@ pub fn json(
 ) -> Result<(Option<Seq>, serde_json::Value), BodyError> {
     let known = known_kind(kind, ver)?;
     let (cause, payload) = split_cause(body)?;
-    Ok((cause, read::json_v1(known, payload)?))
+    let value = match known {
+        (kind, VERSION) => read::json_v1(kind, payload)?,
+        (kind, _) => read::json_v2(kind, payload)?,
+    };
+    Ok((cause, value))
 }
 
 pub(crate) use read::time;
 pub(crate) use write::us;
 
-fn known_kind(kind: i64, ver: i64) -> Result<u16, BodyError> {
+/// The kind and the version of its payload, when this release knows both.
+fn known_kind(kind: i64, ver: i64) -> Result<(u16, u16), BodyError> {
     let unknown = BodyError::UnknownKind { kind };
     let Ok(known) = u16::try_from(kind) else { return Err(unknown) };
     let Some(name) = kind_name(known) else { return Err(unknown) };
-    if ver == i64::from(VERSION) { Ok(known) } else { Err(BodyError::UnknownVersion { name, ver }) }
+    match u16::try_from(ver) {
+        Ok(ver) if (VERSION..=newest(known)).contains(&ver) => Ok((known, ver)),
+        _ => Err(BodyError::UnknownVersion { name, ver }),
+    }
 }
 
 fn split_cause(body: &[u8]) -> Result<(Option<Seq>, &[u8]), BodyError> {

@@ -2,14 +2,15 @@
 
 use hansho_model::{
     Attempt, DegreesE7, DeviceEntry, DistrictId, EffectId, EffectOutcome, Event, Facts, Finding,
-    IncidentId, KeyId, Mailbox, MetresU32, NoticeId, OutcomeDetail, PersonEntry, PersonId, Place,
-    Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SourceId, Token,
+    Fix, IncidentId, KeyId, Mailbox, MetresU32, NoticeId, OutcomeDetail, PersonEntry, PersonId,
+    Place, Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SourceId,
+    Telemetry, Token,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-use super::{BodyError, kinds, v1, whole};
+use super::{BodyError, kinds, v1, v2, whole};
 
 #[expect(clippy::too_many_lines, reason = "one arm a kind; parts would hide that none is missing")]
 pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
@@ -37,7 +38,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v1::DeviceWithdrawn { device } = whole(payload)?;
             Event::DeviceWithdrawn { device: SourceId(device) }
         }
-        kinds::REPORT_RECEIVED => report(whole(payload)?)?,
+        kinds::REPORT_RECEIVED => report(whole(payload)?, None)?,
         kinds::SIGNAL_RECEIVED => {
             let v1::SignalReceived { signal: id, report, alarm, zone, refused } = whole(payload)?;
             let (signal, report, alarm) = (signal(id), Seq::new(report), Code::from_code(alarm)?);
@@ -118,6 +119,24 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
         }
         other => return Err(BodyError::UnknownKind { kind: i64::from(other) }),
     })
+}
+
+pub(super) fn event_v2(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
+    match kind {
+        kinds::REPORT_RECEIVED => {
+            let v2::ReportReceived { first, telemetry: said } = whole(payload)?;
+            report(first, Some(telemetry(said)?))
+        }
+        other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
+    }
+}
+
+/// The frozen type as JSON.
+pub(super) fn json_v2(kind: u16, payload: &[u8]) -> Result<serde_json::Value, BodyError> {
+    match kind {
+        kinds::REPORT_RECEIVED => json::<v2::ReportReceived<'_>>(payload),
+        other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
+    }
 }
 
 /// The frozen type as JSON.
@@ -243,7 +262,7 @@ fn finding(value: v1::Finding<'_>) -> Result<Finding, BodyError> {
     })
 }
 
-fn report(value: v1::ReportReceived<'_>) -> Result<Event, BodyError> {
+fn report(value: v1::ReportReceived<'_>, telemetry: Option<Telemetry>) -> Result<Event, BodyError> {
     let findings: Result<_, _> = value.findings.into_iter().map(finding).collect();
     let deviations: Result<_, _> = value.deviations.into_iter().map(Code::from_code).collect();
     Ok(Event::ReportReceived(Box::new(SealedReport {
@@ -255,12 +274,33 @@ fn report(value: v1::ReportReceived<'_>) -> Result<Event, BodyError> {
         device_key: value.device_key.0.to_vec(),
         findings: findings?,
         position: position(value.position)?,
+        telemetry,
         text: value.text.map(sealed),
         raw: sealed(value.raw),
         peer: sealed(value.peer),
         refused: word(value.refused)?,
         deviations: deviations?,
     })))
+}
+
+fn telemetry(value: v2::Telemetry) -> Result<Telemetry, BodyError> {
+    let v2::Telemetry { fix, battery, charging, steps, pulse, stored } = value;
+    Ok(Telemetry { fix: fix.map(found).transpose()?, battery, charging, steps, pulse, stored })
+}
+
+fn found(value: v2::Fix) -> Result<Fix, BodyError> {
+    let out_of_range = BodyError::OutOfRange { what: "a position" };
+    Ok(Fix {
+        position: position(Some(value.position))?.ok_or(out_of_range)?,
+        at: value.at_us.map(time).transpose()?,
+        valid: value.valid,
+        method: Code::from_code(value.method)?,
+        accuracy: value.accuracy_m.map(MetresU32),
+        speed_e2_kmh: value.speed_e2_kmh,
+        course_e2: value.course_e2,
+        altitude_cm: value.altitude_cm,
+        satellites: value.satellites,
+    })
 }
 
 fn incident_opened(value: &v1::IncidentOpened<'_>) -> Result<Event, BodyError> {

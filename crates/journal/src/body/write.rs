@@ -3,12 +3,14 @@
 use hansho_model::{
     DeviceEntry, EffectId, Event, Facts, Finding, IncidentId, IncidentKind, Mailbox, PersonEntry,
     PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SourceId,
+    Telemetry,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::codes::Code as _;
 use super::v1::{self, Bytes, Bytes16};
+use super::v2;
 use super::{BodyError, Encoded, VERSION, extend, kinds};
 
 /// Room for a usual body, so that most need one allocation.
@@ -41,7 +43,13 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         Event::DeviceWithdrawn { device } => {
             row(out, kinds::DEVICE_WITHDRAWN, &v1::DeviceWithdrawn { device: device.0 })
         }
-        Event::ReportReceived(value) => row(out, kinds::REPORT_RECEIVED, &report(value)),
+        Event::ReportReceived(value) => match value.telemetry {
+            None => row(out, kinds::REPORT_RECEIVED, &report(value)),
+            Some(said) => {
+                let value = v2::ReportReceived { first: report(value), telemetry: telemetry(said) };
+                row_of(out, kinds::REPORT_RECEIVED, 2, &value)
+            }
+        },
         Event::SignalReceived { signal, report, alarm, zone, refused } => {
             let (signal, report, alarm) = (signal.0.get(), report.get(), alarm.code());
             let value = v1::SignalReceived { signal, report, alarm, zone, refused: *refused };
@@ -136,7 +144,16 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
 }
 
 fn row<T: Serialize>(out: Vec<u8>, kind: u16, value: &T) -> Result<Encoded, BodyError> {
-    Ok(Encoded { kind, ver: VERSION, body: extend(out, value)? })
+    row_of(out, kind, VERSION, value)
+}
+
+fn row_of<T: Serialize>(
+    out: Vec<u8>,
+    kind: u16,
+    ver: u16,
+    value: &T,
+) -> Result<Encoded, BodyError> {
+    Ok(Encoded { kind, ver, body: extend(out, value)? })
 }
 
 /// Microseconds since 1970 UTC. A finer time would replay as another than it was lived as, so the
@@ -235,6 +252,22 @@ fn report(value: &SealedReport) -> v1::ReportReceived<'_> {
         refused: value.refused.map(|fault| fault.code()),
         deviations: value.deviations.iter().map(|deviation| deviation.code()).collect(),
     }
+}
+
+fn telemetry(value: Telemetry) -> v2::Telemetry {
+    let Telemetry { fix, battery, charging, steps, pulse, stored } = value;
+    let fix = fix.map(|fix| v2::Fix {
+        position: position(fix.position),
+        at_us: fix.at.map(us),
+        valid: fix.valid,
+        method: fix.method.code(),
+        accuracy_m: fix.accuracy.map(|metres| metres.0),
+        speed_e2_kmh: fix.speed_e2_kmh,
+        course_e2: fix.course_e2,
+        altitude_cm: fix.altitude_cm,
+        satellites: fix.satellites,
+    });
+    v2::Telemetry { fix, battery, charging, steps, pulse, stored }
 }
 
 fn incident_opened<'a>(

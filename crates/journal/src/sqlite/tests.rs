@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::body::tests::{assert_golden, samples};
+use crate::body::tests::{assert_golden, first_samples};
 
 /// Events `first` to `first + count - 1`, one second apart, with bodies of all kinds.
 pub(crate) fn batch(first: u64, count: u64) -> Vec<Recorded> {
-    let samples = samples();
+    let samples = first_samples();
     (first..first + count)
         .map(|number| {
             let index = usize::try_from(number).unwrap() % samples.len();

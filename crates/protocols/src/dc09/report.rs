@@ -71,6 +71,7 @@ impl Decoded {
             device_key: self.key.clone(),
             findings: self.findings.clone(),
             position: self.position(),
+            telemetry: None,
             text: self.text(),
             raw: Private(raw.to_vec()),
             refused: self.refused,
