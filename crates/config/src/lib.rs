@@ -103,6 +103,11 @@ pub struct MailSettings {
     pub relay: String,
     /// Connections side by side, 1 to 64.
     pub connections: u16,
+    /// Of these, to one provider at most, 1 to 64.
+    pub provider_connections: u16,
+    /// Provider of a mail domain (in lower case) that shares its limits with others; a domain that
+    /// is not here is a provider of its own.
+    pub providers: BTreeMap<String, String>,
     /// Sender's address.
     pub sender: String,
     /// Domain of message ids.

@@ -38,7 +38,8 @@ fn a_small_configuration_is_sound() {
 #[test]
 fn defaults_are_as_documented() {
     let dir = tempfile::tempdir().unwrap();
-    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n";
+    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n\
+                providers = { docomo = [\"docomo.example.jp\", \"Mail.example.jp\"] }\n";
     fs::write(dir.path().join("hansho.toml"), format!("{SITE}{mail}")).unwrap();
     fs::write(dir.path().join("people.toml"), "").unwrap();
     fs::write(dir.path().join("devices.toml"), "").unwrap();
@@ -48,6 +49,8 @@ fn defaults_are_as_documented() {
     let mail = site.mail.unwrap();
     assert!(mail.starttls, "a relay on another machine is spoken to in secret");
     assert_eq!((mail.connections, mail.message_domain.as_str()), (8, "city.example.jp"));
+    assert_eq!((mail.provider_connections, mail.providers.len()), (4, 2));
+    assert_eq!(mail.providers["mail.example.jp"], "docomo");
 }
 
 #[test]
@@ -70,6 +73,8 @@ sip = "127.0.0.1:5060"
 [mail]
 relay = "mail.example.jp"
 connections = 65
+provider_connections = 0
+providers = { au = ["au.example.jp", "a b"], kddi = ["au.example.jp"], "" = [] }
 sender = "nobody"
 message_domain = "-x-"
 starttls = "maybe"

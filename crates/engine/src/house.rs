@@ -507,6 +507,8 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     let mut mail = MailConfig::plain(&host, port, &settings.message_domain);
     mail.servers = vec![Server { host, port }];
     mail.width = usize::from(settings.connections);
+    mail.provider_width = usize::from(settings.provider_connections);
+    mail.providers.clone_from(&settings.providers);
     mail.starttls = settings.starttls;
     if let Some((user, path)) = &settings.login {
         let password = std::fs::read_to_string(path).map_err(|source| {

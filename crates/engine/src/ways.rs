@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hansho_alerts::mail::MailChannel;
 use hansho_journal::Vault;
 use hansho_model::Effect;
-use hansho_outbox::{Channel, Delivery, Task};
+use hansho_outbox::{Channel, Delivery, Provider, Task};
 use hansho_telemetry::{Chain, Counter};
 
 /// All ways out.
@@ -20,6 +20,17 @@ pub struct Ways {
 impl Channel for Ways {
     fn width(&self) -> usize {
         self.mail.as_ref().map_or(1, Channel::width)
+    }
+
+    fn provider_width(&self) -> usize {
+        self.mail.as_ref().map_or(1, Channel::provider_width)
+    }
+
+    fn provider(&self, effect: &Effect) -> Provider {
+        match (effect, &self.mail) {
+            (Effect::Mail(_), Some(mail)) => mail.provider(effect),
+            (Effect::Mail(_), None) | (Effect::DestroyKey(_), _) => Provider::default(),
+        }
     }
 
     async fn deliver(&self, task: Task) -> Delivery {
