@@ -40,9 +40,9 @@ impl Decimal {
 
     /// From a whole number.
     #[must_use]
-    pub const fn whole(number: i32) -> Self {
+    pub fn whole(number: i32) -> Self {
         // 2^31 * 1e9 is below 2^63.
-        Self((number as i64).saturating_mul(1_000_000_000))
+        Self(i64::from(number).saturating_mul(1_000_000_000))
     }
 
     /// Reads a number as XML Schema's `double` and JSON write it: sign, digits, point, exponent.

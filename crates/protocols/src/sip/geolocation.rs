@@ -61,7 +61,7 @@ fn skip_params(text: &str) -> Result<&str, LocationFault> {
     let mut rest = text.trim_start();
     while let Some(param) = rest.strip_prefix(';') {
         let param = param.trim_start();
-        let (name, after) = take(param, |byte| is_token(byte));
+        let (name, after) = take(param, is_token);
         if name.is_empty() {
             return Err(LocationFault::Syntax);
         }

@@ -48,7 +48,7 @@ pub fn conveyed(request: &Message, parts: &Parts) -> Vec<Conveyed> {
                 lines.extend(values.into_iter().map(|value| follow(value, request, parts)));
             }
             Err(fault) => {
-                lines.push(Conveyed { source: None, uri: String::new(), found: Err(fault.into()) })
+                lines.push(Conveyed { source: None, uri: String::new(), found: Err(fault.into()) });
             }
         }
     }
@@ -132,11 +132,14 @@ fn service_of(uri: &str) -> Option<String> {
 /// The caller's number: asserted by the network, else what the caller says.
 fn number(request: &Message, asserted: bool) -> Option<String> {
     let identities = request.all("P-Asserted-Identity").flat_map(split_list);
-    let network = identities.filter(|_one| asserted).filter_map(Address::parse).find_map(user);
-    network.or_else(|| user(request.address("From")?))
+    let network = identities
+        .filter(|_one| asserted)
+        .filter_map(Address::parse)
+        .find_map(|address| user(&address));
+    network.or_else(|| user(&request.address("From")?))
 }
 
-fn user(address: Address) -> Option<String> {
+fn user(address: &Address) -> Option<String> {
     let uri = Uri::parse(&address.uri)?;
     let anonymous = |host: &str| host.eq_ignore_ascii_case("anonymous.invalid");
     if anonymous(&uri.host) {
@@ -148,8 +151,8 @@ fn user(address: Address) -> Option<String> {
     }
     // People write numbers with marks between the digits.
     let number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.() *#".contains(&byte));
-    let keep = |sign: &char| !sign.is_control() && !(number && "-.() ".contains(*sign));
-    let plain: String = user.chars().filter(keep).collect();
+    let mark = |sign: &char| sign.is_control() || (number && "-.() ".contains(*sign));
+    let plain: String = user.chars().filter(|sign| !mark(sign)).collect();
     Some(cut(&plain, NUMBER_SIZE_MAX).to_owned()).filter(|plain| !plain.is_empty())
 }
 
