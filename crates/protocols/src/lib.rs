@@ -39,6 +39,7 @@ mod accounts;
 pub mod dc09;
 mod registry;
 mod session;
+pub mod sip;
 #[cfg(test)]
 mod tests;
 
