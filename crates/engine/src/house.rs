@@ -535,7 +535,7 @@ fn open_dc09(
             protocols::Protocol::Dc09.session(setup)
         });
         let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
-        Entrance { door: Door::Dc09, sessions, sink }
+        Entrance { door: Door::Dc09, sessions, sink, identities: Arc::default() }
     };
     let listener = listener(stream)?;
     let streams = entrance(protocols::Transport::Stream);

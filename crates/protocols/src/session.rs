@@ -76,6 +76,17 @@ pub trait Session: Send {
     fn is_over(&self) -> bool {
         false
     }
+
+    /// The device whose connection this is, once that is known: then an older connection of the
+    /// same device is closed. `None` where one connection may speak for many. To be asked after
+    /// every `handle_bytes`.
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
+    /// A newer connection of the same device has come; this one is closed once all outputs are
+    /// drained. For protocols that say so to the device.
+    fn handle_takeover(&mut self, _now: Timestamp) {}
 }
 
 /// How bytes arrive.
