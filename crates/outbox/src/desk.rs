@@ -477,7 +477,8 @@ const fn is_final(code: RefusalCode) -> bool {
         | RefusalCode::Forbidden
         | RefusalCode::Invalid
         | RefusalCode::Expired
-        | RefusalCode::NotDue => true,
+        | RefusalCode::NotDue
+        | RefusalCode::StillRinging => true,
         RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
     }
 }
