@@ -69,3 +69,39 @@ impl Channel for Ways {
         delivery
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hansho_model::{EffectId, Outcome, Seq};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Phones;
+
+    impl Line for Phones {
+        fn connect(&self, call: CallRef, position: String) -> Connecting {
+            let known = call.0 == "c1" && position == "desk1";
+            let delivery = if known { Delivery::done(0) } else { Delivery::failed(404, false) };
+            Box::pin(async move { delivery })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_connected_by_the_telephone_side_and_never_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Arc::new(Vault::open(folder.path()).unwrap());
+        let task = |call: &str| {
+            let (call, position) = (CallRef(call.to_owned()), "desk1".to_owned());
+            let id = EffectId { seq: Seq::new(7), index: 0 };
+            Task { id, number: 1, effect: Effect::ConnectCall { call, position } }
+        };
+        let mut ways = Ways { mail: None, line: None, vault };
+        let delivery = ways.deliver(task("c1")).await;
+        assert_eq!((delivery.outcome, delivery.detail.again), (Outcome::Failed, true));
+        ways.line = Some(Arc::new(Phones));
+        assert_eq!(ways.deliver(task("c1")).await.outcome, Outcome::Done);
+        let unknown = ways.deliver(task("c2")).await;
+        assert_eq!((unknown.detail.code, unknown.detail.again), (404, false));
+    }
+}
