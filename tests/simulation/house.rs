@@ -606,6 +606,6 @@ fn provider(effect: &Effect) -> Provider {
             let place = usize::from(mail.recipient.token.0[0]) % 3;
             Provider::new(["au", "docomo", "softbank"][place])
         }
-        Effect::DestroyKey(_) => Provider::default(),
+        Effect::ConnectCall { .. } | Effect::DestroyKey(_) => Provider::default(),
     }
 }
