@@ -77,6 +77,17 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn no_sign_of_a_value_breaks_the_lines_of_an_answer() {
+    let message = parse(&format!("{GOOD}Subject: a\rTo: <sip:x@y>\0\x0bb\r\n\r\n"));
+    assert_eq!(message.flaw, None);
+    assert_eq!(message.first("Subject"), Some("a To: <sip:x@y>  b"));
+    assert_eq!(
+        parse(&GOOD.replace("service:sos SIP", "service:\rsos SIP")).flaw,
+        Some(Flaw::Header("Request-URI"))
+    );
+}
+
+#[test]
 fn what_is_written_reads_back() {
     let message = parse(&format!("{GOOD}Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nab"));
     let again = Message::parse(&message.encode()).unwrap();
