@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
-use hansho_core::State;
+use std::collections::BTreeSet;
+
+use hansho_core::{EffectChange, State};
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, CallFact, CallOffer, CallRef, CallSaid,
     CallerLocation, Command, CommandId, CommandKind, DegreesE7, DeviceEntry, DistrictId, Door,
@@ -18,6 +20,8 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) journal: Vec<Recorded>,
     pub(crate) now: Timestamp,
+    /// What an outbox was told is owed.
+    pub(crate) told: BTreeSet<EffectId>,
     commands: u32,
 }
 
@@ -31,7 +35,8 @@ impl World {
 
     pub(crate) fn blank() -> Self {
         let now = "2026-11-23T05:07:31Z".parse().unwrap();
-        Self { state: State::default(), journal: Vec::new(), now, commands: 0 }
+        let (state, journal) = (State::default(), Vec::new());
+        Self { state, journal, now, told: BTreeSet::new(), commands: 0 }
     }
 
     /// Decides, folds and journals; returns the events of the batch.
@@ -50,6 +55,13 @@ impl World {
                 event: draft.event,
             };
             self.state.evolve(&recorded);
+            for change in self.state.effect_changes(&recorded) {
+                match change {
+                    EffectChange::Owe(id, _due) => self.told.insert(id),
+                    EffectChange::Forget(id) => self.told.remove(&id),
+                    EffectChange::Attempt(attempt) => self.told.contains(&attempt.effect),
+                };
+            }
             batch.push(recorded);
         }
         self.journal.extend(batch.iter().cloned());
