@@ -1,9 +1,15 @@
-//! Districts: pure look-ups in built-in data; integers out.
+//! Districts, places, ways: pure look-ups in built-in data; integers out.
 //!
 //! Only `decide` asks the atlas; its answers go into the event, so `evolve` and a replay never look
 //! anything up and a better atlas cannot rewrite an old shift.
 
+mod places;
+mod travel;
+
 use hansho_model::{DegreesE7, DistrictId, MetresU32, Position};
+
+pub use places::{NamedPlace, PLACES};
+pub use travel::{Travel, distance, nearest_district, travel};
 
 /// A district (地区) of the city.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
