@@ -17,7 +17,7 @@ use hansho_model::{
 use jiff::Timestamp;
 
 /// Version of this encoding; part of every snapshot.
-pub const SNAPSHOT_VERSION: u32 = 2;
+pub const SNAPSHOT_VERSION: u32 = 3;
 
 /// Longest list, map or text that is read back, in elements.
 const LENGTH_MAX: u32 = 16_000_000;
@@ -114,6 +114,8 @@ macro_rules! word_enums {
         }
     )+};
 }
+pub(crate) use word_enums;
+
 word_enums!(
     AlarmClass,
     AlarmKind,
@@ -143,6 +145,8 @@ macro_rules! newtypes {
         }
     )+};
 }
+pub(crate) use newtypes;
+
 newtypes!(
     SourceId, PersonId, KeyId, CommandId, Idem, Token, DistrictId, MetresU32, SignalId, IncidentId,
     NoticeId

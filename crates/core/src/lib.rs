@@ -30,7 +30,9 @@ mod decide;
 mod dedupe;
 mod evolve;
 mod idem;
+mod recommend;
 mod state;
+mod units;
 
 pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
 pub use decide::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
@@ -41,3 +43,4 @@ pub use state::{
     Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
+pub use units::{Assignment, Order, Press, Unit, UnitPosition};

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::dedupe::Seen;
+use crate::units::Dispatch;
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
 pub mod limits {
@@ -31,6 +32,12 @@ pub mod limits {
     pub const ANSWERS: usize = 20;
     /// Signals joined in one command.
     pub const SIGNALS_JOINED: usize = 64;
+    /// Units in one order.
+    pub const UNITS_ORDERED: usize = 64;
+    /// Statuses kept of one unit for one order.
+    pub const PRESSES: usize = 64;
+    /// Orders that wait for one unit.
+    pub const QUEUED: usize = 8;
     /// Open log-ins.
     pub const SESSIONS: usize = 1_000;
     /// Refused reports of one source that are journalled in a minute; more are counted only.
@@ -60,6 +67,7 @@ pub struct State {
     pub(crate) incident_day: (String, u32),
     /// BLAKE3 chain over every effect ever owed.
     pub(crate) effects_sum: [u8; 32],
+    pub(crate) dispatch: Dispatch,
     pub(crate) index: Index,
 }
 
@@ -632,6 +640,7 @@ impl Canonical for State {
             seen,
             incident_day,
             effects_sum,
+            dispatch,
             index: _,
         } = self;
         seq.put(out);
@@ -651,6 +660,7 @@ impl Canonical for State {
         seen.put(out);
         incident_day.put(out);
         effects_sum.put(out);
+        dispatch.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -672,6 +682,7 @@ impl Canonical for State {
             seen: Canonical::take(input)?,
             incident_day: Canonical::take(input)?,
             effects_sum: Canonical::take(input)?,
+            dispatch: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();

@@ -72,6 +72,12 @@ words! {
         LimitReached = "limit_reached",
         /// The core started degraded and takes raw reports only.
         Degraded = "degraded",
+        /// The unit may not be used: out of service, closed, or without its crew.
+        NotAvailable = "not_available",
+        /// From what the unit does now, that status cannot follow.
+        WrongMove = "wrong_move",
+        /// The unit is ordered to this incident already.
+        AlreadyOrdered = "already_ordered",
     }
 }
 

@@ -351,5 +351,8 @@ fn start() -> Start {
         answer_url: "http://127.0.0.1:8119".to_owned(),
         answer_minutes: 60,
     };
-    Start { release: "test".to_owned(), registry: Registry { people, devices, settings } }
+    Start {
+        release: "test".to_owned(),
+        registry: Registry { people, devices, settings, fleet: fleet() },
+    }
 }

@@ -7,6 +7,7 @@ use hansho_model::{
 use jiff::{Timestamp, tz::Offset};
 
 use super::Batch;
+use super::units::Said;
 use crate::idem;
 use crate::state::{Incident, Signal, State, limits};
 
@@ -41,9 +42,22 @@ impl State {
             CommandKind::AddNote { incident, text } => self.note(*incident, text, &case, batch),
             CommandKind::CloseIncident { incident, outcome, note } => {
                 self.open_incident_of(*incident)?;
+                self.may_close(*incident)?;
                 let (incident, outcome, note) = (*incident, *outcome, note.clone());
-                case.push(Event::IncidentClosed { incident, outcome, note }, batch);
+                let closed = case.push(Event::IncidentClosed { incident, outcome, note }, batch);
+                self.release_units(incident, &case, closed, batch);
                 Ok(())
+            }
+            CommandKind::OrderUnits { incident, units, reason, divert } => {
+                self.order_units(*incident, units, (reason.as_ref(), *divert), &case, batch)
+            }
+            CommandKind::UnitStatus { unit, status, at, incident, corrects } => {
+                let (status, at, incident) = (*status, *at, *incident);
+                let said = Said { unit, status, at, incident, corrects: *corrects };
+                self.unit_status(&said, command.received_at, &case, batch)
+            }
+            CommandKind::SetAvailability { unit, usable } => {
+                self.set_availability(unit, *usable, &case, batch)
             }
             CommandKind::ErasePerson { person } => self.erase(*person, &case, batch),
             CommandKind::OpenSession { token, expires_at } => {
@@ -224,7 +238,7 @@ impl State {
         Ok(signal)
     }
 
-    fn open_incident_of(&self, id: IncidentId) -> Result<&Incident, Refusal> {
+    pub(super) fn open_incident_of(&self, id: IncidentId) -> Result<&Incident, Refusal> {
         let incident = self.incidents.get(&id).ok_or(Refusal::new(RefusalCode::NotFound))?;
         if incident.end.is_some() {
             return Err(Refusal::new(RefusalCode::AlreadyEnded));
@@ -272,15 +286,15 @@ impl State {
 }
 
 /// A command on its way.
-struct Case {
-    now: Timestamp,
-    actor: SourceId,
+pub(super) struct Case {
+    pub(super) now: Timestamp,
+    pub(super) actor: SourceId,
     key: hansho_model::Idem,
 }
 
 impl Case {
     /// The command's own event: it carries the command's key.
-    fn push(&self, event: Event, batch: &mut Batch) -> Seq {
+    pub(super) fn push(&self, event: Event, batch: &mut Batch) -> Seq {
         batch.push(Draft { source: self.actor, cause: None, idem: self.key, event })
     }
 }
@@ -297,7 +311,10 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::JoinSignal { .. }
         | CommandKind::EndSignal { .. }
         | CommandKind::AddNote { .. }
-        | CommandKind::CloseIncident { .. } => {
+        | CommandKind::CloseIncident { .. }
+        | CommandKind::OrderUnits { .. }
+        | CommandKind::UnitStatus { .. }
+        | CommandKind::SetAvailability { .. } => {
             matches!(role, Role::Dispatcher | Role::Supervisor)
         }
     };

@@ -4,6 +4,7 @@ mod command;
 mod effects;
 mod registers;
 mod report;
+mod units;
 
 use hansho_model::{
     Answer, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode, Seq, SourceId,

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
+pub(crate) mod city;
+
 use hansho_core::State;
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, Command, CommandId, CommandKind,
-    DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, FrameFault, Input,
-    KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail, PersonEntry, Phase, Recorded,
-    Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start, Token,
+    DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, Fleet, FrameFault,
+    Input, KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail, PersonEntry, Phase,
+    Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -153,7 +155,8 @@ pub(crate) fn start() -> Start {
         answer_minutes: 60,
     };
     let people = vec![person(1), person(2), person(3)];
-    let registry = Registry { people, devices: vec![device], settings };
+    let fleet = Fleet::default();
+    let registry = Registry { people, devices: vec![device], settings, fleet };
     Start { release: "test".to_owned(), registry }
 }
 
@@ -231,6 +234,16 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::PersonEntered { .. } => "PersonEntered",
             Event::DeviceRegistered { .. } => "DeviceRegistered",
             Event::DeviceWithdrawn { .. } => "DeviceWithdrawn",
+            Event::UnitRegistered { .. } => "UnitRegistered",
+            Event::UnitWithdrawn { .. } => "UnitWithdrawn",
+            Event::PlansApplied { .. } => "PlansApplied",
+            Event::UnitFoundOut { .. } => "UnitFoundOut",
+            Event::UnitsOrdered(_) => "UnitsOrdered",
+            Event::AssignmentStarted { .. } => "AssignmentStarted",
+            Event::AssignmentEnded { .. } => "AssignmentEnded",
+            Event::UnitStatusReached(_) => "UnitStatusReached",
+            Event::AvailabilityChanged { .. } => "AvailabilityChanged",
+            Event::CrewMoved { .. } => "CrewMoved",
         })
         .collect()
 }

@@ -7,6 +7,7 @@
 
 mod codes;
 mod read;
+mod units;
 mod v1;
 mod v2;
 mod write;
@@ -66,6 +67,16 @@ kinds! {
     25 = SESSION_OPENED "SessionOpened",
     26 = SESSION_CLOSED "SessionClosed",
     27 = LOG_IN_REFUSED "LogInRefused",
+    40 = UNIT_REGISTERED "UnitRegistered",
+    41 = UNIT_WITHDRAWN "UnitWithdrawn",
+    42 = PLANS_APPLIED "PlansApplied",
+    43 = UNIT_FOUND_OUT "UnitFoundOut",
+    44 = UNITS_ORDERED "UnitsOrdered",
+    45 = ASSIGNMENT_STARTED "AssignmentStarted",
+    46 = ASSIGNMENT_ENDED "AssignmentEnded",
+    47 = UNIT_STATUS_REACHED "UnitStatusReached",
+    48 = AVAILABILITY_CHANGED "AvailabilityChanged",
+    49 = CREW_MOVED "CrewMoved",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

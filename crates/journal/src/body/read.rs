@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-use super::{BodyError, kinds, v1, v2, whole};
+use super::{BodyError, kinds, units, v1, v2, whole};
 
 #[expect(clippy::too_many_lines, reason = "one arm a kind; parts would hide that none is missing")]
 pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
@@ -117,6 +117,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v1::LogInRefused { name } = whole(payload)?;
             Event::LogInRefused { name: Token(name.0) }
         }
+        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::event(kind, payload)?,
         other => return Err(BodyError::UnknownKind { kind: i64::from(other) }),
     })
 }
@@ -169,11 +170,12 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::SESSION_OPENED => json::<v1::SessionOpened>(payload),
         kinds::SESSION_CLOSED => json::<v1::SessionClosed>(payload),
         kinds::LOG_IN_REFUSED => json::<v1::LogInRefused>(payload),
+        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::json_of(kind, payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
 
-fn json<'a, T: Deserialize<'a> + Serialize>(
+pub(super) fn json<'a, T: Deserialize<'a> + Serialize>(
     payload: &'a [u8],
 ) -> Result<serde_json::Value, BodyError> {
     let value: T = whole(payload)?;
@@ -186,11 +188,11 @@ pub(crate) fn time(us: i64) -> Result<Timestamp, BodyError> {
     Timestamp::from_microsecond(us).map_err(|_range| BodyError::OutOfRange { what: "a time" })
 }
 
-fn word<T: Code>(code: Option<u8>) -> Result<Option<T>, BodyError> {
+pub(super) fn word<T: Code>(code: Option<u8>) -> Result<Option<T>, BodyError> {
     code.map(T::from_code).transpose()
 }
 
-fn sealed(value: v1::Sealed<'_>) -> Sealed {
+pub(super) fn sealed(value: v1::Sealed<'_>) -> Sealed {
     Sealed { key: KeyId(value.key), bytes: value.bytes.0.to_vec() }
 }
 
