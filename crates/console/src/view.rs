@@ -2,8 +2,15 @@
 //!
 //! The shape is a contract: fields may be added, none is renamed or removed.
 
+mod units;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use units::{
+    Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Unit,
+    UnitPosition,
+};
 
 /// The whole world as the console draws it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -24,7 +31,7 @@ pub struct World {
     pub signals: Vec<Signal>,
     /// Incidents, open ones first.
     pub incidents: Vec<Incident>,
-    /// Vehicles; empty until the console knows some.
+    /// Vehicles in the order of the register.
     pub units: Vec<Unit>,
     /// Notices to many.
     pub notices: Vec<Notice>,
@@ -172,8 +179,12 @@ pub struct Incident {
     pub place: Place,
     /// Signals joined to it.
     pub signals: Vec<String>,
-    /// Units ordered to it.
+    /// Call signs of the units that are at work for it, or will be when they are free.
     pub units: Vec<String>,
+    /// What each unit did for it, in the order of the orders.
+    pub assignments: Vec<Assignment>,
+    /// Orders, oldest first.
+    pub orders: Vec<Order>,
     /// When it was opened.
     pub opened_at: String,
     /// By whom.
@@ -218,17 +229,6 @@ pub struct Note {
     pub by: String,
     /// What; absent when the key to it was destroyed, and for a viewer.
     pub text: Option<String>,
-}
-
-/// A vehicle.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Unit {
-    /// Call sign.
-    pub id: String,
-    /// `AV`, `AD`, `OO`, `OF`.
-    pub availability: String,
-    /// Incident it is ordered to.
-    pub assignment: Option<String>,
 }
 
 /// A notice to many (一斉配信).

@@ -179,6 +179,12 @@ impl State {
         &self.dispatch.orders
     }
 
+    /// Orders of an incident, oldest first.
+    pub fn orders_of(&self, incident: IncidentId) -> impl Iterator<Item = (Seq, &Order)> {
+        let orders = self.dispatch.ordered.get(&incident).into_iter().flatten();
+        orders.filter_map(|seq| Some((*seq, self.dispatch.orders.get(seq)?)))
+    }
+
     /// One unit's part in one order.
     #[must_use]
     pub fn assignment(&self, id: AssignmentId) -> Option<&Assignment> {

@@ -58,7 +58,7 @@ words! {
         AlreadyAnswered = "already_answered",
         /// It belongs to an incident already.
         AlreadyJoined = "already_joined",
-        /// The incident still has signals without an outcome.
+        /// The incident still has signals without an outcome, or units at work.
         StillOpen = "still_open",
         /// This role may not do that.
         Forbidden = "forbidden",
