@@ -1,7 +1,7 @@
 //! Districts, places, ways: pure look-ups in built-in data; integers out.
 //!
-//! Only `decide` asks the atlas; its answers go into the event, so `evolve` and a replay never look
-//! anything up and a better atlas cannot rewrite an old shift.
+//! Of what is folded only `decide` asks the atlas; its answers go into the event, so `evolve` and a
+//! replay never look anything up and a better atlas cannot rewrite an old shift.
 
 mod city;
 mod places;
