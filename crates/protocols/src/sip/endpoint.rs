@@ -94,6 +94,37 @@ pub struct Live<'a> {
 ///
 /// A call rings (180) only when [`CallFact::Offered`] is durable, and neither CANCEL nor BYE is
 /// answered before the fact that it made is.
+///
+/// ```
+/// use hansho_protocols::sip::{Endpoint, Flow, Output, Setup, SipTransport, Timers};
+///
+/// let now = "2026-04-01T00:00:30Z".parse().unwrap();
+/// let ours = "192.0.2.1:5060".parse().unwrap();
+/// let mut endpoint = Endpoint::new(Setup {
+///     udp: ours,
+///     tcp: ours,
+///     numbers: Vec::new(),
+///     trunks: Vec::new(),
+///     seats: Vec::new(),
+///     timers: Timers::default(),
+///     seed: [7; 16],
+/// });
+/// let peer = "192.0.2.7:5060".parse().unwrap();
+/// let flow = Flow { transport: SipTransport::Udp, local: ours, peer, id: 0 };
+/// let invite = "INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\n\
+///               From: <sip:+819000000001@carrier.example>;tag=1\r\nTo: <urn:service:sos>\r\n\
+///               Call-ID: 1@192.0.2.7\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+/// endpoint.handle_datagram(now, flow, invite.as_bytes()).unwrap();
+/// let Output::Transmit(_, trying) = endpoint.poll_output() else { panic!() };
+/// assert!(trying.starts_with(b"SIP/2.0 100 "));
+/// let Output::Fact(receipt, fact) = endpoint.poll_output() else { panic!() };
+/// assert_eq!(fact.call.0, "1@192.0.2.7;1");
+/// assert!(matches!(endpoint.poll_output(), Output::Idle(_)));
+/// // Only now does it ring.
+/// endpoint.handle_durable(now, receipt);
+/// let Output::Transmit(_, ringing) = endpoint.poll_output() else { panic!() };
+/// assert!(ringing.starts_with(b"SIP/2.0 180 "));
+/// ```
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) setup: Setup,
