@@ -8,6 +8,7 @@ mod bench;
 mod calls;
 mod dc09;
 mod repeat;
+mod trackers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -206,6 +207,7 @@ fn run_line(line: &str) -> (String, Outcome) {
         "pidf-lo" => calls::document,
         "geolocation-header" => calls::header,
         "sip-request" => calls::request,
+        "watch" => trackers::watch,
         _ => return (name, Outcome::Skipped),
     };
     (name, run(&case).map_or_else(Outcome::Failed, |()| Outcome::Passed))
