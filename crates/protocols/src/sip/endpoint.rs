@@ -271,11 +271,16 @@ impl Endpoint {
     }
 
     /// Rings every seat's phone until one takes the call: for the time when there is no core.
+    /// Doing it again does nothing: phones that do not take it are rung again in their time.
     pub fn ring_all(&mut self, now: Timestamp, call: &CallRef) {
-        let Some(found) = self.calls.get_mut(call) else { return };
-        if found.stage != Stage::Offered {
-            return;
+        let rings = |found: &Call| found.everywhere || found.stage != Stage::Offered;
+        if !self.calls.get(call).is_none_or(rings) {
+            self.ring_everywhere(now, call);
         }
+    }
+
+    pub(super) fn ring_everywhere(&mut self, now: Timestamp, call: &CallRef) {
+        let Some(found) = self.calls.get_mut(call) else { return };
         found.everywhere = true;
         for fork in &mut found.forks {
             fork.answer_by = None;

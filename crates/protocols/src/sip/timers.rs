@@ -97,7 +97,7 @@ impl Endpoint {
         let Some(found) = self.calls.get_mut(call) else { return };
         if found.again_at.is_some_and(|at| now >= at) {
             found.again_at = None;
-            self.ring_all(now, &call.clone());
+            self.ring_everywhere(now, call);
         }
     }
 
