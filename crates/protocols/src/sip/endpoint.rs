@@ -266,7 +266,10 @@ impl Endpoint {
         match found.stage {
             Stage::Over => false,
             Stage::Connected => found.winner().is_some_and(|fork| fork.seat == seat),
-            Stage::Offered => self.ring(now, call, seat, false),
+            Stage::Offered => {
+                self.stop_ringing_everywhere(now, call, seat);
+                self.ring(now, call, seat, false)
+            }
         }
     }
 
@@ -277,6 +280,24 @@ impl Endpoint {
         if !self.calls.get(call).is_none_or(rings) {
             self.ring_everywhere(now, call);
         }
+    }
+
+    /// The core is back and names a seat: the other phones are not needed any more.
+    fn stop_ringing_everywhere(&mut self, now: Timestamp, call: &CallRef, seat: &str) {
+        let answer_by = after(now, self.setup.timers.answer);
+        let known = self.setup.seats.iter().any(|each| each.name == seat);
+        let Some(found) = self.calls.get_mut(call) else { return };
+        if !known || !std::mem::take(&mut found.everywhere) {
+            return;
+        }
+        found.again_at = None;
+        found.told.clear();
+        let mut its = found.forks.iter_mut().filter(|fork| fork.seat == seat);
+        let but = its.find(|fork| fork.state == ForkState::Ringing).map(|fork| {
+            fork.answer_by = Some(answer_by);
+            fork.id
+        });
+        self.cancel_forks(now, call, but);
     }
 
     pub(super) fn ring_everywhere(&mut self, now: Timestamp, call: &CallRef) {

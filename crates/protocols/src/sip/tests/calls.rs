@@ -298,6 +298,27 @@ fn a_phone_that_gives_up_is_rung_again_while_there_is_no_core() {
 }
 
 #[test]
+fn a_core_that_comes_back_and_names_a_seat_quiets_the_others() {
+    let mut house = House::new(SipTransport::Udp);
+    let call = house.ringing();
+    house.endpoint.ring_all(house.now, &call);
+    house.drain();
+    let first = house.messages(PHONES[0]).remove(0);
+    let second = house.messages(PHONES[1]).remove(0);
+    house.phone(0, &answer(&first, 180, None));
+    house.phone(1, &answer(&second, 180, None));
+    assert!(!house.endpoint.connect(house.now, &call, "desk9"));
+    assert!(house.endpoint.connect(house.now, &call, "desk2"));
+    house.drain();
+    assert_eq!((house.to(PHONES[0]), house.to(PHONES[1])), (vec!["CANCEL".to_owned()], Vec::new()));
+    house.pass_s(20);
+    assert_eq!(house.told(), ["not connected desk2 408"], "the one that was named is told of");
+    assert_eq!(house.to(PHONES[1]), ["CANCEL"]);
+    house.pass_s(60);
+    assert!(!house.to(PHONES[0]).contains(&"INVITE".to_owned()));
+}
+
+#[test]
 fn a_caller_who_hangs_up_stops_the_phones() {
     let mut house = House::new(SipTransport::Udp);
     let call = house.ringing();
