@@ -435,3 +435,20 @@ fn a_caller_whose_connection_is_gone_is_reached_by_a_new_one() {
     assert_eq!(said(&bye), "BYE");
     assert_eq!(hop, Hop::Address(SipTransport::Tcp, super::house::address(TRUNK)));
 }
+
+#[test]
+fn a_200_is_repeated_over_a_new_connection_when_the_old_one_is_gone() {
+    let mut house = House::new(SipTransport::Tcp);
+    let call = house.ringing();
+    house.endpoint.connect(house.now, &call, "desk1");
+    house.drain();
+    let invite = house.messages(PHONES[0]).remove(0);
+    house.phone(0, &answer(&invite, 200, Some(PHONE_SDP)));
+    house.sent.clear();
+    let flow = super::house::flow(SipTransport::Tcp, TRUNK);
+    house.endpoint.handle_flow_closed(house.now, flow);
+    house.pass_s(1);
+    let (hop, again) = house.sent.pop().unwrap();
+    assert_eq!(said(&again), "200 INVITE");
+    assert_eq!(hop, Hop::Address(SipTransport::Tcp, super::house::address(TRUNK)));
+}
