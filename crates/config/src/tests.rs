@@ -94,7 +94,7 @@ session_hours = 1.5
         r#"mode = "real"
 headquarters = "試験消防本部"
 unknown_devices = "refuse"
-listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700" }
+listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700", sip = "0.0.0.0:5060" }
 [mail]
 relay = "relay.example.jp:25"
 sender = "a@city.example.jp"
