@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hansho_model::{Ability, IncidentKind, Plan, PlanNeed};
+use hansho_model::{Ability, IncidentKind, IncidentSubkind, Plan, PlanNeed};
 
 use crate::fault::Fault;
 use crate::reader::{ParsedToml, Reader, Section};
@@ -31,6 +31,18 @@ pub(crate) fn read(dir: &Path) -> (Vec<Plan>, Vec<Fault>) {
             None => (name, None),
         };
         let known = IncidentKind::from_word(kind);
+        let level = subkind.and_then(IncidentSubkind::from_word);
+        let level = level.filter(|level| Some(level.kind()) == known);
+        if let (Some(of), Some(subkind), None) = (known, subkind, level) {
+            let own = IncidentSubkind::ALL.iter().filter(|level| level.kind() == of);
+            let words: Vec<&str> = own.map(|level| level.as_str()).collect();
+            let message = format!("`{subkind}` is no second level of `{kind}`");
+            let remedy = match words.as_slice() {
+                [] => "it has none: write the kind alone".to_owned(),
+                words => format!("known ones are {}", words.join(", ")),
+            };
+            reader.fault(key.span(), message, remedy);
+        }
         if known.is_none() {
             let words: Vec<&str> = IncidentKind::ALL.iter().map(|kind| kind.as_str()).collect();
             let message = format!("`{kind}` is no kind of incident");
@@ -39,7 +51,7 @@ pub(crate) fn read(dir: &Path) -> (Vec<Plan>, Vec<Fault>) {
         let Some(section) = reader.as_table(name.to_owned(), key.span(), value) else { continue };
         reader.check_keys(&section, &["first"]);
         let first = needs(&mut reader, &section);
-        plans.extend(known.map(|kind| Plan { kind, subkind: subkind.map(str::to_owned), first }));
+        plans.extend(known.map(|kind| Plan { kind, subkind: level, first }));
     }
     (plans, reader.into_faults())
 }

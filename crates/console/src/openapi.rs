@@ -20,6 +20,8 @@ use crate::{api, commands, dispatch, stream, view};
     components(schemas(
         commands::AcknowledgeSignal, commands::OpenIncident, commands::JoinSignal,
         commands::EndSignal, commands::AddNote, commands::CloseIncident, commands::ErasePerson,
+        commands::AnswerCall, commands::CallBack, commands::SetPlace, commands::SetKind,
+        commands::SaveDraft, commands::ClearDraft,
         commands::OrderUnits, commands::UnitStatus, commands::SetAvailability,
         view::Heartbeat, view::StreamEvent, view::World,
     )),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use hansho_model::{
-    Ability, Availability, AvailabilityReason, IncidentId, IncidentKind, MetresU32, NeedMet, Plan,
-    PlanNeed, Position, Recommendation, UnitAdvice, UnitId, UnitStatus, Why,
+    Ability, Availability, AvailabilityReason, IncidentId, IncidentKind, IncidentSubkind,
+    MetresU32, NeedMet, Plan, PlanNeed, Position, Recommendation, UnitAdvice, UnitId, UnitStatus,
+    Why,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,7 +24,7 @@ impl State {
     #[must_use]
     pub fn recommend(&self, incident: IncidentId, now: Timestamp) -> Option<Recommendation> {
         let record = self.incidents.get(&incident)?;
-        self.recommend_as(incident, record.kind, None, now)
+        self.recommend_as(incident, record.kind, record.subkind, now)
     }
 
     /// The same, as if the incident were of another kind.
@@ -32,7 +33,7 @@ impl State {
         &self,
         incident: IncidentId,
         kind: IncidentKind,
-        subkind: Option<&str>,
+        subkind: Option<IncidentSubkind>,
         now: Timestamp,
     ) -> Option<Recommendation> {
         let place = self.incidents.get(&incident)?.place.position;
@@ -113,9 +114,9 @@ impl State {
 }
 
 /// The plan of this kind: of the second level when there is one, else of the first.
-fn plan_of<'a>(plans: &'a [Plan], kind: IncidentKind, subkind: Option<&str>) -> Option<&'a Plan> {
-    let of = |level: Option<&str>| {
-        plans.iter().find(|plan| plan.kind == kind && plan.subkind.as_deref() == level)
+fn plan_of(plans: &[Plan], kind: IncidentKind, subkind: Option<IncidentSubkind>) -> Option<&Plan> {
+    let of = |level: Option<IncidentSubkind>| {
+        plans.iter().find(|plan| plan.kind == kind && plan.subkind == level)
     };
     subkind.and_then(|subkind| of(Some(subkind))).or_else(|| of(None))
 }

@@ -6,8 +6,9 @@ mod world;
 
 use hansho_model::{
     Ability, AlarmClass, AlarmKind, AssignmentEnd, AssignmentId, Availability, AvailabilityReason,
-    CommandKind, Fleet, IncidentId, IncidentKind, IncidentOutcome, Input, Phase, Position,
-    Recommendation, Recorded, Refusal, RefusalCode, Role, Seq, SignalId, UnitStatus, Usable, Why,
+    CommandKind, Fleet, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, Input, Phase,
+    Place, Position, Recommendation, Recorded, Refusal, RefusalCode, Role, Seq, SignalId,
+    UnitStatus, Usable, Why,
 };
 use jiff::{SignedDuration, Timestamp};
 use world::city::{at, evening, fleet};
@@ -39,7 +40,13 @@ fn incident(world: &mut World, kind: IncidentKind, position: Option<Position>) -
     said.position = position;
     let batch = world.report(said).unwrap();
     let signals = vec![SignalId(seq_of(&batch, "SignalReceived"))];
-    let open = CommandKind::OpenIncident { signals, kind, district: None, place_text: None };
+    let open = CommandKind::OpenIncident {
+        signals,
+        kind,
+        subkind: None,
+        place: Place::default(),
+        place_text: None,
+    };
     IncidentId(seq_of(&world.command(Role::Dispatcher, open).unwrap(), "IncidentOpened"))
 }
 
@@ -571,7 +578,12 @@ fn a_heart_stops_in_chuodai() {
     let mut world = city(evening());
     let place = Some(at(370_154_000, 1_409_129_000));
     let incident = incident(&mut world, IncidentKind::Ems, place);
-    let cpa = world.state.recommend_as(incident, IncidentKind::Ems, Some("cpa"), world.now);
+    let cpa = world.state.recommend_as(
+        incident,
+        IncidentKind::Ems,
+        Some(IncidentSubkind::Cpa),
+        world.now,
+    );
     assert_eq!(
         told(&world, &cpa.unwrap()),
         "als 1/1\npump 1/1\n\
@@ -579,7 +591,12 @@ fn a_heart_stops_in_chuodai() {
          中央台救1 0 nearest_by_line home_station"
     );
     set(&mut world, "中央台救1", OUT).unwrap();
-    let cpa = world.state.recommend_as(incident, IncidentKind::Ems, Some("cpa"), world.now);
+    let cpa = world.state.recommend_as(
+        incident,
+        IncidentKind::Ems,
+        Some(IncidentSubkind::Cpa),
+        world.now,
+    );
     let cpa = cpa.unwrap();
     assert_eq!(why_not(&world, &cpa, "中央台救1"), [Why::OutMaintenance]);
     assert_eq!(
@@ -588,7 +605,12 @@ fn a_heart_stops_in_chuodai() {
          中央台1 0 nearest_by_line home_station\n\
          平救1 11 nearest_by_line home_station"
     );
-    let unknown = world.state.recommend_as(incident, IncidentKind::Ems, Some("gout"), world.now);
+    let unknown = world.state.recommend_as(
+        incident,
+        IncidentKind::Ems,
+        Some(IncidentSubkind::Illness),
+        world.now,
+    );
     assert_eq!(told(&world, &unknown.unwrap()), told(&world, &recommend(&world, incident)));
     let none = world.state.recommend_as(incident, IncidentKind::Support, None, world.now).unwrap();
     assert!(none.needs.is_empty() && none.units.iter().all(|unit| !unit.chosen));
@@ -600,7 +622,12 @@ fn a_boat_takes_the_crew_of_the_rescue_truck() {
     let mut world = city(fleet());
     let port = Some(at(369_474_000, 1_409_112_000));
     let incident = incident(&mut world, IncidentKind::Rescue, port);
-    let water = world.state.recommend_as(incident, IncidentKind::Rescue, Some("water"), world.now);
+    let water = world.state.recommend_as(
+        incident,
+        IncidentKind::Rescue,
+        Some(IncidentSubkind::Water),
+        world.now,
+    );
     let water = water.unwrap();
     assert_eq!(
         told(&world, &water),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use hansho_core::State;
 use hansho_model::{
     AssignmentId, Availability, AvailabilityReason, CommandKind, IncidentId, IncidentKind,
-    IncidentOutcome, Input, Role, SignalId, UnitId, UnitStatus, Usable,
+    IncidentOutcome, Input, Place, Role, SignalId, UnitId, UnitStatus, Usable,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -127,8 +127,13 @@ fn play(world: &mut World, step: &Step) {
             let signals = world.state.signals().iter().filter(|(_, signal)| open(signal));
             let signals: Vec<SignalId> = signals.map(|(id, _)| *id).collect();
             let kind = IncidentKind::Fire;
-            let open =
-                CommandKind::OpenIncident { signals, kind, district: None, place_text: None };
+            let open = CommandKind::OpenIncident {
+                signals,
+                kind,
+                subkind: None,
+                place: Place::default(),
+                place_text: None,
+            };
             world.command(Role::Dispatcher, open).unwrap();
         }
         Step::Wait(seconds) => world.wait(*seconds),

@@ -72,6 +72,8 @@ words! {
         LimitReached = "limit_reached",
         /// The core started degraded and takes raw reports only.
         Degraded = "degraded",
+        /// The caller still waits: answer first.
+        StillRinging = "still_ringing",
         /// The unit may not be used: out of service, closed, or without its crew.
         NotAvailable = "not_available",
         /// From what the unit does now, that status cannot follow.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::alarm::words;
-use crate::{IncidentId, IncidentKind, MetresU32, Position, Sealed, Seq};
+use crate::{IncidentId, IncidentKind, IncidentSubkind, MetresU32, Position, Sealed, Seq};
 
 /// A unit in the register. Given by `UnitRegistered`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -273,8 +273,8 @@ pub struct PlanNeed {
 pub struct Plan {
     /// Kind.
     pub kind: IncidentKind,
-    /// Second level, such as `building`; `None` for all that have no plan of their own.
-    pub subkind: Option<String>,
+    /// Second level; `None` for all that have no plan of their own.
+    pub subkind: Option<IncidentSubkind>,
     /// 第1出動
     pub first: Vec<PlanNeed>,
 }

@@ -1,8 +1,8 @@
 //! The demo city's units and plans; that a post stands there and what it has is invented.
 
 use hansho_model::{
-    Ability, DegreesE7, Fleet, IncidentKind, Plan, PlanNeed, Position, UnitEntry, UnitFound,
-    UnitKind, UnitStatus, Usable,
+    Ability, DegreesE7, Fleet, IncidentKind, IncidentSubkind, Plan, PlanNeed, Position, UnitEntry,
+    UnitFound, UnitKind, UnitStatus, Usable,
 };
 use hansho_model::{Availability, AvailabilityReason};
 
@@ -191,16 +191,16 @@ fn plans() -> Vec<Plan> {
         need(Ability::Pump, 1),
         need(Ability::Ambulance, 1),
     ];
-    let plan = |kind, subkind: Option<&str>, first| Plan {
-        kind,
-        subkind: subkind.map(str::to_owned),
-        first,
-    };
+    let plan = |kind, subkind, first| Plan { kind, subkind, first };
     vec![
         plan(IncidentKind::Fire, None, building),
-        plan(IncidentKind::Fire, Some("alarm"), vec![need(Ability::Pump, 1)]),
+        plan(IncidentKind::Fire, Some(IncidentSubkind::Alarm), vec![need(Ability::Pump, 1)]),
         plan(IncidentKind::Ems, None, vec![need(Ability::Ambulance, 1)]),
-        plan(IncidentKind::Ems, Some("cpa"), vec![need(Ability::Als, 1), need(Ability::Pump, 1)]),
-        plan(IncidentKind::Rescue, Some("water"), water),
+        plan(
+            IncidentKind::Ems,
+            Some(IncidentSubkind::Cpa),
+            vec![need(Ability::Als, 1), need(Ability::Pump, 1)],
+        ),
+        plan(IncidentKind::Rescue, Some(IncidentSubkind::Water), water),
     ]
 }

@@ -75,17 +75,16 @@ pub(super) struct UnitRegistered<'a> {
 
 /// A plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct PlanOf<'a> {
+struct PlanOf {
     kind: u8,
-    subkind: Option<&'a str>,
+    subkind: Option<u8>,
     first: Vec<Asked>,
 }
 
 /// Kind 42.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PlansApplied<'a> {
-    #[serde(borrow)]
-    plans: Vec<PlanOf<'a>>,
+pub(super) struct PlansApplied {
+    plans: Vec<PlanOf>,
 }
 
 /// Kind 44.
@@ -129,14 +128,14 @@ pub(super) fn withdrawn(unit: UnitId) -> UnitWithdrawn {
     UnitWithdrawn { unit: unit.0 }
 }
 
-pub(super) fn plans<'a>(plans: &'a [Plan]) -> PlansApplied<'a> {
+pub(super) fn plans(plans: &[Plan]) -> PlansApplied {
     let need = |need: &PlanNeed| {
         let with = need.with.map(|(ability, count)| (ability.code(), count));
         Asked { ability: need.ability.code(), count: need.count, with }
     };
-    let plan = |plan: &'a Plan| PlanOf {
+    let plan = |plan: &Plan| PlanOf {
         kind: plan.kind.code(),
-        subkind: plan.subkind.as_deref(),
+        subkind: plan.subkind.map(|subkind| subkind.code()),
         first: plan.first.iter().map(need).collect(),
     };
     PlansApplied { plans: plans.iter().map(plan).collect() }
@@ -261,7 +260,7 @@ pub(super) fn json_of(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
     match kind {
         kinds::UNIT_REGISTERED => json::<UnitRegistered<'_>>(payload),
         kinds::UNIT_WITHDRAWN => json::<UnitWithdrawn>(payload),
-        kinds::PLANS_APPLIED => json::<PlansApplied<'_>>(payload),
+        kinds::PLANS_APPLIED => json::<PlansApplied>(payload),
         kinds::UNIT_FOUND_OUT => json::<UnitFoundOut>(payload),
         kinds::UNITS_ORDERED => json::<UnitsOrdered<'_>>(payload),
         kinds::ASSIGNMENT_STARTED => json::<AssignmentStarted>(payload),
@@ -296,15 +295,15 @@ fn read_registered(value: &UnitRegistered<'_>) -> Result<Event, BodyError> {
     Ok(Event::UnitRegistered { unit: UnitId(value.unit), entry })
 }
 
-fn read_plan(value: PlanOf<'_>) -> Result<Plan, BodyError> {
+fn read_plan(value: PlanOf) -> Result<Plan, BodyError> {
     let need = |Asked { ability, count, with }: Asked| {
         let with =
             with.map(|(ability, count)| Ok((Code::from_code(ability)?, count))).transpose()?;
         Ok(PlanNeed { ability: Code::from_code(ability)?, count, with })
     };
     let first: Result<_, BodyError> = value.first.into_iter().map(need).collect();
-    let subkind = value.subkind.map(str::to_owned);
-    Ok(Plan { kind: Code::from_code(value.kind)?, subkind, first: first? })
+    let (kind, subkind) = (Code::from_code(value.kind)?, word(value.subkind)?);
+    Ok(Plan { kind, subkind, first: first? })
 }
 
 fn read_ordered(value: UnitsOrdered<'_>) -> Result<Event, BodyError> {
