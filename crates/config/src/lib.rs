@@ -33,7 +33,7 @@ mod syntax;
 mod units;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hansho_model::{DistrictId, Fleet, Language, Mode, Private, Role};
@@ -63,6 +63,22 @@ pub const TEXT_CHARS_MAX: usize = 200;
 /// Districts of the city are numbered from 1 to this.
 pub const DISTRICT_MAX: u8 = 13;
 
+/// A door that may be listened at beside the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoorKey {
+    /// Its key in `[listen]`.
+    pub name: &'static str,
+    /// Whether it takes datagrams, too, on the same port.
+    pub datagrams: bool,
+}
+
+/// All doors beside the console.
+pub const DOORS: [DoorKey; 3] = [
+    DoorKey { name: "dc09", datagrams: true },
+    DoorKey { name: "watch", datagrams: false },
+    DoorKey { name: "sip", datagrams: true },
+];
+
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -85,8 +101,10 @@ pub struct Site {
     pub headquarters: String,
     /// Console and API.
     pub console: SocketAddr,
-    /// DC-09 receiver, TCP and UDP on the same port.
-    pub dc09: Option<SocketAddr>,
+    /// The other doors that are open, by their key in `[listen]`: one of [`DOORS`].
+    pub doors: BTreeMap<&'static str, SocketAddr>,
+    /// What the exchange knows beside its sockets.
+    pub sip: SipSettings,
     /// What happens to a device nobody registered.
     pub unknown_devices: UnknownDevices,
     /// Mail relay and sender.
@@ -110,6 +128,39 @@ pub enum UnknownDevices {
     Refuse,
 }
 
+/// Calls to 119: who brings them, and whose phones ring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SipSettings {
+    /// Users of ours that may be called beside `urn:service:sos`, such as the desk's own number.
+    pub numbers: Vec<String>,
+    /// Carriers' gateways: only these may assert a caller's number.
+    pub trunks: Vec<IpAddr>,
+    /// The seats' phones, in the order of their names.
+    pub seats: Vec<SeatSettings>,
+}
+
+/// A seat's phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatSettings {
+    /// Name of the seat, such as `desk1`.
+    pub name: String,
+    /// User part of its phone's URI.
+    pub user: String,
+    /// Where the phone is.
+    pub address: SocketAddr,
+    /// Whether it is reached over TCP; else over UDP.
+    pub tcp: bool,
+}
+
+impl SeatSettings {
+    /// URI of its phone.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let parameter = if self.tcp { ";transport=tcp" } else { "" };
+        format!("sip:{}@{}{parameter}", self.user, self.address)
+    }
+}
+
 /// Mail relay and sender.
 #[derive(Debug, Clone)]
 pub struct MailSettings {
@@ -117,6 +168,11 @@ pub struct MailSettings {
     pub relay: String,
     /// Connections side by side, 1 to 64.
     pub connections: u16,
+    /// Of these, to one provider at most, 1 to 64.
+    pub provider_connections: u16,
+    /// Provider of a mail domain (in lower case) that shares its limits with others; a domain that
+    /// is not here is a provider of its own.
+    pub providers: BTreeMap<String, String>,
     /// Sender's address.
     pub sender: String,
     /// Domain of message ids.
@@ -212,8 +268,11 @@ impl Site {
     pub fn shift_ports(&mut self, shift: u16) -> Result<(), PortShiftError> {
         let mut shifted = self.clone();
         shifted.console.set_port(shift_port(self.console.port(), shift)?);
-        if let Some(dc09) = &mut shifted.dc09 {
-            dc09.set_port(shift_port(dc09.port(), shift)?);
+        for door in shifted.doors.values_mut() {
+            door.set_port(shift_port(door.port(), shift)?);
+        }
+        for seat in shifted.sip.seats.iter_mut().filter(|seat| seat.address.ip().is_loopback()) {
+            seat.address.set_port(shift_port(seat.address.port(), shift)?);
         }
         if let Some(mail) = &mut shifted.mail {
             mail.relay = shift_loopback(&mail.relay, shift)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hansho_alerts::mail::MailChannel;
 use hansho_journal::Vault;
 use hansho_model::{CallRef, Effect};
-use hansho_outbox::{Channel, Delivery, Task};
+use hansho_outbox::{Channel, Delivery, Provider, Task};
 use hansho_telemetry::{Chain, Counter};
 
 /// What came of asking for a seat's phone to be rung.
@@ -34,6 +34,19 @@ pub struct Ways {
 impl Channel for Ways {
     fn width(&self) -> usize {
         self.mail.as_ref().map_or(1, Channel::width)
+    }
+
+    fn provider_width(&self) -> usize {
+        self.mail.as_ref().map_or(1, Channel::provider_width)
+    }
+
+    fn provider(&self, effect: &Effect) -> Provider {
+        match (effect, &self.mail) {
+            (Effect::Mail(_), Some(mail)) => mail.provider(effect),
+            (Effect::Mail(_), None) | (Effect::ConnectCall { .. } | Effect::DestroyKey(_), _) => {
+                Provider::default()
+            }
+        }
     }
 
     async fn deliver(&self, task: Task) -> Delivery {
