@@ -252,6 +252,10 @@ first = [
 ]
 ["war"]
 first = []
+["fire/cpa"]
+first = []
+["search/dog"]
+first = []
 ["ems"]
 second = []
 ["rescue"]
@@ -309,7 +313,7 @@ fn the_demo_has_43_vehicles_with_106_people_on_duty() {
     assert_eq!(by_name("平はしご1").cross_staffed_with.as_deref(), Some("平2"));
     assert!(by_name("三和救1").abilities.contains(&hansho_model::Ability::Als));
     assert_eq!(found.len(), 4);
-    assert_eq!(plans.len(), 15);
+    assert_eq!(plans.len(), 16);
     // What a plan asks for, somebody can do.
     for need in plans.iter().flat_map(|plan| &plan.first) {
         assert!(units.iter().any(|unit| unit.abilities.contains(&need.ability)), "{need:?}");
