@@ -75,11 +75,11 @@ enum Task {
         /// How long a signal rings before it is taken, milliseconds.
         #[arg(long, default_value_t = 3_000)]
         answer_after: u64,
-        /// Opens an incident for what it takes, and closes it.
+        /// Opens an incident for what it takes or joins the suggested one, calls back, closes.
         #[arg(long)]
         open: bool,
-        /// Orders what is recommended; there are no units yet, so it changes nothing.
-        #[arg(long)]
+        /// Orders what is recommended for the incidents it opened.
+        #[arg(long, requires = "open")]
         dispatch: bool,
     },
     /// The demo's story: once with a verdict, or for as long as somebody watches.
@@ -248,13 +248,14 @@ async fn play(task: Task) -> ExitCode {
             volunteers.run(Arc::new(Tally::default())).await;
             ExitCode::SUCCESS
         }
-        Task::Desk { console, credentials, position, answer_after, open, dispatch: _ } => {
+        Task::Desk { console, credentials, position, answer_after, open, dispatch } => {
             let token = match token(&credentials) {
                 Ok(token) => token,
                 Err(error) => return fail(&error, 2),
             };
             let desk = Desk { console, token, position };
-            let habits = Habits { answer_after: Duration::from_millis(answer_after), open };
+            let answer_after = Duration::from_millis(answer_after);
+            let habits = Habits { answer_after, open, dispatch, ..Habits::default() };
             match desk.work(habits).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string(), 1),
