@@ -123,6 +123,10 @@ impl Sink for Edge {
         Counter::IntakePanicsTotal.add(door.as_str(), 1);
     }
 
+    fn taken_over(&self, door: Door) {
+        Counter::IntakeTakeoversTotal.add(door.as_str(), 1);
+    }
+
     fn now(&self) -> Timestamp {
         clock::now()
     }
