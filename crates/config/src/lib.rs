@@ -29,7 +29,7 @@ mod source;
 mod syntax;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hansho_model::{DistrictId, Language, Mode, Private, Role};
@@ -61,8 +61,11 @@ pub struct DoorKey {
 }
 
 /// All doors beside the console.
-pub const DOORS: [DoorKey; 2] =
-    [DoorKey { name: "dc09", datagrams: true }, DoorKey { name: "watch", datagrams: false }];
+pub const DOORS: [DoorKey; 3] = [
+    DoorKey { name: "dc09", datagrams: true },
+    DoorKey { name: "watch", datagrams: false },
+    DoorKey { name: "sip", datagrams: true },
+];
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -86,6 +89,8 @@ pub struct Site {
     pub console: SocketAddr,
     /// The other doors that are open, by their key in `[listen]`: one of [`DOORS`].
     pub doors: BTreeMap<&'static str, SocketAddr>,
+    /// What the exchange knows beside its sockets.
+    pub sip: SipSettings,
     /// What happens to a device nobody registered.
     pub unknown_devices: UnknownDevices,
     /// Mail relay and sender.
@@ -107,6 +112,39 @@ pub enum UnknownDevices {
     Show,
     /// Refused at the wire, journalled, shown.
     Refuse,
+}
+
+/// Calls to 119: who brings them, and whose phones ring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SipSettings {
+    /// Users of ours that may be called beside `urn:service:sos`, such as the desk's own number.
+    pub numbers: Vec<String>,
+    /// Carriers' gateways: only these may assert a caller's number.
+    pub trunks: Vec<IpAddr>,
+    /// The seats' phones, in the order of their names.
+    pub seats: Vec<SeatSettings>,
+}
+
+/// A seat's phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatSettings {
+    /// Name of the seat, such as `desk1`.
+    pub name: String,
+    /// User part of its phone's URI.
+    pub user: String,
+    /// Where the phone is.
+    pub address: SocketAddr,
+    /// Whether it is reached over TCP; else over UDP.
+    pub tcp: bool,
+}
+
+impl SeatSettings {
+    /// URI of its phone.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let parameter = if self.tcp { ";transport=tcp" } else { "" };
+        format!("sip:{}@{}{parameter}", self.user, self.address)
+    }
 }
 
 /// Mail relay and sender.
@@ -213,6 +251,9 @@ impl Site {
         shifted.console.set_port(shift_port(self.console.port(), shift)?);
         for door in shifted.doors.values_mut() {
             door.set_port(shift_port(door.port(), shift)?);
+        }
+        for seat in shifted.sip.seats.iter_mut().filter(|seat| seat.address.ip().is_loopback()) {
+            seat.address.set_port(shift_port(seat.address.port(), shift)?);
         }
         if let Some(mail) = &mut shifted.mail {
             mail.relay = shift_loopback(&mail.relay, shift)?;

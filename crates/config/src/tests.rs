@@ -46,6 +46,7 @@ fn defaults_are_as_documented() {
     let site = Config::load(dir.path()).unwrap().site;
     assert_eq!(site.answer_url, "http://127.0.0.1:0");
     assert_eq!((site.answer_minutes, site.reserve_mib, site.session_hours), (120, 64, 12));
+    assert_eq!(site.sip, SipSettings::default(), "nobody may assert a number, nobody is rung");
     let mail = site.mail.unwrap();
     assert!(mail.starttls, "a relay on another machine is spoken to in secret");
     assert_eq!((mail.connections, mail.message_domain.as_str()), (8, "city.example.jp"));
@@ -115,6 +116,14 @@ listen = { console = "127.0.0.1:0" }
 [mail]
 relay = "smtp.notexample.jp:25"
 sender = "dispatch@notexample.jp"
+[sip]
+trunks = ["127.0.0.1", "192.0.2.7", "carrier"]
+[seats]
+desk1 = "sip:desk1@192.0.2.21:5060"
+desk2 = "sip:desk2@phone.example.jp"
+desk3 = "desk3"
+desk4 = "sip:desk4@127.0.0.1:5074;transport=tls"
+"" = "sip:desk5@127.0.0.1:5076"
 "#,
         "a = { name = \"利用者\", mail = [\"someone@notexample.jp\"] }",
         "",

@@ -23,6 +23,10 @@ const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 /// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
 const BLINK: SignedDuration = SignedDuration::from_millis(10);
 
+/// Calls that are connected at once, beside all other effects: somebody waits on the line, so they
+/// wait for nothing else. More seats than this no headquarters has.
+pub const CALLS_MAX: usize = 64;
+
 /// How much may go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -113,6 +117,23 @@ enum Stage {
     Settling,
 }
 
+/// How much goes on of one class of effects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gauge {
+    /// Between "asked" and "delivered".
+    in_flight: usize,
+    /// With the channel.
+    flying: usize,
+}
+
+/// Whether an effect goes before all others.
+const fn is_urgent(effect: &Effect) -> bool {
+    match effect {
+        Effect::ConnectCall { .. } => true,
+        Effect::Mail(_) | Effect::DestroyKey(_) => false,
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     effect: Effect,
@@ -124,14 +145,15 @@ struct Entry {
 ///
 /// Between notices it takes turns, so that a call-out of twenty does not stand behind a letter to
 /// thousands; within a notice the one that is due longest goes first. No provider gets more than its
-/// share of the deliveries at once, so that one that never answers does not hold up the others.
+/// share of the deliveries at once, so that one that never answers does not hold up the others. Calls
+/// go before all of them.
 #[derive(Debug)]
 pub struct Desk {
     limits: Limits,
     entries: BTreeMap<EffectId, Entry>,
     /// `Stage::Waiting`, by time.
     waiting: BTreeSet<(Timestamp, EffectId)>,
-    /// What is ready and under way, by provider.
+    /// What is ready and under way, by provider; calls are not among what is ready.
     providers: BTreeMap<Provider, Traffic>,
     /// Whose turn was last.
     turn: Seq,
@@ -152,8 +174,10 @@ pub struct Desk {
     reporting: usize,
     /// The core did not take an outcome: not again before this time.
     report_pause: Option<Timestamp>,
-    in_flight: usize,
-    flying: usize,
+    others: Gauge,
+    calls: Gauge,
+    /// `Stage::Ready`, of calls.
+    calls_ready: BTreeSet<EffectId>,
 }
 
 impl Desk {
@@ -180,8 +204,9 @@ impl Desk {
             split_reports: VecDeque::new(),
             reporting: 0,
             report_pause: None,
-            in_flight: 0,
-            flying: 0,
+            others: Gauge::default(),
+            calls: Gauge::default(),
+            calls_ready: BTreeSet::new(),
         }
     }
 
@@ -263,15 +288,17 @@ impl Desk {
             return;
         }
         entry.stage = Stage::Settling;
+        let urgent = is_urgent(&entry.effect);
         let provider = entry.provider.clone();
-        self.in_flight -= 1;
-        self.flying -= 1;
         if let Some(traffic) = self.providers.get_mut(&provider) {
             traffic.land(&delivery, self.limits.provider_max);
         }
         if forgotten {
             self.drop_entry(id);
         }
+        let gauge = self.gauge(urgent);
+        gauge.in_flight -= 1;
+        gauge.flying -= 1;
         self.outcomes.push_back(EffectOutcome {
             effect: id,
             attempt: number,
@@ -312,10 +339,14 @@ impl Desk {
         let split: usize = self.split_reports.iter().map(Vec::len).sum();
         Counts {
             known: self.entries.len(),
-            in_flight: self.in_flight,
-            flying: self.flying,
+            in_flight: self.others.in_flight + self.calls.in_flight,
+            flying: self.others.flying + self.calls.flying,
             unreported: self.outcomes.len() + split + self.reporting,
         }
+    }
+
+    const fn gauge(&mut self, urgent: bool) -> &mut Gauge {
+        if urgent { &mut self.calls } else { &mut self.others }
     }
 
     fn owe(&mut self, id: EffectId, effect: Effect, provider: Provider, due: Timestamp) {
@@ -357,11 +388,12 @@ impl Desk {
 
     /// An effect on its way before it flies is not on its way any more.
     fn call_back(&mut self, id: EffectId) {
-        self.in_flight -= 1;
-        let provider = self.entries.get(&id).map(|entry| &entry.provider);
-        if let Some(traffic) = provider.and_then(|provider| self.providers.get_mut(provider)) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let urgent = is_urgent(&entry.effect);
+        if let Some(traffic) = self.providers.get_mut(&entry.provider) {
             traffic.in_flight -= 1;
         }
+        self.gauge(urgent).in_flight -= 1;
     }
 
     fn grant(&mut self, attempt: Attempt) {
@@ -374,7 +406,8 @@ impl Desk {
     }
 
     fn forget(&mut self, id: EffectId) {
-        let Some(stage) = self.entries.get(&id).map(|entry| entry.stage) else { return };
+        let Some(entry) = self.entries.get(&id) else { return };
+        let stage = entry.stage;
         match stage {
             Stage::Flying { number, .. } => {
                 // It is out already: what came of it is still told.
@@ -404,6 +437,7 @@ impl Desk {
                 self.waiting.remove(&(due, id));
             }
             Stage::Ready(due) => {
+                self.calls_ready.remove(&id);
                 if let Some(traffic) = self.providers.get_mut(&entry.provider) {
                     traffic.unlist(id, due);
                 }
@@ -437,7 +471,9 @@ impl Desk {
             self.waiting.remove(&(due, id));
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.stage = Stage::Ready(due);
-                if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+                if is_urgent(&entry.effect) {
+                    self.calls_ready.insert(id);
+                } else if let Some(traffic) = self.providers.get_mut(&entry.provider) {
                     traffic.list(id, due);
                 }
             }
@@ -468,12 +504,11 @@ impl Desk {
     }
 
     fn next_task(&mut self) -> Option<Task> {
-        if self.flying >= self.limits.width {
-            return None;
-        }
+        let room = self.others.flying < self.limits.width;
         let may_fly = |attempt: &Attempt| {
-            let provider = self.entries.get(&attempt.effect).map(|entry| &entry.provider);
-            provider.and_then(|each| self.providers.get(each)).is_some_and(Traffic::may_fly)
+            let Some(entry) = self.entries.get(&attempt.effect) else { return false };
+            let open = || self.providers.get(&entry.provider).is_some_and(Traffic::may_fly);
+            is_urgent(&entry.effect) || (room && open())
         };
         let place = self.granted.iter().position(may_fly)?;
         let attempt = self.granted.remove(place)?;
@@ -482,8 +517,9 @@ impl Desk {
             traffic.flying += 1;
         }
         entry.stage = Stage::Flying { number: attempt.number, forgotten: false };
-        self.flying += 1;
-        Some(Task { id: attempt.effect, number: attempt.number, effect: entry.effect.clone() })
+        let effect = entry.effect.clone();
+        self.gauge(is_urgent(&effect)).flying += 1;
+        Some(Task { id: attempt.effect, number: attempt.number, effect })
     }
 
     fn next_ask(&mut self) -> Option<Vec<EffectId>> {
@@ -497,21 +533,28 @@ impl Desk {
                 return Some(ids);
             }
         }
-        let room = self.limits.in_flight_max.saturating_sub(self.in_flight).min(BATCH_MAX);
         let mut ids = Vec::new();
-        while ids.len() < room {
+        while self.calls.in_flight < CALLS_MAX {
+            let Some(id) = self.calls_ready.pop_first() else { break };
+            self.ask(id, &mut ids);
+        }
+        while self.others.in_flight < self.limits.in_flight_max && ids.len() < BATCH_MAX {
             let Some(id) = self.next_ready() else { break };
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.stage = Stage::Asked;
-                if let Some(traffic) = self.providers.get_mut(&entry.provider) {
-                    traffic.in_flight += 1;
-                }
-                self.in_flight += 1;
-                ids.push(id);
-            }
+            self.ask(id, &mut ids);
         }
         self.asking = !ids.is_empty();
         self.asking.then_some(ids)
+    }
+
+    fn ask(&mut self, id: EffectId, ids: &mut Vec<EffectId>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.stage = Stage::Asked;
+        if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+            traffic.in_flight += 1;
+        }
+        let urgent = is_urgent(&entry.effect);
+        self.gauge(urgent).in_flight += 1;
+        ids.push(id);
     }
 
     /// The next in turn among what is ready and has a way open to it.
@@ -547,7 +590,8 @@ const fn is_final(code: RefusalCode) -> bool {
         | RefusalCode::Forbidden
         | RefusalCode::Invalid
         | RefusalCode::Expired
-        | RefusalCode::NotDue => true,
+        | RefusalCode::NotDue
+        | RefusalCode::StillRinging => true,
         RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
     }
 }
@@ -577,7 +621,7 @@ impl Later for Timestamp {
 mod tests {
     use std::fmt::Write as _;
 
-    use hansho_model::KeyId;
+    use hansho_model::{CallRef, KeyId};
 
     use super::*;
 
@@ -591,6 +635,11 @@ mod tests {
 
     fn owed(id: EffectId, due: i64) -> Change {
         Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: at(due) }
+    }
+
+    fn call(id: EffectId, due: i64) -> Change {
+        let (call, position) = (CallRef("c1".to_owned()), "desk1".to_owned());
+        Change::Owed { id, effect: Effect::ConnectCall { call, position }, due: at(due) }
     }
 
     fn attempted(id: EffectId, number: u16) -> Change {
@@ -635,6 +684,39 @@ mod tests {
     /// All effects go without a provider.
     fn tell(desk: &mut Desk, change: Change) {
         desk.handle_change(change, |_effect| Provider::default());
+    }
+
+    #[test]
+    fn a_call_waits_for_no_mail() {
+        let mut desk = Desk::new(Limits { width: 1, in_flight_max: 2, provider_max: 1 });
+        for index in 0..3 {
+            tell(&mut desk, owed(id(7, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 7.0 7.1; ");
+        desk.handle_asked(at(0), vec![id(7, 0), id(7, 1)], receipt(8));
+        for index in 0..2 {
+            tell(&mut desk, attempted(id(7, index), 1));
+        }
+        tell(&mut desk, Change::Observed(Seq::new(8)));
+        assert_eq!(todo(&mut desk, 0), "deliver 7.0 #1; ", "now the channel is full");
+        tell(&mut desk, call(id(9, 0), 0));
+        tell(&mut desk, call(id(6, 0), 0));
+        tell(&mut desk, Change::Forgotten(id(6, 0)));
+        assert_eq!(todo(&mut desk, 0), "ask 9.0; ");
+        desk.handle_asked(at(0), vec![id(9, 0)], receipt(10));
+        tell(&mut desk, attempted(id(9, 0), 1));
+        tell(&mut desk, Change::Observed(Seq::new(10)));
+        assert_eq!(todo(&mut desk, 0), "deliver 9.0 #1; ");
+        desk.handle_delivered(id(9, 0), 1, Delivery::done(200));
+        assert_eq!(todo(&mut desk, 0), "report 9.0 #1 done; ");
+        assert_eq!(desk.counts().flying, 1);
+        desk.handle_reported(at(0), Vec::new(), receipt(11));
+        for seq in 20..100 {
+            tell(&mut desk, call(id(seq, 0), 0));
+        }
+        let asked = desk.poll(at(0));
+        let Some(Action::Ask(ids)) = asked else { panic!("{asked:?}") };
+        assert_eq!(ids.len(), CALLS_MAX, "and not one more");
     }
 
     #[test]

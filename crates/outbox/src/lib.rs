@@ -37,6 +37,6 @@ mod provider;
 mod runner;
 
 pub use channel::{Channel, Delivery, Task};
-pub use desk::{Action, BATCH_MAX, Change, Counts, Desk, Limits};
+pub use desk::{Action, BATCH_MAX, CALLS_MAX, Change, Counts, Desk, Limits};
 pub use provider::Provider;
 pub use runner::{Answered, Clock, Core, Runner};
