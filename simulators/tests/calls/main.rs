@@ -6,11 +6,13 @@
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+#[path = "../../../tests/house/sipp.rs"]
 mod sipp;
 
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
+    use std::path::Path;
     use std::time::Duration;
 
     use hansho_simulators::caller::{Crowd, End, Plan, call, swarm};
@@ -21,6 +23,7 @@ mod tests {
     use crate::exchange::{Exchange, Seats};
     use crate::sipp::Sipp;
 
+    const TEL: &str = "+819000000001";
     const LINKS: [Link; 2] = [Link::Udp, Link::Tcp];
     const SOON: Manner = Manner::Answer(Duration::from_millis(50));
 
@@ -104,41 +107,46 @@ mod tests {
         assert_eq!(connected, 50);
     }
 
-    #[tokio::test]
+    fn sipp() -> Option<Sipp> {
+        Sipp::find(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+    }
+
+    // sipp blocks its thread.
+    #[tokio::test(flavor = "multi_thread")]
     async fn sipps_callers_are_content_with_our_phone() {
-        let Some(sipp) = Sipp::find() else { return };
+        let Some(sipp) = sipp() else { return };
         for link in LINKS {
             let phone = phone(SOON).await;
-            sipp.calls(phone.address(), link, "uac_answered_byvalue.xml").await;
-            sipp.crowd(phone.address(), link).await;
+            sipp.call(phone.address(), link, "uac_answered_byvalue.xml", TEL);
+            sipp.crowd(phone.address(), link);
             let phone = self::phone(Manner::RingOn).await;
-            sipp.calls(phone.address(), link, "uac_abandoned_cancel.xml").await;
+            sipp.call(phone.address(), link, "uac_abandoned_cancel.xml", TEL);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn sipps_phone_is_content_with_our_caller() {
-        let Some(sipp) = Sipp::find() else { return };
+        let Some(sipp) = sipp() else { return };
         for link in LINKS {
-            let phone = sipp.phone(link, 1).await;
+            let phone = sipp.phone(link, 1);
             let outcome = call(phone.address, link, &short(None)).await;
             assert!(matches!(outcome.end, End::HungUp), "{link:?}: {outcome}");
-            phone.assert_content().await;
+            phone.assert_content();
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn sipp_calls_sipp_through_the_house() {
-        let Some(sipp) = Sipp::find() else { return };
+        let Some(sipp) = sipp() else { return };
         for link in LINKS {
-            let phone = sipp.phone(link, 22).await;
+            let phone = sipp.phone(link, 22);
             let house = Exchange::start(Seats::One(phone.address, link)).await;
-            sipp.calls(house.address(), link, "uac_answered_byvalue.xml").await;
-            sipp.calls(house.address(), link, "uac_malformed_swapped.xml").await;
-            sipp.crowd(house.address(), link).await;
-            phone.assert_content().await;
+            sipp.call(house.address(), link, "uac_answered_byvalue.xml", TEL);
+            sipp.call(house.address(), link, "uac_malformed_swapped.xml", TEL);
+            sipp.crowd(house.address(), link);
+            phone.assert_content();
             let house = Exchange::start(Seats::None).await;
-            sipp.calls(house.address(), link, "uac_abandoned_cancel.xml").await;
+            sipp.call(house.address(), link, "uac_abandoned_cancel.xml", TEL);
         }
     }
 }
