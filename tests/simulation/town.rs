@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hansho_model::{
-    Answer, Command, DeviceEntry, DistrictId, KeyId, Language, Mailbox, Mode, PersonEntry,
+    Answer, Command, DeviceEntry, DistrictId, Fleet, KeyId, Language, Mailbox, Mode, PersonEntry,
     Registry, Sealed, Settings, Start, Token,
 };
 use hansho_protocols::dc09::crc16;
@@ -166,6 +166,7 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         answer_url: "http://127.0.0.1:8119".to_owned(),
         answer_minutes: u16::try_from(dice.between(1, 5)).unwrap(),
     };
-    let registry = Registry { people, devices, settings };
+    let fleet = Fleet::default();
+    let registry = Registry { people, devices, settings, fleet };
     Start { release: "simulated".to_owned(), registry }
 }

@@ -76,7 +76,7 @@ async fn the_state_has_the_shape_of_the_contract() {
     assert_eq!(stranger["registered"], false);
     assert_eq!(stranger["faults"][0]["kind"], "battery");
     assert_eq!(state["accounting"][0]["received"], 2);
-    assert_eq!(state["units"], json!([]));
+    assert_eq!(state["units"][0]["id"], "小名浜1");
 }
 
 #[tokio::test]

@@ -18,11 +18,11 @@ use hansho_console::{
 };
 use hansho_core::State;
 use hansho_model::{
-    AlarmClass, AlarmKind, CallFact, CallOffer, CallRef, CallSaid, CallerLocation, DegreesE7,
-    DeviceEntry, DistrictId, Door, Draft, EffectId, EffectOutcome, Finding, Input, KeyId, Lane,
-    Language, LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail,
-    PersonEntry, Phase, Position, Receipt, Recorded, Refusal, Registry, Reveal, Role, Sealed,
-    SealedReport, Seq, Start, Token,
+    Ability, AlarmClass, AlarmKind, CallFact, CallOffer, CallRef, CallSaid, CallerLocation,
+    DegreesE7, DeviceEntry, DistrictId, Door, Draft, EffectId, EffectOutcome, Finding, Fleet,
+    IncidentKind, Input, KeyId, Lane, Language, LocationShape, LocationSource, Mailbox, MetresU32,
+    Mode, Outcome, OutcomeDetail, PersonEntry, Phase, Plan, PlanNeed, Position, Receipt, Recorded,
+    Refusal, Registry, Reveal, Role, Sealed, SealedReport, Seq, Start, Token, UnitEntry, UnitKind,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -409,5 +409,40 @@ fn start() -> Start {
         answer_url: "http://127.0.0.1:8119".to_owned(),
         answer_minutes: 60,
     };
-    Start { release: "test".to_owned(), registry: Registry { people, devices, settings } }
+    Start {
+        release: "test".to_owned(),
+        registry: Registry { people, devices, settings, fleet: fleet() },
+    }
+}
+
+/// Three vehicles of one station, two of them with one crew, and one somewhere else.
+fn fleet() -> Fleet {
+    let station = |lat_e7, lon_e7| {
+        Position::new(DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(lon_e7)).unwrap()
+    };
+    let unit = |call_sign: &str, kind, abilities: &[Ability]| UnitEntry {
+        call_sign: call_sign.to_owned(),
+        station: "小名浜".to_owned(),
+        position: station(369_548_000, 1_409_050_000),
+        kind,
+        abilities: abilities.to_vec(),
+        crew: 4,
+        cross_staffed_with: None,
+        reserve: false,
+    };
+    let mut tank = unit("小名浜1", UnitKind::Tank, &[Ability::Pump, Ability::Water]);
+    let mut ladder = unit("小名浜はしご1", UnitKind::Ladder, &[Ability::Ladder]);
+    tank.cross_staffed_with = Some(ladder.call_sign.clone());
+    ladder.cross_staffed_with = Some(tank.call_sign.clone());
+    let ambulance = unit("小名浜救1", UnitKind::Ambulance, &[Ability::Ambulance, Ability::Als]);
+    let mut far = unit("平救1", UnitKind::Ambulance, &[Ability::Ambulance, Ability::Als]);
+    far.station = "平".to_owned();
+    far.position = station(370_558_000, 1_408_930_000);
+    let need = |ability| PlanNeed { ability, count: 1, with: None };
+    let plan = |kind, first| Plan { kind, subkind: None, first };
+    let plans = vec![
+        plan(IncidentKind::Fire, vec![need(Ability::Pump), need(Ability::Command)]),
+        plan(IncidentKind::Ems, vec![need(Ability::Ambulance)]),
+    ];
+    Fleet { units: vec![tank, ladder, ambulance, far], found: Vec::new(), plans }
 }

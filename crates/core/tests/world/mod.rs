@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
+pub(crate) mod city;
+
 use std::collections::BTreeSet;
 
 use hansho_core::{EffectChange, State};
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, CallFact, CallOffer, CallRef, CallSaid,
     CallerLocation, Command, CommandId, CommandKind, DegreesE7, DeviceEntry, DistrictId, Door,
-    EffectId, EffectOutcome, Event, Finding, FrameFault, Input, KeyId, Lane, Language,
+    EffectId, EffectOutcome, Event, Finding, Fleet, FrameFault, Input, KeyId, Lane, Language,
     LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail, PersonEntry,
     Phase, Position, Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start,
     Token,
@@ -189,7 +191,8 @@ pub(crate) fn start() -> Start {
         answer_minutes: 60,
     };
     let people = vec![person(1), person(2), person(3)];
-    let registry = Registry { people, devices: vec![device], settings };
+    let fleet = Fleet::default();
+    let registry = Registry { people, devices: vec![device], settings, fleet };
     Start { release: "test".to_owned(), registry }
 }
 
@@ -308,6 +311,16 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::KindSet { .. } => "KindSet",
             Event::DraftSaved { .. } => "DraftSaved",
             Event::DraftCleared { .. } => "DraftCleared",
+            Event::UnitRegistered { .. } => "UnitRegistered",
+            Event::UnitWithdrawn { .. } => "UnitWithdrawn",
+            Event::PlansApplied { .. } => "PlansApplied",
+            Event::UnitFoundOut { .. } => "UnitFoundOut",
+            Event::UnitsOrdered(_) => "UnitsOrdered",
+            Event::AssignmentStarted { .. } => "AssignmentStarted",
+            Event::AssignmentEnded { .. } => "AssignmentEnded",
+            Event::UnitStatusReached(_) => "UnitStatusReached",
+            Event::AvailabilityChanged { .. } => "AvailabilityChanged",
+            Event::CrewMoved { .. } => "CrewMoved",
         })
         .collect()
 }
