@@ -216,6 +216,9 @@ struct ScenarioTask {
     /// DC-09 receiver.
     #[arg(long, default_value = "127.0.0.1:5009")]
     dc09: SocketAddr,
+    /// SIP door.
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    sip: SocketAddr,
     /// Web page of the mail catcher.
     #[arg(long, default_value = "http://127.0.0.1:8025")]
     mailbox: String,
@@ -372,9 +375,10 @@ async fn scenario(task: ScenarioTask) -> ExitCode {
         Ok(token) => token,
         Err(error) => return fail(&error, 2),
     };
-    let stage = Stage { console: task.console, token, dc09: task.dc09, mailbox: task.mailbox };
+    let ScenarioTask { console, dc09, sip, mailbox, demo, .. } = task;
+    let stage = Stage { console, token, dc09, sip, mailbox };
     let mut out = std::io::stdout();
-    if task.demo {
+    if demo {
         scenario::demo(&stage, &mut out).await;
         return ExitCode::SUCCESS;
     }

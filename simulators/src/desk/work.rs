@@ -73,9 +73,8 @@ impl Hands {
                 continue;
             }
             self.tried.insert(id.clone(), Instant::now());
-            let kind = if signal["call"].is_null() { "AcknowledgeSignal" } else { "AnswerCall" };
-            let (desk, body) = (desk.clone(), json!({"signal": id, "position": desk.position}));
-            answers.spawn(async move { tolerate(desk.command(kind, body).await).map(drop) });
+            let (desk, signal) = (desk.clone(), signal.clone());
+            answers.spawn(async move { desk.take(&signal).await.map(drop) });
             if answers.len() >= AT_ONCE_MAX
                 && let Some(Ok(done)) = answers.join_next().await
             {
@@ -104,7 +103,7 @@ impl Papers {
             .find(|each| is_loose(desk, each) && !tried.contains(text(&each["id"])))
         {
             tried.insert(text(&signal["id"]).to_owned());
-            let seq = place(desk, signal).await?;
+            let seq = desk.write_down(signal).await?;
             state = desk.state_since(seq).await?;
         }
         for signal in list(&state, "signals") {
@@ -120,7 +119,7 @@ impl Papers {
             }
             self.asked.insert(id.clone(), Instant::now());
             let waits = habits.dispatch && list(incident, "units").is_empty();
-            let ordered = waits && order(desk, &id).await?;
+            let ordered = waits && desk.order(&id).await?;
             if !ordered && is_over(incident, &state, habits.close_after) {
                 let body = json!({"incident": id, "outcome": "handled"});
                 tolerate(desk.command("CloseIncident", body).await)?;
@@ -138,18 +137,51 @@ fn is_loose(desk: &Desk, signal: &Value) -> bool {
     signal["state"] == "answered" && signal["incident"].is_null() && *seat == desk.position
 }
 
-/// Joins a signal to what the console suggests, or opens an incident for it; gives the number of the
-/// event, 0 when somebody else had done so.
-async fn place(desk: &Desk, signal: &Value) -> Result<u64, DeskError> {
-    if let Some(similar) = list(signal, "similar").first() {
-        let body = json!({"signal": signal["id"], "incident": similar["incident"]});
-        if let Some(seq) = tolerate(desk.command("JoinSignal", body).await)? {
-            return Ok(seq);
-        }
+impl Desk {
+    /// Takes a signal; whether no other seat was faster.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`].
+    pub async fn take(&self, signal: &Value) -> Result<bool, DeskError> {
+        let kind = if signal["call"].is_null() { "AcknowledgeSignal" } else { "AnswerCall" };
+        let body = json!({"signal": signal["id"], "position": self.position});
+        tolerate(self.command(kind, body).await).map(|seq| seq.is_some())
     }
-    let (kind, subkind) = kind_of(signal);
-    let body = json!({"signals": [signal["id"]], "kind": kind, "subkind": subkind});
-    tolerate(desk.command("OpenIncident", body).await).map(Option::unwrap_or_default)
+
+    /// Joins a signal to what the console suggests, or opens an incident for it; gives the number
+    /// of the event, 0 when somebody else had done so.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`].
+    pub async fn write_down(&self, signal: &Value) -> Result<u64, DeskError> {
+        if let Some(similar) = list(signal, "similar").first() {
+            let body = json!({"signal": signal["id"], "incident": similar["incident"]});
+            if let Some(seq) = tolerate(self.command("JoinSignal", body).await)? {
+                return Ok(seq);
+            }
+        }
+        let (kind, subkind) = kind_of(signal);
+        let body = json!({"signals": [signal["id"]], "kind": kind, "subkind": subkind});
+        tolerate(self.command("OpenIncident", body).await).map(Option::unwrap_or_default)
+    }
+
+    /// Orders what is recommended for an incident; whether that was anything.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`].
+    pub async fn order(&self, incident: &str) -> Result<bool, DeskError> {
+        let advice = self.recommendation(incident).await?;
+        let chosen = list(&advice, "units").iter().filter(|unit| unit["chosen"] == true);
+        let units: Vec<&Value> = chosen.map(|unit| &unit["unit"]).collect();
+        if units.is_empty() {
+            return Ok(false);
+        }
+        let body = json!({"incident": incident, "units": units});
+        tolerate(self.command("OrderUnits", body).await).map(|seq| seq.is_some())
+    }
 }
 
 /// What a caller asks for, or a device says.
@@ -175,18 +207,6 @@ async fn call_back(desk: &Desk, signal: &Value) -> Result<(), DeskError> {
     Ok(())
 }
 
-/// Orders what is recommended; whether that was anything.
-async fn order(desk: &Desk, incident: &str) -> Result<bool, DeskError> {
-    let advice = desk.recommendation(incident).await?;
-    let chosen = list(&advice, "units").iter().filter(|unit| unit["chosen"] == true);
-    let units: Vec<&Value> = chosen.map(|unit| &unit["unit"]).collect();
-    if units.is_empty() {
-        return Ok(false);
-    }
-    let body = json!({"incident": incident, "units": units});
-    tolerate(desk.command("OrderUnits", body).await).map(|seq| seq.is_some())
-}
-
 /// Whether an open incident stands on a signal that this seat took.
 fn is_mine(desk: &Desk, incident: &Value, state: &Value) -> bool {
     let first = list(incident, "signals").first();
@@ -197,15 +217,14 @@ fn is_mine(desk: &Desk, incident: &Value, state: &Value) -> bool {
         && seats.is_some_and(|seats| seats.iter().any(|seat| **seat == desk.position))
 }
 
-/// Whether all callers have hung up, all units are free again, and a helper comes or the time is
+/// Whether all callers have hung up, all units are on their way back, and a helper comes or the time is
 /// over.
 fn is_over(incident: &Value, state: &Value, close_after: Duration) -> bool {
     let joined = |signal: &&Value| signal["incident"] == incident["id"];
     let signals: Vec<&Value> = list(state, "signals").iter().filter(joined).collect();
     let speaks = |call: &Value| call["state"] == "connecting" || call["state"] == "connected";
-    let away = list(incident, "assignments")
-        .iter()
-        .any(|assignment| !["IN", "RT", "CX"].iter().any(|status| assignment["status"] == *status));
+    let out = |assignment: &Value| assignment["ended"].is_null() && assignment["status"] != "RT";
+    let away = list(incident, "assignments").iter().any(out);
     let noticed =
         |notice: &Value| signals.iter().any(|each| list(each, "notices").contains(notice));
     let coming = list(state, "notices").iter().any(|notice| {
