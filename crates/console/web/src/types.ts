@@ -2,9 +2,7 @@
 import type { components } from "./api";
 
 type Schemas = components["schemas"];
-export type World = Schemas["World"];
-export type Signal = Schemas["Signal"];
-export type Incident = Schemas["Incident"];
+export type { Assignment, Call, Incident, Location, RecommendedUnit, Recommendation, SavedDraft, Signal, Similar, Unit, World } from "./coming";
 export type Notice = Schemas["Notice"];
 export type Recipient = Schemas["Recipient"];
 export type Device = Schemas["Device"];
