@@ -54,9 +54,14 @@ class Ui {
   unit: Unit | undefined = $derived(this.units.find((each) => each.id === this.selected));
   mayAct: boolean = $derived(["dispatcher", "supervisor"].includes(desk.me?.role ?? ""));
 
-  /** Whether a call waits that nobody answered. */
+  /** Whether a call waits that nobody answered, or a caller who gave up and was not called back in time. */
   get calling(): boolean {
-    return this.ringing.some((signal) => signal.kind === "call");
+    return this.unanswered.some(({ kind, state, call }) => kind === "call" && (state === "ringing" || (!!call?.callback_due && desk.now > Date.parse(call.callback_due))));
+  }
+
+  /** Whether somebody, here or at another seat, typed something about a thing and has not sent it. */
+  hasDraft(id: string): boolean {
+    return this.drafts.has(id) || (desk.world?.drafts.some((each) => each.form.split(":")[1] === id) ?? false);
   }
 
   select(id: string): void {
