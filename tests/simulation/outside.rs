@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hansho_core::State;
 use hansho_model::{
     Actor, Answer, AnswerChoice, Command, CommandId, CommandKind, Effect, EffectId, IncidentKind,
-    IncidentOutcome, Input, Lane, RefusalCode, Role, SignalId, SignalOutcome, Token,
+    IncidentOutcome, Input, Lane, Place, RefusalCode, Role, SignalId, SignalOutcome, Token,
 };
 use hansho_outbox::{Delivery, Task};
 use jiff::SignedDuration;
@@ -307,6 +307,8 @@ impl World {
             Effect::DestroyKey(key) => {
                 self.keys_destroyed.insert(key);
             }
+            // Nobody calls here yet.
+            Effect::ConnectCall { .. } => {}
         }
     }
 
@@ -389,7 +391,8 @@ fn command_about(
         3 | 4 => CommandKind::OpenIncident {
             signals: vec![signal?],
             kind: IncidentKind::Ems,
-            district: None,
+            subkind: None,
+            place: Place::default(),
             place_text: words,
         },
         5 => CommandKind::JoinSignal { signal: signal?, incident: incident? },

@@ -274,7 +274,7 @@ impl House {
         let start = Input::Start(Box::new(registry::start(config, &folded.state, &vault)?));
         let replica =
             Arc::new(Replica::new(folded.state.clone(), folded.passed_over.first().copied()));
-        let ways = Ways { mail: mail(config, &vault, &edge)?, vault };
+        let ways = Ways { mail: mail(config, &vault, &edge)?, line: None, vault };
 
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);

@@ -1,6 +1,8 @@
 //! Inputs: what the core decides about.
 
-use crate::{Answer, Command, EffectId, EffectOutcome, SealedReport, Seq, Start};
+use crate::{
+    Answer, Command, EffectId, EffectOutcome, SealedCallReport, SealedReport, Seq, Start, Token,
+};
 
 /// A report from a device, a command of a person, the outcome of an effect, or a tick of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,13 @@ pub enum Input {
     Outcome(Vec<EffectOutcome>),
     /// Time has passed; `State::next_deadline` asked for it.
     Tick,
+    /// The telephone side said something of a call.
+    Call {
+        /// What it said.
+        said: Box<SealedCallReport>,
+        /// Equal for equal numbers; `None` when it is no offer, or came without a number.
+        caller: Option<Token>,
+    },
 }
 
 /// What an asker gets when its input is durable.

@@ -19,6 +19,10 @@ const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 /// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
 const BLINK: SignedDuration = SignedDuration::from_millis(10);
 
+/// Calls that are connected at once, beside all other effects: somebody waits on the line, so they
+/// wait for nothing else. More seats than this no headquarters has.
+pub const CALLS_MAX: usize = 64;
+
 /// How much may go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -98,6 +102,23 @@ enum Stage {
     Settling,
 }
 
+/// How much goes on of one class of effects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gauge {
+    /// Between "asked" and "delivered".
+    in_flight: usize,
+    /// With the channel.
+    flying: usize,
+}
+
+/// Whether an effect goes before all others.
+const fn is_urgent(effect: &Effect) -> bool {
+    match effect {
+        Effect::ConnectCall { .. } => true,
+        Effect::Mail(_) | Effect::DestroyKey(_) => false,
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     effect: Effect,
@@ -107,14 +128,14 @@ struct Entry {
 /// The scheduler of owed effects.
 ///
 /// Between notices it takes turns, so that a call-out of twenty does not stand behind a letter to
-/// thousands; within a notice the one that is due longest goes first.
+/// thousands; within a notice the one that is due longest goes first. Calls go before all of them.
 #[derive(Debug)]
 pub struct Desk {
     limits: Limits,
     entries: BTreeMap<EffectId, Entry>,
     /// `Stage::Waiting`, by time.
     waiting: BTreeSet<(Timestamp, EffectId)>,
-    /// `Stage::Ready`, by owing event.
+    /// `Stage::Ready`, by owing event, but for calls.
     ready: BTreeMap<Seq, BTreeSet<(Timestamp, u32)>>,
     /// Whose turn was last.
     turn: Seq,
@@ -135,8 +156,10 @@ pub struct Desk {
     reporting: usize,
     /// The core did not take an outcome: not again before this time.
     report_pause: Option<Timestamp>,
-    in_flight: usize,
-    flying: usize,
+    others: Gauge,
+    calls: Gauge,
+    /// `Stage::Ready`, of calls.
+    calls_ready: BTreeSet<EffectId>,
 }
 
 impl Desk {
@@ -159,8 +182,9 @@ impl Desk {
             split_reports: VecDeque::new(),
             reporting: 0,
             report_pause: None,
-            in_flight: 0,
-            flying: 0,
+            others: Gauge::default(),
+            calls: Gauge::default(),
+            calls_ready: BTreeSet::new(),
         }
     }
 
@@ -237,13 +261,15 @@ impl Desk {
         if flown != number {
             return;
         }
-        self.in_flight -= 1;
-        self.flying -= 1;
+        let urgent = is_urgent(&entry.effect);
         if forgotten {
             self.entries.remove(&id);
         } else {
             entry.stage = Stage::Settling;
         }
+        let gauge = self.gauge(urgent);
+        gauge.in_flight -= 1;
+        gauge.flying -= 1;
         self.outcomes.push_back(EffectOutcome {
             effect: id,
             attempt: number,
@@ -284,10 +310,14 @@ impl Desk {
         let split: usize = self.split_reports.iter().map(Vec::len).sum();
         Counts {
             known: self.entries.len(),
-            in_flight: self.in_flight,
-            flying: self.flying,
+            in_flight: self.others.in_flight + self.calls.in_flight,
+            flying: self.others.flying + self.calls.flying,
             unreported: self.outcomes.len() + split + self.reporting,
         }
+    }
+
+    const fn gauge(&mut self, urgent: bool) -> &mut Gauge {
+        if urgent { &mut self.calls } else { &mut self.others }
     }
 
     fn owe(&mut self, id: EffectId, effect: Effect, due: Timestamp) {
@@ -317,7 +347,8 @@ impl Desk {
     }
 
     fn forget(&mut self, id: EffectId) {
-        let Some(stage) = self.entries.get(&id).map(|entry| entry.stage) else { return };
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (stage, urgent) = (entry.stage, is_urgent(&entry.effect));
         match stage {
             Stage::Flying { number, .. } => {
                 // It is out already: what came of it is still told.
@@ -327,13 +358,13 @@ impl Desk {
                 return;
             }
             Stage::Granted => {
-                self.in_flight -= 1;
+                self.gauge(urgent).in_flight -= 1;
                 let place = self.granted.iter().position(|attempt| attempt.effect == id);
                 if let Some(attempt) = place.and_then(|place| self.granted.remove(place)) {
                     self.outcomes.push_back(never_made(attempt));
                 }
             }
-            Stage::Asked => self.in_flight -= 1,
+            Stage::Asked => self.gauge(urgent).in_flight -= 1,
             Stage::Waiting(_) | Stage::Ready(_) | Stage::Settling => self.unlist(id),
         }
         self.entries.remove(&id);
@@ -346,6 +377,7 @@ impl Desk {
                 self.waiting.remove(&(due, id));
             }
             Some(Stage::Ready(due)) => {
+                self.calls_ready.remove(&id);
                 if let Some(group) = self.ready.get_mut(&id.seq) {
                     group.remove(&(due, id.index));
                     if group.is_empty() {
@@ -364,7 +396,7 @@ impl Desk {
         if entry.stage != Stage::Asked {
             return;
         }
-        self.in_flight -= 1;
+        let urgent = is_urgent(&entry.effect);
         match later {
             Some(due) => {
                 entry.stage = Stage::Waiting(due);
@@ -372,6 +404,7 @@ impl Desk {
             }
             None => entry.stage = Stage::Settling,
         }
+        self.gauge(urgent).in_flight -= 1;
     }
 
     /// Moves what is due now from `waiting` to `ready`.
@@ -383,7 +416,11 @@ impl Desk {
             self.waiting.remove(&(due, id));
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.stage = Stage::Ready(due);
-                self.ready.entry(id.seq).or_default().insert((due, id.index));
+                if is_urgent(&entry.effect) {
+                    self.calls_ready.insert(id);
+                } else {
+                    self.ready.entry(id.seq).or_default().insert((due, id.index));
+                }
             }
         }
     }
@@ -412,14 +449,17 @@ impl Desk {
     }
 
     fn next_task(&mut self) -> Option<Task> {
-        if self.flying >= self.limits.width {
-            return None;
-        }
-        let attempt = self.granted.pop_front()?;
+        let room = self.others.flying < self.limits.width;
+        let may_fly = |attempt: &Attempt| {
+            room || self.entries.get(&attempt.effect).is_some_and(|each| is_urgent(&each.effect))
+        };
+        let place = self.granted.iter().position(may_fly)?;
+        let attempt = self.granted.remove(place)?;
         let entry = self.entries.get_mut(&attempt.effect)?;
         entry.stage = Stage::Flying { number: attempt.number, forgotten: false };
-        self.flying += 1;
-        Some(Task { id: attempt.effect, number: attempt.number, effect: entry.effect.clone() })
+        let effect = entry.effect.clone();
+        self.gauge(is_urgent(&effect)).flying += 1;
+        Some(Task { id: attempt.effect, number: attempt.number, effect })
     }
 
     fn next_ask(&mut self) -> Option<Vec<EffectId>> {
@@ -433,18 +473,25 @@ impl Desk {
                 return Some(ids);
             }
         }
-        let room = self.limits.in_flight_max.saturating_sub(self.in_flight).min(BATCH_MAX);
         let mut ids = Vec::new();
-        while ids.len() < room {
+        while self.calls.in_flight < CALLS_MAX {
+            let Some(id) = self.calls_ready.pop_first() else { break };
+            self.ask(id, &mut ids);
+        }
+        while self.others.in_flight < self.limits.in_flight_max && ids.len() < BATCH_MAX {
             let Some(id) = self.next_ready() else { break };
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.stage = Stage::Asked;
-                self.in_flight += 1;
-                ids.push(id);
-            }
+            self.ask(id, &mut ids);
         }
         self.asking = !ids.is_empty();
         self.asking.then_some(ids)
+    }
+
+    fn ask(&mut self, id: EffectId, ids: &mut Vec<EffectId>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.stage = Stage::Asked;
+        let urgent = is_urgent(&entry.effect);
+        self.gauge(urgent).in_flight += 1;
+        ids.push(id);
     }
 
     /// The next in turn among what is ready.
@@ -477,7 +524,8 @@ const fn is_final(code: RefusalCode) -> bool {
         | RefusalCode::Forbidden
         | RefusalCode::Invalid
         | RefusalCode::Expired
-        | RefusalCode::NotDue => true,
+        | RefusalCode::NotDue
+        | RefusalCode::StillRinging => true,
         RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
     }
 }
@@ -507,7 +555,7 @@ impl Later for Timestamp {
 mod tests {
     use std::fmt::Write as _;
 
-    use hansho_model::KeyId;
+    use hansho_model::{CallRef, KeyId};
 
     use super::*;
 
@@ -521,6 +569,11 @@ mod tests {
 
     fn owed(id: EffectId, due: i64) -> Change {
         Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: at(due) }
+    }
+
+    fn call(id: EffectId, due: i64) -> Change {
+        let (call, position) = (CallRef("c1".to_owned()), "desk1".to_owned());
+        Change::Owed { id, effect: Effect::ConnectCall { call, position }, due: at(due) }
     }
 
     fn attempted(id: EffectId, number: u16) -> Change {
@@ -560,6 +613,39 @@ mod tests {
 
     fn desk(width: usize, in_flight_max: usize) -> Desk {
         Desk::new(Limits { width, in_flight_max })
+    }
+
+    #[test]
+    fn a_call_waits_for_no_mail() {
+        let mut desk = Desk::new(Limits { width: 1, in_flight_max: 2 });
+        for index in 0..3 {
+            desk.handle_change(owed(id(7, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 7.0 7.1; ");
+        desk.handle_asked(at(0), vec![id(7, 0), id(7, 1)], receipt(8));
+        for index in 0..2 {
+            desk.handle_change(attempted(id(7, index), 1));
+        }
+        desk.handle_change(Change::Observed(Seq::new(8)));
+        assert_eq!(todo(&mut desk, 0), "deliver 7.0 #1; ", "now the channel is full");
+        desk.handle_change(call(id(9, 0), 0));
+        desk.handle_change(call(id(6, 0), 0));
+        desk.handle_change(Change::Forgotten(id(6, 0)));
+        assert_eq!(todo(&mut desk, 0), "ask 9.0; ");
+        desk.handle_asked(at(0), vec![id(9, 0)], receipt(10));
+        desk.handle_change(attempted(id(9, 0), 1));
+        desk.handle_change(Change::Observed(Seq::new(10)));
+        assert_eq!(todo(&mut desk, 0), "deliver 9.0 #1; ");
+        desk.handle_delivered(id(9, 0), 1, Delivery::done(200));
+        assert_eq!(todo(&mut desk, 0), "report 9.0 #1 done; ");
+        assert_eq!(desk.counts().flying, 1);
+        desk.handle_reported(at(0), Vec::new(), receipt(11));
+        for seq in 20..100 {
+            desk.handle_change(call(id(seq, 0), 0));
+        }
+        let asked = desk.poll(at(0));
+        let Some(Action::Ask(ids)) = asked else { panic!("{asked:?}") };
+        assert_eq!(ids.len(), CALLS_MAX, "and not one more");
     }
 
     #[test]

@@ -34,5 +34,5 @@ mod desk;
 mod runner;
 
 pub use channel::{Channel, Delivery, Task};
-pub use desk::{Action, BATCH_MAX, Change, Counts, Desk, Limits};
+pub use desk::{Action, BATCH_MAX, CALLS_MAX, Change, Counts, Desk, Limits};
 pub use runner::{Answered, Clock, Core, Runner};

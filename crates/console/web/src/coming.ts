@@ -3,49 +3,6 @@ import type { components } from "./api";
 
 type Schemas = components["schemas"];
 
-export interface Location {
-  lat?: number | null;
-  lon?: number | null;
-  radius_m?: number | null;
-  confidence?: number | null;
-  method?: string | null;
-  source?: string | null;
-  civic?: string | null;
-  at?: string | null;
-  refused?: string | null;
-  marks: string[];
-}
-
-export interface Call {
-  state: string;
-  position?: string | null;
-  answered_at?: string | null;
-  connected_at?: string | null;
-  ended_at?: string | null;
-  ended_by?: string | null;
-  unrecorded: boolean;
-  earlier: number;
-  callback_due?: string | null;
-  callback_overdue: boolean;
-  callbacks: { at: string; by: string; outcome: string }[];
-  failed?: { position: string; status: number } | null;
-}
-
-export interface Similar {
-  incident: string;
-  distance_m: number;
-  age_s: number;
-}
-
-export type Signal = Omit<Schemas["Signal"], "location"> & {
-  withheld: boolean;
-  service?: string | null;
-  locations: Location[];
-  location?: Location | null;
-  similar: Similar[];
-  call?: Call | null;
-};
-
 export interface Assignment {
   unit: string;
   status: string;
@@ -54,9 +11,6 @@ export interface Assignment {
 }
 
 export type Incident = Schemas["Incident"] & {
-  subkind?: string | null;
-  perceived_at?: string | null;
-  times: Record<string, string>;
   assignments: Assignment[];
 };
 
@@ -78,19 +32,9 @@ export interface Unit {
   cross_staffed_with?: string | null;
 }
 
-export interface SavedDraft {
-  form: string;
-  text?: string | null;
-  by: string;
-  at: string;
-  seq: number;
-}
-
-export type World = Omit<Schemas["World"], "signals" | "incidents" | "units"> & {
-  signals: Signal[];
+export type World = Omit<Schemas["World"], "incidents" | "units"> & {
   incidents: Incident[];
   units: Unit[];
-  drafts: SavedDraft[];
 };
 
 export interface Recommendation {
@@ -110,8 +54,7 @@ export interface RecommendedUnit {
 
 /** Fills in what an older server does not say. */
 export function complete(world: World): World {
-  const signals = world.signals.map((each) => ({ ...each, locations: each.locations ?? [], similar: each.similar ?? [], location: each.location ? { ...each.location, marks: each.location.marks ?? [] } : null }));
-  const incidents = world.incidents.map((each) => ({ ...each, times: each.times ?? {}, assignments: each.assignments ?? [] }));
+  const incidents = world.incidents.map((each) => ({ ...each, assignments: each.assignments ?? [] }));
   const units = world.units.map((each) => ({ ...each, station: each.station ?? "", times: each.times ?? {}, queued: each.queued ?? [], abilities: each.abilities ?? [] }));
-  return { ...world, signals, incidents, units, drafts: world.drafts ?? [] };
+  return { ...world, incidents, units };
 }

@@ -41,7 +41,7 @@ test("a call that rings is above all, then one whose caller gave up, then other 
 });
 
 test("a caller's place is a circle with words, never a bare pin, and no place is no spot", () => {
-  const location = { lat: 36.9755, lon: 140.8866, radius_m: 42, marks: [] };
+  const location = { lat: 36.9755, lon: 140.8866, radius_m: 42, source: "value", marks: [] };
   expect(words(location)).toBe("小名浜住吉");
   expect(words({ ...location, civic: "小名浜住吉 12-3" })).toBe("小名浜住吉 12-3");
   expect(hasPoint({ lat: null, lon: null })).toBe(false);

@@ -2,7 +2,12 @@
 import type { components } from "./api";
 
 type Schemas = components["schemas"];
-export type { Assignment, Call, Incident, Location, RecommendedUnit, Recommendation, SavedDraft, Signal, Similar, Unit, World } from "./coming";
+export type { Assignment, Incident, RecommendedUnit, Recommendation, Unit, World } from "./coming";
+export type Signal = Schemas["Signal"];
+export type Call = Schemas["Call"];
+export type Location = Schemas["Location"];
+export type Similar = Schemas["Similar"];
+export type SavedDraft = Schemas["Draft"];
 export type Notice = Schemas["Notice"];
 export type Recipient = Schemas["Recipient"];
 export type Device = Schemas["Device"];
