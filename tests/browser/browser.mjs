@@ -25,6 +25,7 @@ export async function settings(more = {}) {
       password: { type: "string" },
       shots: { type: "string", default: `${root}target/browser` },
       press: { type: "string" },
+      call: { type: "string" },
       chromium: { type: "string", default: process.env.CHROMIUM ?? "/usr/bin/chromium" },
     },
   });
@@ -37,7 +38,10 @@ export async function settings(more = {}) {
     process.exit(2);
   }
   mkdirSync(values.shots, { recursive: true });
-  if (values.url) return { ...values, press: values.press ? async () => execFileSync("/bin/sh", ["-c", values.press]) : undefined, stop() {} };
+  if (values.url) {
+    const press = values.press ? async () => execFileSync("/bin/sh", ["-c", values.press]) : undefined;
+    return { ...values, press, call: values.call ? caller(values.call) : undefined, stop() {} };
+  }
   const server = spawn("/bin/sh", ["-c", `exec ${example.command}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   process.on("exit", () => server.kill());
   const { value: url } = await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
@@ -45,7 +49,48 @@ export async function settings(more = {}) {
   const press = async (what = "4017") => {
     await fetch(`${url}/r/${what}`, { method: "POST" });
   };
-  return { ...values, ...example, url, press, isExample: true, stop: () => server.kill() };
+  const call = async (what) => {
+    await press(`call-${what}`);
+    return { hangUp: () => press("gone") };
+  };
+  return { ...values, ...example, url, press, call, isExample: true, stop: () => server.kill() };
+}
+
+/** Somebody who calls 119 by a command, such as `hansho-sim caller --to 127.0.0.1:5060`, that stays
+ * on the line until it is told to hang up (SIGTERM). `CALL` in its environment says which call is
+ * wanted: `mobile`, `cell`, `withheld`, `unread`, `nowhere`. */
+function caller(command) {
+  return async (what) => {
+    const child = spawn("/bin/sh", ["-c", `exec ${command}`], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, CALL: what } });
+    process.on("exit", () => child.kill());
+    return { hangUp: async () => void child.kill() };
+  };
+}
+
+/** A person's hands: counts keys, apart from the words that are typed. */
+export function hands(page) {
+  const count = { keys: 0, words: 0 };
+  return {
+    count,
+    async press(...keys) {
+      for (const key of keys) {
+        count.keys += 1;
+        await page.keyboard.press(key);
+      }
+    },
+    async type(text) {
+      count.words += text.length;
+      await page.keyboard.type(text);
+    },
+  };
+}
+
+export async function logIn(page, args) {
+  await page.goto(args.url);
+  await page.locator("#user").fill(args.user);
+  await page.locator("#password").fill(args.password);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("html[data-seq]");
 }
 
 /** Starts the browser; `outside` collects every address that is not the console's. */

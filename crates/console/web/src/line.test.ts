@@ -3,7 +3,7 @@ import { type Around, complete, parse, timeOf } from "./line";
 import type { Incident, Signal, Unit } from "./types";
 
 const unit = (id: string, more: Partial<Unit> = {}) => ({ id, station: "平", kind: "TANK", availability: "AV", assignment: null, status: null, ...more }) as Unit;
-const incident = (id: string, number: string, more: Partial<Incident> = {}) => ({ id, number, state: "open", kind: "fire", units: [], place: { text: "小名浜住吉" }, ...more }) as unknown as Incident;
+const incident = (id: string, number: string, more: Partial<Incident> = {}) => ({ id, number, state: "open", kind: "fire", units: [], place: { text: "小名浜住吉", confirmed: false }, ...more }) as unknown as Incident;
 
 const around: Around = {
   units: [
@@ -113,7 +113,7 @@ test("kind, place, join, and what the page does by itself", () => {
   expect(run("K 3 救急 cpa")).toBe("ready preview.K | SetKind i31 ems cpa");
   expect(run("K 3 火災 ガス")).toBe("wrong kind.none | [建物 林野 車両 船舶 自火報]");
   expect(run("L 3 小名浜住吉 12-3")).toBe("ready preview.L | SetPlace i31 小名浜住吉 12-3 2 36.9758 140.8861 800 true");
-  expect(run("L 3 どこか")).toBe("ready preview.L.words | SetPlace i31 どこか true");
+  expect(run("L 3 どこか")).toBe("ready preview.L.words | SetPlace i31 どこか");
   expect(run("J 77 3")).toBe("ready preview.J | JoinSignal s77 i31");
   expect(run("A")).toBe("ready preview.A | does answer");
   expect(run("認")).toBe("ready preview.A | does answer");

@@ -338,6 +338,7 @@ export const KINDS = ["fire", "ems", "rescue", "precaution", "disaster", "search
 /** Second level of a kind, a closed list for each. */
 export const SUBKINDS: Record<string, readonly string[]> = {
   fire: ["building", "forest", "vehicle", "ship", "alarm"], ems: ["illness", "cpa", "mass"], rescue: ["traffic", "water"], precaution: ["gas"],
+  disaster: ["flood", "landslide", "tsunami"],
 };
 
 function kind(sentence: Sentence): Parsed {
@@ -361,7 +362,7 @@ function place(sentence: Sentence): Parsed {
     const point = coordinates(text);
     const known = exactly(text);
     const at = point ? { lat: point.lat, lon: point.lon, radius_m: 50 } : known ? { lat: known.lat, lon: known.lon, radius_m: known.radius_m } : { lat: null, lon: null, radius_m: null };
-    const body = { incident: incident.id, place_text: text, district: known?.district || null, ...at, confirmed: true };
+    const body = { incident: incident.id, place_text: text, district: known?.district || null, ...at, confirmed: at.lat !== null || incident.place.confirmed };
     return said("ready", at.lat === null ? "preview.L.words" : "preview.L", { ...labels(incident), text, metres: at.radius_m ?? 0 }, { choices: known ? [] : placeChoices(text), orders: [{ kind: "SetPlace", target: incident.id, body }] });
   });
 }

@@ -6,6 +6,7 @@ export interface Place {
   name: string;
   lat: number;
   lon: number;
+  /** 0 when it is unknown how far off it may be, which never means "exact". */
   radius_m: number;
   /** District, 1 to 13; 0 when none. */
   district: number;
