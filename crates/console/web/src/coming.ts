@@ -5,9 +5,10 @@ type Schemas = components["schemas"];
 
 export interface Assignment {
   unit: string;
-  status: string;
+  status?: string | null;
   times: Record<string, string>;
   reasons: string[];
+  ended?: string | null;
 }
 
 export type Incident = Schemas["Incident"] & {
@@ -28,8 +29,10 @@ export interface Unit {
   status_at?: string | null;
   times: Record<string, string>;
   queued: string[];
-  position?: { lat: number; lon: number; age_s?: number | null } | null;
+  position?: { lat: number; lon: number; at?: string | null; guessed: boolean } | null;
   cross_staffed_with?: string | null;
+  crew_with?: string | null;
+  reserve: boolean;
 }
 
 export type World = Omit<Schemas["World"], "incidents" | "units"> & {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { board, code, moves, SHAPES, STATUSES, tally, AVAILABILITIES } from "./fleet";
-import type { Signal, Unit } from "./types";
+import { board, code, firsts, moves, SHAPES, STATUSES, tally, AVAILABILITIES } from "./fleet";
+import type { Assignment, Signal, Unit } from "./types";
 import { hasPoint, spots, words } from "./whereabouts";
 import { phone } from "./phone";
 import { isUnanswered, sortSignals } from "./order";
@@ -26,6 +26,12 @@ test("the board keeps the register's order, whatever the units do", () => {
   const all = [unit("平1"), unit("小名浜1", { station: "小名浜" }), out("OS"), unit("平救1", { availability: "OO" })];
   expect(board(all).map(({ station, units }) => `${station} ${units.map((each) => each.id).join(" ")}`)).toEqual(["平 平1 平1 平救1", "小名浜 小名浜1"]);
   expect(tally(all)).toEqual({ ready: 2, out: 1, unusable: 1 });
+});
+
+test("an incident's time line has the first of each, and nothing that was skipped", () => {
+  const went = (times: Record<string, string>) => ({ unit: "平1", times }) as unknown as Assignment;
+  const all = [went({ AL: "2026-11-23T05:02:25Z", OS: "2026-11-23T05:08:00Z" }), went({ AL: "2026-11-23T05:02:30Z", OS: "2026-11-23T05:06:58Z" })];
+  expect(firsts(all)).toEqual({ ordered: "2026-11-23T05:02:25Z", on_scene: "2026-11-23T05:06:58Z" });
 });
 
 const call = (seq: number, state: string, more: object = {}) => ({ id: `s${seq}`, seq, kind: "call", state, alarms: [], ...more }) as unknown as Signal;

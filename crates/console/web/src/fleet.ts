@@ -1,5 +1,5 @@
 // Units (隊): codes, the moves a person may make, and the board's fixed places. Pure.
-import type { Unit } from "./types";
+import type { Assignment, Unit } from "./types";
 
 /** A status on the way, in the order of the work. `IN` ends it, `CX` takes it back. */
 export const STATUSES = ["AL", "AK", "ER", "OS", "WK", "TR", "HP", "RT", "IN", "CX"] as const;
@@ -15,24 +15,18 @@ export const SHAPES: Record<string, string> = {
 
 /** The code that stands for a unit: what it does, or whether it may be used. */
 export function code(unit: Unit): string {
-  return unit.assignment && unit.status ? unit.status : unit.availability;
+  return unit.status ?? unit.availability;
 }
 
 /** Statuses a unit may come to now. Any step may be skipped forward. */
 export function moves(unit: Unit): string[] {
-  const now = unit.assignment ? unit.status : null;
+  const now = unit.status;
   if (!now) return [];
   const at = STATUSES.indexOf(now as (typeof STATUSES)[number]);
   if (at < 0) return [];
   const forward: string[] = STATUSES.slice(at + 1, STATUSES.indexOf("CX"));
   if (["AL", "AK", "ER"].includes(now)) return [...forward, "CX"];
   return now === "RT" ? [...forward, "OS"] : forward;
-}
-
-/** Whether an order may name it: free, or on its way back. */
-export function mayGo(unit: Unit): boolean {
-  if (unit.availability === "OO" || unit.availability === "OF") return false;
-  return !unit.assignment || unit.status === "RT" || unit.status === "ER";
 }
 
 /** The board: stations and their units in the order of the register. A unit never changes its place. */
@@ -46,9 +40,19 @@ export function board(units: readonly Unit[]): { station: string; units: Unit[] 
 export function tally(units: readonly Unit[]): { ready: number; out: number; unusable: number } {
   let [ready, out, unusable] = [0, 0, 0];
   for (const unit of units) {
-    if (unit.assignment) out += 1;
+    if (unit.status) out += 1;
     else if (unit.availability === "AV" || unit.availability === "AD") ready += 1;
     else unusable += 1;
   }
   return { ready, out, unusable };
+}
+
+/** When the first unit of an incident was ordered, left and arrived, as words of its time line. */
+export function firsts(assignments: readonly Assignment[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [word, status] of [["ordered", "AL"], ["en_route", "ER"], ["on_scene", "OS"]] as const) {
+    const [first] = assignments.flatMap(({ times }) => times[status] ?? []).sort();
+    if (first) found[word] = first;
+  }
+  return found;
 }

@@ -2,7 +2,7 @@
 //
 // An ambiguous word never guesses: it lists choices. Width, case and kinds of hyphen do not count;
 // blanks, 、 。 and commas part words; the text of a note stays as it was typed.
-import { AVAILABILITIES, moves, OUT_REASONS, STATUSES } from "./fleet";
+import { AVAILABILITIES, code, moves, OUT_REASONS, STATUSES } from "./fleet";
 import { candidates, coordinates, exactly, plain, type Place } from "./places";
 import en from "./texts/en.json";
 import ja from "./texts/ja.json";
@@ -147,7 +147,7 @@ function findIncident(word: string, incidents: readonly Incident[]): Found<Incid
   return { many: [] };
 }
 
-const unitChoices = (units: readonly Unit[]): Choice[] => units.slice(0, CHOICES_MAX).map((unit) => ({ value: unit.id, note: `${unit.kind} ${unit.assignment ? unit.status : unit.availability}` }));
+const unitChoices = (units: readonly Unit[]): Choice[] => units.slice(0, CHOICES_MAX).map((unit) => ({ value: unit.id, note: `${unit.kind} ${code(unit)}` }));
 const incidentChoices = (incidents: readonly Incident[]): Choice[] =>
   incidents.slice(0, CHOICES_MAX).map((each) => ({ value: each.number, note: each.place.text ?? "" }));
 const open = (around: Around) => around.incidents.filter((each) => each.state === "open");
@@ -193,7 +193,7 @@ function order(sentence: Sentence, verb: "D" | "DV"): Parsed {
   const taken = takeUnits(sentence, looksLikeIncident);
   if ("fault" in taken) return taken.fault;
   const { units, used } = taken;
-  if (!units.length) return said("typing", "unit.which", {}, { choices: unitChoices(around.units.filter((unit) => unit.availability === "AV" && !unit.assignment)) });
+  if (!units.length) return said("typing", "unit.which", {}, { choices: unitChoices(around.units.filter((unit) => unit.availability === "AV" && !unit.status)) });
   if (rest.length > used + 1) return said("wrong", "extra", { word: rest[used + 1]?.word ?? "" });
   return withIncident(sentence, (incident) => {
     const bad = units.find((unit) => unit.availability === "OO" || unit.availability === "OF");
@@ -232,7 +232,7 @@ function status(verb: string, sentence: Sentence): Parsed {
   if (rest.length > used + 1) return said("wrong", "extra", { word: rest[used + 1]?.word ?? "" });
   const go = (incident: string | null): Parsed => {
     const bad = units.find((unit) => !timed && !moves(unit).includes(verb));
-    if (bad) return said("wrong", bad.assignment ? "move" : "unit.free", { unit: bad.id, from: bad.status ?? "", to: verb });
+    if (bad) return said("wrong", bad.status ? "move" : "unit.free", { unit: bad.id, from: bad.status ?? "", to: verb });
     const orders = units.map((unit) => ({ kind: "UnitStatus", target: unit.id, body: { unit: unit.id, status: verb, at: timed, incident } }));
     return said("ready", timed ? "preview.status.at" : "preview.status", { units: names(units), code: verb, at: last?.word.slice(1) ?? "" }, { orders });
   };
@@ -311,13 +311,13 @@ function release(sentence: Sentence): Parsed {
   const taken = takeUnits(sentence, looksLikeIncident);
   if ("fault" in taken) return taken.fault;
   const { units, used } = taken;
-  if (!units.length) return said("typing", "unit.which", {}, { choices: unitChoices(around.units.filter((unit) => unit.assignment && unit.status !== "RT")) });
+  if (!units.length) return said("typing", "unit.which", {}, { choices: unitChoices(around.units.filter((unit) => unit.status && unit.status !== "RT")) });
   if (rest.length > used + 1) return said("wrong", "extra", { word: rest[used + 1]?.word ?? "" });
   const go = (incident: string | null): Parsed => {
     const orders: Order[] = [];
     for (const unit of units) {
       const to = moves(unit).includes("CX") ? "CX" : "RT";
-      if (!moves(unit).includes(to)) return said("wrong", unit.assignment ? "move" : "unit.free", { unit: unit.id, from: unit.status ?? "", to });
+      if (!moves(unit).includes(to)) return said("wrong", unit.status ? "move" : "unit.free", { unit: unit.id, from: unit.status ?? "", to });
       orders.push({ kind: "UnitStatus", target: unit.id, body: { unit: unit.id, status: to, at: null, incident } });
     }
     return said("ready", "preview.C", { units: names(units) }, { orders });

@@ -36,3 +36,9 @@ export function districtName(number: number | null | undefined): string {
   if (!found) return number ? String(number) : "";
   return tongue.now === "ja" ? found.name : found.english;
 }
+
+/** Why a unit goes, or not. `out:maintenance` is a word and what it is about. */
+export function why(word: string): string {
+  const [head, about] = word.split(":");
+  return about ? t(`why.${head}`, { about: t(`out.${about}`) }) : t(`why.${head}`);
+}

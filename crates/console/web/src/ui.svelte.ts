@@ -31,6 +31,8 @@ class Ui {
   below: "map" | "recommend" = $state("map");
   /** Incident whose recommendation is on the screen. */
   recommended: string | null = $state(null);
+  /** Counted up each time that somebody asks for a recommendation. */
+  recommends = $state(0);
   /** Counted up to ask the recommendation on the screen to be accepted. */
   accepted = $state(0);
   aim: Aim | null = $state.raw(null);
@@ -97,7 +99,10 @@ class Ui {
   }
 
   openForm(name: FormName): void {
-    if (this.selected && this.canOpen(name)) this.form = { name, target: this.selected };
+    if (!this.selected || !this.canOpen(name)) return;
+    this.form = { name, target: this.selected };
+    // What was sent from it before came to nothing: what follows is said anew.
+    this.#remember(this.#afterwards.filter((each) => each.signal !== this.selected));
   }
 
   closeForm(): void {
@@ -108,6 +113,7 @@ class Ui {
   /** Shows who should go. */
   recommend(incident: string): void {
     this.recommended = incident;
+    this.recommends += 1;
     this.below = "recommend";
   }
 
@@ -129,8 +135,12 @@ class Ui {
 
   /** Remembers what follows when the signal comes to its incident; until then its draft stays. */
   andThen(afterwards: Afterwards): void {
-    this.#afterwards = [...this.#afterwards.filter((each) => each.signal !== afterwards.signal), afterwards];
-    localStorage.setItem("afterwards", JSON.stringify(this.#afterwards));
+    this.#remember([...this.#afterwards.filter((each) => each.signal !== afterwards.signal), afterwards]);
+  }
+
+  #remember(afterwards: Afterwards[]): void {
+    this.#afterwards = afterwards;
+    localStorage.setItem("afterwards", JSON.stringify(afterwards));
   }
 
   /** Does what waited for signals that have their incident now. Call it after each new world. */
@@ -140,8 +150,7 @@ class Ui {
       return incident ? [{ ...each, incident }] : [];
     });
     if (!due.length) return;
-    this.#afterwards = this.#afterwards.filter((each) => !due.some((done) => done.signal === each.signal));
-    localStorage.setItem("afterwards", JSON.stringify(this.#afterwards));
+    this.#remember(this.#afterwards.filter((each) => !due.some((done) => done.signal === each.signal)));
     for (const { signal, form, note, incident } of due) {
       if (note) desk.command("AddNote", incident, { incident, text: note });
       this.dropDraft(form, signal);
