@@ -10,6 +10,8 @@ export interface Place {
   radius_m: number;
   /** District, 1 to 13; 0 when none. */
   district: number;
+  /** Whether it is where the caller is said to be; its name is then only that of the nearest point. */
+  caller?: boolean;
 }
 
 type Row = [name: string, lat: number, lon: number, district: number];
