@@ -9,6 +9,7 @@ export interface Assignment {
   times: Record<string, string>;
   reasons: string[];
   ended?: string | null;
+  presses: { seq: number; status: string; at: string; corrected_by?: number | null }[];
 }
 
 export type Incident = Schemas["Incident"] & {

@@ -3,7 +3,7 @@ import { type Around, complete, parse, timeOf } from "./line";
 import type { Incident, Signal, Unit } from "./types";
 
 const unit = (id: string, more: Partial<Unit> = {}) => ({ id, station: "平", kind: "TANK", availability: "AV", assignment: null, status: null, ...more }) as Unit;
-const incident = (id: string, number: string, more: Partial<Incident> = {}) => ({ id, number, state: "open", kind: "fire", units: [], place: { text: "小名浜住吉", confirmed: false }, ...more }) as unknown as Incident;
+const incident = (id: string, number: string, more: Partial<Incident> = {}) => ({ id, number, state: "open", kind: "fire", units: [], assignments: [], place: { text: "小名浜住吉", confirmed: false }, ...more }) as unknown as Incident;
 
 const around: Around = {
   units: [
@@ -76,6 +76,15 @@ test("statuses of several units at once, and of the past", () => {
   expect(run("IN 常磐1")).toBe("ready preview.status | UnitStatus 常磐1 IN");
   expect(run("CX 小名浜救1"), "not after arrival").toBe("wrong move");
   expect(run("OS 小名浜1 @25:00")).toBe("typing time.wrong");
+});
+
+test("a wrong status is corrected by a new one that names it", () => {
+  const presses = [{ seq: 41, status: "AK" }, { seq: 42, status: "OS" }, { seq: 43, status: "WK", corrected_by: 44 }];
+  const corrected = { ...around, incidents: [incident("i31", "1123-3", { assignments: [{ unit: "小名浜救1", presses }] } as unknown as Partial<Incident>)] };
+  expect(parse("ER! 小名浜救1", corrected)).toMatchObject({ state: "ready", orders: [{ body: { status: "ER", corrects: 42 } }] });
+  expect(parse("出動！ 小名浜救1", corrected).state).toBe("ready");
+  expect(parse("ER! 小名浜1", corrected)).toMatchObject({ state: "wrong", key: "nothing.said" });
+  expect(run("D! 平1 3")).toContain("wrong verb.none");
 });
 
 test("a time that is still to come was yesterday", () => {

@@ -84,7 +84,10 @@ function tokens(text: string): Token[] {
 export function parse(text: string, around: Around): Parsed {
   const [first, ...rest] = tokens(text);
   if (!first) return said("empty", "empty");
-  const verb = byWord.get(first.word);
+  // `ER!`: it is ER, and what was said last was wrong.
+  const corrects = first.word.endsWith("!");
+  const verb = byWord.get(corrects ? first.word.slice(0, -1) : first.word);
+  if (verb && corrects && !isStatus(verb)) return said("wrong", "verb.none", { word: first.word });
   if (!verb) {
     const like = verbs.filter((each) => [each.verb, ...each.also].some((word) => plain(word).startsWith(first.word)));
     const choices = like.slice(0, CHOICES_MAX).map((each) => ({ value: each.verb, note: each.also[0] ?? "" }));
@@ -106,8 +109,10 @@ export function parse(text: string, around: Around): Parsed {
   if (verb === "OK") return said("ready", "preview.OK", {}, { deed: { what: "accept" } });
   if (verb === "?") return said("ready", "preview.help", {}, { deed: { what: "help" } });
   if ((AVAILABILITIES as readonly string[]).includes(verb)) return availability(verb, sentence);
-  return status(verb, sentence);
+  return corrects ? correct(verb, sentence) : status(verb, sentence);
 }
+
+const isStatus = (verb: string) => (STATUSES as readonly string[]).includes(verb);
 
 /** The text with the last word replaced, and a blank after it. */
 export function complete(text: string, value: string): string {
@@ -237,6 +242,23 @@ function status(verb: string, sentence: Sentence): Parsed {
     return said("ready", timed ? "preview.status.at" : "preview.status", { units: names(units), code: verb, at: last?.word.slice(1) ?? "" }, { orders });
   };
   return rest.length > used ? withIncident({ ...sentence, rest }, (incident) => go(incident.id), used) : go(null);
+}
+
+/** The last thing said of each unit was wrong: a new event that names it, never an edit. */
+function correct(verb: string, sentence: Sentence): Parsed {
+  const { around } = sentence;
+  const taken = takeUnits(sentence, () => false);
+  if ("fault" in taken) return taken.fault;
+  const { units } = taken;
+  if (!units.length) return said("typing", "unit.which", {}, { choices: unitChoices(around.units.filter((unit) => unit.status)) });
+  const orders: Order[] = [];
+  for (const unit of units) {
+    const assignment = around.incidents.find((each) => each.id === unit.assignment)?.assignments.find((each) => each.unit === unit.id && !each.ended);
+    const last = assignment?.presses.findLast((each) => !each.corrected_by);
+    if (!last) return said("wrong", "nothing.said", { unit: unit.id });
+    orders.push({ kind: "UnitStatus", target: unit.id, body: { unit: unit.id, status: verb, at: null, incident: null, corrects: last.seq } });
+  }
+  return said("ready", "preview.correct", { units: names(units), code: verb }, { orders });
 }
 
 function availability(verb: string, sentence: Sentence): Parsed {
@@ -386,6 +408,3 @@ function find(sentence: Sentence): Parsed {
   const target = unit?.id ?? incident?.id ?? signal?.id;
   return target ? said("ready", "preview.F", { what: unit?.id ?? incident?.number ?? target }, { deed: { what: "find", target } }) : said("wrong", "find.none", { word });
 }
-
-/** Statuses in their order, for those who list them. */
-export const statusWords = STATUSES;
