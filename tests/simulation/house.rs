@@ -12,10 +12,10 @@ use hansho_engine::lanes::{Envelope, LANE_CAPACITY, Lanes};
 use hansho_engine::live::{changes, left_waiting};
 use hansho_engine::sequencer::Sequencer;
 use hansho_model::{
-    CommandId, Door, EffectId, EffectOutcome, Input, Lane, Recorded, Refusal, RefusalCode, Report,
-    SealedReport,
+    CommandId, Door, Effect, EffectId, EffectOutcome, Input, Lane, Recorded, Refusal, RefusalCode,
+    Report, SealedReport,
 };
-use hansho_outbox::{Action, Change, Desk, Limits};
+use hansho_outbox::{Action, Change, Desk, Limits, Provider};
 use hansho_protocols::{Durable, Output, Protocol, Receipt, Session, Setup, Transport};
 use jiff::Timestamp;
 
@@ -133,9 +133,10 @@ impl House {
 impl World {
     /// A new core goes on from what the journal says.
     pub(super) fn open_house(&mut self, state: State) {
-        let mut desk = Desk::new(Limits::for_width(self.dice.place(4) + 1));
+        let limits = Limits::for_width(self.dice.place(4) + 1);
+        let mut desk = Desk::new(limits.with_provider_max(self.dice.place(2) + 1));
         for change in left_waiting(&state) {
-            desk.handle_change(change);
+            desk.handle_change(change, provider);
         }
         if self.plan.sabotage == Sabotage::RepeatsInterrupted {
             self.repeat_interrupted(&state);
@@ -522,7 +523,7 @@ impl World {
         let house = self.house.as_mut().unwrap();
         let count = if some { house.to_desk.len().min(2) } else { house.to_desk.len() };
         for change in house.to_desk.drain(..count) {
-            house.desk.handle_change(change);
+            house.desk.handle_change(change, provider);
         }
         if !house.to_desk.is_empty() {
             self.desk_soon();
@@ -596,4 +597,15 @@ impl World {
 /// The core does not take an input: its lane is full, or it says "not now".
 fn busy(dice: &mut super::dice::Dice) -> Option<Heard> {
     dice.one_in(2).then(|| Err(Refusal::new(RefusalCode::RateLimited)))
+}
+
+/// Mails go to three providers; other effects have no limits.
+fn provider(effect: &Effect) -> Provider {
+    match effect {
+        Effect::Mail(mail) => {
+            let place = usize::from(mail.recipient.token.0[0]) % 3;
+            Provider::new(["au", "docomo", "softbank"][place])
+        }
+        Effect::ConnectCall { .. } | Effect::DestroyKey(_) => Provider::default(),
+    }
 }

@@ -1,5 +1,6 @@
 //! `hansho.toml`: the house.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::fault::Fault;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
 use crate::syntax;
-use crate::{MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+use crate::{DOORS, MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
 
 /// Reads `hansho.toml` in `dir`.
 pub(crate) fn read(dir: &Path) -> (Option<Site>, Vec<Fault>) {
@@ -62,7 +63,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         reader.integer(section, "session_hours", 1..=24)
     });
     demo_is_harmless(reader, mode.as_ref(), headquarters.as_ref(), mail.as_ref());
-    let (console, dc09) = listeners?;
+    let (console, doors) = listeners?;
     let mail = match mail {
         Some((settings, _, _)) => Some(settings?),
         None => None,
@@ -71,7 +72,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         mode: mode?.value,
         headquarters: headquarters?.value.to_owned(),
         console,
-        dc09,
+        doors,
         unknown_devices: unknown?.value,
         mail,
         answer_url: answer_url
@@ -110,7 +111,8 @@ fn word<'a, T: Copy>(
 fn listeners<'a>(
     reader: &mut Reader<'a>,
     root: &Section<'a>,
-) -> Option<(SocketAddr, Option<SocketAddr>)> {
+) -> Option<(SocketAddr, BTreeMap<&'static str, SocketAddr>)> {
+    let names = || std::iter::once("console").chain(DOORS.iter().map(|door| door.name));
     let section = reader.table(root, "listen");
     let Some(section) = section else {
         if root.table.get("listen").is_none() {
@@ -118,9 +120,9 @@ fn listeners<'a>(
         }
         return None;
     };
-    reader.check_keys(&section, &LISTENERS);
-    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
-    for name in LISTENERS {
+    reader.check_keys(&section, &names().collect::<Vec<_>>());
+    let mut taken: Vec<(&'static str, SocketAddr)> = Vec::new();
+    for name in names() {
         let text = if name == "console" {
             reader.required_text(&section, name, TEXT_CHARS_MAX, "\"127.0.0.1:8119\"")
         } else {
@@ -134,8 +136,8 @@ fn listeners<'a>(
         }
         taken.push((name, at.value));
     }
-    let find = |wanted: &str| taken.iter().find(|(name, _)| *name == wanted).map(|(_, at)| *at);
-    Some((find("console")?, find("dc09")))
+    let mut doors: BTreeMap<&'static str, SocketAddr> = taken.into_iter().collect();
+    Some((doors.remove("console")?, doors))
 }
 
 /// Whether both cannot be listened at. Port 0 means any free port.
@@ -156,6 +158,8 @@ fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Ma
     let domain = reader.text(section, "message_domain", 253);
     let domain = reader.parsed(domain, syntax::domain).map(|domain| domain.value.to_owned());
     let connections = reader.integer(section, "connections", 1..=64);
+    let provider_connections = reader.integer(section, "provider_connections", 1..=64);
+    let providers = providers(reader, section);
     let starttls = starttls(reader, section, relay.as_ref());
     let login = login(reader, section, folder);
     let settings = relay.as_ref().zip(sender.as_ref()).and_then(|(relay, sender)| {
@@ -163,6 +167,8 @@ fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Ma
         Some(MailSettings {
             relay: relay.value.clone(),
             connections: narrow(connections, CONNECTIONS),
+            provider_connections: narrow(provider_connections, PROVIDER_CONNECTIONS),
+            providers: providers.clone(),
             sender: sender.value.clone(),
             message_domain: domain.or(sender_domain)?,
             starttls: starttls?,
@@ -170,6 +176,31 @@ fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Ma
         })
     });
     (settings, relay, sender)
+}
+
+/// Mail domains with the provider that serves them, each once.
+fn providers<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let Some(table) = reader.table(section, "providers") else { return found };
+    for (key, _) in table.table {
+        let name = key.get_ref().as_ref();
+        if name.is_empty() || name.len() > PROVIDER_NAME_BYTES_MAX {
+            let message = format!("a provider's name of {} bytes", name.len());
+            let remedy = format!("1 to {PROVIDER_NAME_BYTES_MAX} bytes, such as `docomo`");
+            reader.fault(key.span(), message, remedy);
+            continue;
+        }
+        for text in reader.texts(&table, name, PROVIDER_DOMAINS_MAX, 253) {
+            let span = text.span.clone();
+            let Some(domain) = reader.parsed(Some(text), syntax::domain) else { continue };
+            let domain = domain.value.to_ascii_lowercase();
+            if let Some(other) = found.insert(domain, name.to_owned()) {
+                let message = format!("this domain is served by `{other}` already");
+                reader.fault(span, message, "let each domain stand once".to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// STARTTLS is required, unless the relay is on this machine.
@@ -255,12 +286,23 @@ fn demo_is_harmless(
 
 const KEYS: [&str; 8] =
     ["mode", "headquarters", "unknown_devices", "listen", "mail", "answers", "data", "console"];
-const LISTENERS: [&str; 2] = ["console", "dc09"];
-const MAIL_KEYS: [&str; 7] =
-    ["relay", "connections", "sender", "message_domain", "starttls", "user", "password_file"];
+const MAIL_KEYS: [&str; 9] = [
+    "relay",
+    "connections",
+    "provider_connections",
+    "providers",
+    "sender",
+    "message_domain",
+    "starttls",
+    "user",
+    "password_file",
+];
 /// What must stand in the name of a demo's headquarters.
 const FICTITIOUS: &str = "架空";
 const ANSWER_MINUTES: u16 = 120;
 const RESERVE_MIB: u32 = 64;
 const SESSION_HOURS: u8 = 12;
 const CONNECTIONS: u16 = 8;
+const PROVIDER_CONNECTIONS: u16 = 4;
+const PROVIDER_NAME_BYTES_MAX: usize = 64;
+const PROVIDER_DOMAINS_MAX: usize = 64;

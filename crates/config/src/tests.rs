@@ -38,7 +38,8 @@ fn a_small_configuration_is_sound() {
 #[test]
 fn defaults_are_as_documented() {
     let dir = tempfile::tempdir().unwrap();
-    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n";
+    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n\
+                providers = { docomo = [\"docomo.example.jp\", \"Mail.example.jp\"] }\n";
     fs::write(dir.path().join("hansho.toml"), format!("{SITE}{mail}")).unwrap();
     fs::write(dir.path().join("people.toml"), "").unwrap();
     fs::write(dir.path().join("devices.toml"), "").unwrap();
@@ -48,6 +49,8 @@ fn defaults_are_as_documented() {
     let mail = site.mail.unwrap();
     assert!(mail.starttls, "a relay on another machine is spoken to in secret");
     assert_eq!((mail.connections, mail.message_domain.as_str()), (8, "city.example.jp"));
+    assert_eq!((mail.provider_connections, mail.providers.len()), (4, 2));
+    assert_eq!(mail.providers["mail.example.jp"], "docomo");
 }
 
 #[test]
@@ -65,11 +68,13 @@ answers = "http://a"
 [listen]
 console = "127.0.0.1"
 dc09 = "127.0.0.1:7700"
-sip = "127.0.0.1:5060"
+telex = "127.0.0.1:5060"
 
 [mail]
 relay = "mail.example.jp"
 connections = 65
+provider_connections = 0
+providers = { au = ["au.example.jp", "a b"], kddi = ["au.example.jp"], "" = [] }
 sender = "nobody"
 message_domain = "-x-"
 starttls = "maybe"
@@ -295,7 +300,7 @@ fn ports_shift_together_or_not_at_all() {
     let mut site = Config::load(&demo()).unwrap().site;
     site.shift_ports(20_000).unwrap();
     assert_eq!(site.console.port(), 28_119);
-    assert_eq!(site.dc09.unwrap().port(), 25_009);
+    assert_eq!(site.doors["dc09"].port(), 25_009);
     assert_eq!(site.mail.as_ref().unwrap().relay, "127.0.0.1:22525");
     assert_eq!(site.answer_url, "http://127.0.0.1:28119");
     let error = site.shift_ports(40_000).unwrap_err();
@@ -303,7 +308,7 @@ fn ports_shift_together_or_not_at_all() {
         error.to_string(),
         "port 28119 plus 40000 is past 65535; choose a smaller port base"
     );
-    assert_eq!((site.console.port(), site.dc09.unwrap().port()), (28_119, 25_009));
+    assert_eq!((site.console.port(), site.doors["dc09"].port()), (28_119, 25_009));
 
     site.mail.as_mut().unwrap().relay = "relay.example.jp:25".to_owned();
     site.answer_url = "https://answer.example.jp".to_owned();

@@ -9,7 +9,8 @@ use hansho_console::Seal;
 use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
-    DistrictId, Door, EffectId, FrameFault, Input, Lane, Language, RefusalCode, Report, Sealed,
+    CallFact, CallOffer, CallReport, CallSaid, CallerLocation, DistrictId, Door, EffectId,
+    FrameFault, Input, Lane, Language, Private, RefusalCode, Report, Sealed, SealedCallReport,
     SealedReport, Token,
 };
 use hansho_protocols::Durable;
@@ -99,6 +100,96 @@ impl Edge {
             source,
         })
     }
+
+    /// Seals what the telephone side says. Callers are nobody in the register: their data is the
+    /// day's. The token tells that two calls came from one number, and not from which.
+    fn seal_call(&self, said: CallReport) -> Result<(SealedCallReport, Option<Token>), VaultError> {
+        let CallSaid { call, received_at, unrecorded, fact } = said;
+        let day = day_subject(received_at);
+        let (fact, caller) = match fact {
+            CallFact::Offered(offer) => {
+                let number = offer.number.as_ref();
+                let caller =
+                    number.map(|number| self.vault.token(CALLER_PURPOSE, number.0.as_bytes()));
+                (CallFact::Offered(Box::new(self.seal_offer(&day, *offer)?)), caller)
+            }
+            CallFact::Abandoned => (CallFact::Abandoned, None),
+            CallFact::Connected { position } => (CallFact::Connected { position }, None),
+            CallFact::NotConnected { position, status } => {
+                (CallFact::NotConnected { position, status }, None)
+            }
+            CallFact::Ended { by } => (CallFact::Ended { by }, None),
+        };
+        Ok((CallSaid { call, received_at, unrecorded, fact }, caller))
+    }
+
+    fn seal_offer(
+        &self,
+        day: &str,
+        offer: CallOffer<Private<String>, Private<Vec<u8>>>,
+    ) -> Result<CallOffer<Sealed, Sealed>, VaultError> {
+        let seal = |text: &Private<String>| self.vault.seal(day, text.0.as_bytes());
+        let location = |each: CallerLocation<Private<String>>| -> Result<_, VaultError> {
+            Ok(CallerLocation {
+                source: each.source,
+                shape: each.shape,
+                centre: each.centre,
+                radius: each.radius,
+                confidence: each.confidence,
+                method: each.method,
+                at: each.at,
+                civic: each.civic.as_ref().map(seal).transpose()?,
+                refused: each.refused,
+                marks: each.marks,
+            })
+        };
+        let locations: Result<_, _> = offer.locations.into_iter().map(location).collect();
+        Ok(CallOffer {
+            number: offer.number.as_ref().map(seal).transpose()?,
+            withheld: offer.withheld,
+            service: offer.service,
+            locations: locations?,
+            peer: seal(&offer.peer)?,
+            raw: self.vault.seal(day, &offer.raw.0)?,
+        })
+    }
+
+    /// Sees what the telephone side says through the seal and the core. Only [`Durable::Stored`]
+    /// says that it is in the journal: before that nothing may be answered.
+    pub async fn hear(self: Arc<Self>, said: CallReport) -> Durable {
+        // A task of its own, as for reports.
+        match tokio::spawn(self.hear_through(said)).await {
+            Ok(durable) => durable,
+            Err(_lost) => Durable::Shed,
+        }
+    }
+
+    async fn hear_through(self: Arc<Self>, said: CallReport) -> Durable {
+        self.books.receive(Door::Sip);
+        Counter::IntakeReportsTotal.add(Lane::A.as_str(), 1);
+        let fate = match self.seal_call(said) {
+            Ok((said, caller)) => {
+                self.decide(Lane::A, Input::Call { said: Box::new(said), caller }).await
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "A call could not be sealed.");
+                Fate::Shed
+            }
+        };
+        self.book(Door::Sip, Lane::A, fate)
+    }
+
+    /// Books what became of something that came in.
+    fn book(&self, door: Door, lane: Lane, fate: Fate) -> Durable {
+        self.books.settle(door, fate);
+        match fate {
+            Fate::Durable | Fate::Refused => Durable::Stored,
+            Fate::Shed => {
+                Counter::IntakeShedTotal.add(lane.as_str(), 1);
+                Durable::Shed
+            }
+        }
+    }
 }
 
 impl Sink for Edge {
@@ -123,6 +214,10 @@ impl Sink for Edge {
         Counter::IntakePanicsTotal.add(door.as_str(), 1);
     }
 
+    fn taken_over(&self, door: Door) {
+        Counter::IntakeTakeoversTotal.add(door.as_str(), 1);
+    }
+
     fn now(&self) -> Timestamp {
         clock::now()
     }
@@ -140,28 +235,20 @@ impl Edge {
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
         let fate = match self.seal(peer, received_at, report) {
-            Ok(report) => self.decide(lane, report).await,
+            Ok(report) => self.decide(lane, Input::Report(Box::new(report))).await,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "A report could not be sealed.");
                 Fate::Shed
             }
         };
-        self.books.settle(door, fate);
-        match fate {
-            Fate::Durable | Fate::Refused => Durable::Stored,
-            Fate::Shed => {
-                Counter::IntakeShedTotal.add(lane.as_str(), 1);
-                Durable::Shed
-            }
-        }
+        self.book(door, lane, fate)
     }
 
     /// Alarms wait for room and hold back their sender; states and telemetry are shed.
-    async fn decide(&self, lane: Lane, report: SealedReport) -> Fate {
+    async fn decide(&self, lane: Lane, mut input: Input) -> Fate {
         if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
             return Fate::Shed;
         }
-        let mut input = Input::Report(Box::new(report));
         let answered = loop {
             match self.queue.offer(lane, input) {
                 Ok(answered) => break answered,
@@ -207,6 +294,9 @@ impl hansho_alerts::mail::Lookups for Edge {
     }
 }
 
+/// Purpose of the tokens of callers' numbers.
+const CALLER_PURPOSE: &str = "caller";
+
 /// Purpose of the proofs in answer links.
 pub const ANSWER_PURPOSE: &str = "answer";
 
@@ -233,7 +323,7 @@ mod tests {
 
     use hansho_core::State;
     use hansho_journal::SqliteJournal;
-    use hansho_model::Private;
+    use hansho_model::{CallRef, LocationSource};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -257,6 +347,88 @@ mod tests {
             refused: None,
             deviations: Vec::new(),
         }
+    }
+
+    fn offer(call: &str, number: Option<&str>) -> CallReport {
+        let location = CallerLocation {
+            source: LocationSource::Value,
+            shape: None,
+            centre: None,
+            radius: None,
+            confidence: None,
+            method: String::new(),
+            at: None,
+            civic: Some(Private("invented town".to_owned())),
+            refused: None,
+            marks: Vec::new(),
+        };
+        let fact = CallFact::Offered(Box::new(CallOffer {
+            number: number.map(|number| Private(number.to_owned())),
+            withheld: false,
+            service: "sos".to_owned(),
+            locations: vec![location],
+            peer: Private("127.0.0.1:5060".to_owned()),
+            raw: Private(b"INVITE".to_vec()),
+        }));
+        CallSaid {
+            call: CallRef(call.to_owned()),
+            received_at: clock::now(),
+            unrecorded: false,
+            fact,
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_are_sealed_and_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Arc::new(Vault::open(folder.path()).unwrap());
+        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
+        let edge = Edge::new(Arc::clone(&vault), queue, books, Subjects::default());
+        let seal = |call, number| edge.seal_call(offer(call, number)).unwrap();
+        let (said, first) = seal("c1", Some("+819000000001"));
+        let CallFact::Offered(sealed) = said.fact else { panic!("another fact") };
+        let clear = |sealed: &Sealed| hansho_model::Reveal::reveal_text(&*vault, sealed).unwrap();
+        assert_eq!(clear(sealed.number.as_ref().unwrap()), "+819000000001");
+        assert_eq!(clear(sealed.locations[0].civic.as_ref().unwrap()), "invented town");
+        assert_eq!((clear(&sealed.raw), clear(&sealed.peer).len()), ("INVITE".to_owned(), 14));
+        assert!(first.is_some());
+        assert_eq!(seal("c2", Some("+819000000001")).1, first, "the same number");
+        assert_ne!(seal("c3", Some("+819000000002")).1, first, "another");
+        assert_eq!(seal("c4", None).1, None);
+        let ended = CallSaid { fact: CallFact::Abandoned, ..offer("c1", None) };
+        assert_eq!(edge.seal_call(ended).unwrap().1, None);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_heard_when_it_is_in_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(folder.path()).unwrap();
+        let vault = Arc::new(Vault::open(folder.path()).unwrap());
+        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
+        let (to_core, counted) = (Arc::clone(&queue), Arc::clone(&books));
+        let edge = Arc::new(Edge::new(vault, to_core, counted, Subjects::default()));
+        let live = {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || {
+                let (replica, _batches) = sync_channel(64);
+                let readers = Arc::new(Replica::new(State::default(), None));
+                let (outbox, _changes) = mpsc::channel(64);
+                let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
+                let mut sequencer = Sequencer::new(State::default(), journal);
+                live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None))
+            })
+        };
+        let said = offer("c1", Some("+819000000001"));
+        for _each in 0..2 {
+            let heard = Arc::clone(&edge).hear(said.clone());
+            let heard = tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
+            assert_eq!(heard, Durable::Stored, "a repeat is answered like the first");
+        }
+        queue.stop();
+        live.join().unwrap().unwrap();
+        let books = books.read();
+        let book = books.iter().find(|book| book.door == "sip").unwrap();
+        assert_eq!((book.received, book.durable), (2, 2));
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ pub mod answers;
 pub mod clock;
 pub mod conformance;
 pub mod edge;
+pub mod exchange;
 pub mod house;
 pub mod lanes;
 pub mod live;

@@ -49,6 +49,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const SOUND_AFTER: Duration = Duration::from_secs(60);
 /// A core says "I live" four times a second; silent this long, it is no longer relied on.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// A core that is silent this long will not come back by itself: it is killed and started again.
+/// The journal is whole whenever that happens.
+const HUNG_AFTER: Duration = Duration::from_secs(20);
 /// Time that a core has to end when it is asked to.
 const END_TIME_MAX: Duration = Duration::from_secs(15);
 
@@ -154,9 +157,10 @@ fn say_where(sockets: &Sockets) {
         address.map_or_else(|_unknown| "-".to_owned(), |address| address.to_string())
     };
     let console = name(sockets.console.local_addr());
-    let dc09 =
-        sockets.dc09.as_ref().map_or_else(|| "-".to_owned(), |(tcp, _)| name(tcp.local_addr()));
-    tracing::info!(console, dc09, "The sockets are open.");
+    let doors = sockets.doors.iter();
+    let doors: Vec<String> =
+        doors.map(|door| format!("{}={}", door.name, name(door.stream.local_addr()))).collect();
+    tracing::info!(console, doors = %doors.join(" "), "The sockets are open.");
 }
 
 /// How a core's life ended.
@@ -210,7 +214,12 @@ impl Core {
                     Ok(0) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
                     Ok(_) => self.hear(),
                 },
-                () = tokio::time::sleep(Duration::from_millis(100)) => self.listen(),
+                () = tokio::time::sleep(Duration::from_millis(100)) => {
+                    if self.hangs() {
+                        tracing::error!("The core hangs; it is killed. The journal is whole.");
+                        return self.kill().map(End::Exited);
+                    }
+                }
                 () = signals.any() => return Ok(self.end().await.unwrap_or_else(|error| {
                     // Dropping it ends it once more; it is not to be started again.
                     tracing::error!(error = %Chain(&error), "The core could not be ended in order.");
@@ -229,18 +238,25 @@ impl Core {
         self.heard = clock::now();
     }
 
-    fn listen(&mut self) {
+    /// Listens for signs of life; whether there were none for so long that there will be none.
+    fn hangs(&mut self) -> bool {
         let silence = clock::now().duration_since(self.heard).unsigned_abs();
         // A first start enters whole registers and folds the journal before it speaks.
         if self.spoke && silence >= SILENCE_MAX && !self.silent {
             self.silent = true;
             tracing::error!("The core is silent; what it has not acknowledged, devices repeat.");
         }
+        self.spoke && silence >= HUNG_AFTER
+    }
+
+    fn kill(&mut self) -> Result<ExitStatus, SuperviseError> {
+        let refused = |source| SuperviseError::System { what: "end the core", source };
+        self.child.0.kill().map_err(refused)?;
+        self.child.0.wait().map_err(refused)
     }
 
     /// Asks the core to end, and ends it when it does not.
     async fn end(&mut self) -> Result<End, SuperviseError> {
-        let refused = |source| SuperviseError::System { what: "end the core", source };
         let pid = rustix::process::Pid::from_child(&self.child.0);
         if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
             tracing::debug!(%error, "The core had ended already.");
@@ -253,8 +269,7 @@ impl Core {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tracing::error!("The core did not end when asked; it is killed. The journal is whole.");
-        self.child.0.kill().map_err(refused)?;
-        self.child.0.wait().map_err(refused)?;
+        self.kill()?;
         Ok(End::Asked)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hansho_alerts::mail::MailChannel;
 use hansho_journal::Vault;
 use hansho_model::{CallRef, Effect};
-use hansho_outbox::{Channel, Delivery, Task};
+use hansho_outbox::{Channel, Delivery, Provider, Task};
 use hansho_telemetry::{Chain, Counter};
 
 /// What came of asking for a seat's phone to be rung.
@@ -34,6 +34,19 @@ pub struct Ways {
 impl Channel for Ways {
     fn width(&self) -> usize {
         self.mail.as_ref().map_or(1, Channel::width)
+    }
+
+    fn provider_width(&self) -> usize {
+        self.mail.as_ref().map_or(1, Channel::provider_width)
+    }
+
+    fn provider(&self, effect: &Effect) -> Provider {
+        match (effect, &self.mail) {
+            (Effect::Mail(_), Some(mail)) => mail.provider(effect),
+            (Effect::Mail(_), None) | (Effect::ConnectCall { .. } | Effect::DestroyKey(_), _) => {
+                Provider::default()
+            }
+        }
     }
 
     async fn deliver(&self, task: Task) -> Delivery {
@@ -67,5 +80,41 @@ impl Channel for Ways {
         };
         Counter::OutboxOutcomesTotal.add(delivery.outcome.as_str(), 1);
         delivery
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hansho_model::{EffectId, Outcome, Seq};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Phones;
+
+    impl Line for Phones {
+        fn connect(&self, call: CallRef, position: String) -> Connecting {
+            let known = call.0 == "c1" && position == "desk1";
+            let delivery = if known { Delivery::done(0) } else { Delivery::failed(404, false) };
+            Box::pin(async move { delivery })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_connected_by_the_telephone_side_and_never_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Arc::new(Vault::open(folder.path()).unwrap());
+        let task = |call: &str| {
+            let (call, position) = (CallRef(call.to_owned()), "desk1".to_owned());
+            let id = EffectId { seq: Seq::new(7), index: 0 };
+            Task { id, number: 1, effect: Effect::ConnectCall { call, position } }
+        };
+        let mut ways = Ways { mail: None, line: None, vault };
+        let delivery = ways.deliver(task("c1")).await;
+        assert_eq!((delivery.outcome, delivery.detail.again), (Outcome::Failed, true));
+        ways.line = Some(Arc::new(Phones));
+        assert_eq!(ways.deliver(task("c1")).await.outcome, Outcome::Done);
+        let unknown = ways.deliver(task("c2")).await;
+        assert_eq!((unknown.detail.code, unknown.detail.again), (404, false));
     }
 }

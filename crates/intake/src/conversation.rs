@@ -83,6 +83,24 @@ impl Conversation {
         }
     }
 
+    /// The device whose connection this is, once that is known.
+    pub(crate) fn identity(&self) -> Option<String> {
+        let session = self.session.as_ref()?;
+        let asked = catch_unwind(AssertUnwindSafe(|| session.identity().map(str::to_owned)));
+        asked.ok().flatten()
+    }
+
+    /// A newer connection of the same device came: the session's last words, then the end.
+    pub(crate) fn taken_over(&mut self) -> Step {
+        let now = self.entrance.sink.now();
+        self.entrance.sink.taken_over(self.entrance.door);
+        let Some(session) = &mut self.session else { return Step::closed() };
+        match catch_unwind(AssertUnwindSafe(|| session.handle_takeover(now))) {
+            Ok(()) => Step { close: true, ..self.drain(now) },
+            Err(_panic) => self.broken(now, &[]),
+        }
+    }
+
     /// Whether reports wait for their receipts.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()

@@ -5,6 +5,7 @@
 //! One session's fault closes that session; its neighbours never notice.
 
 mod conversation;
+mod identities;
 mod tcp;
 mod udp;
 
@@ -17,6 +18,7 @@ use hansho_model::{Door, FrameFault, Report};
 use hansho_protocols::{Durable, Session};
 use jiff::Timestamp;
 
+pub use identities::Identities;
 pub use tcp::{TcpLimits, serve_tcp};
 pub use udp::{UDP_IN_FLIGHT_MAX, serve_udp};
 
@@ -34,6 +36,9 @@ pub trait Sink: Send + Sync + 'static {
     /// A session panicked and was closed.
     fn broken(&self, door: Door);
 
+    /// A connection was closed because a newer one of the same device came.
+    fn taken_over(&self, door: Door);
+
     /// The clock of the shell.
     fn now(&self) -> Timestamp;
 }
@@ -50,6 +55,8 @@ pub struct Entrance {
     pub sessions: Sessions,
     /// Takes reports.
     pub sink: Arc<dyn Sink>,
+    /// Whose connections are open; one for all entrances by which the same devices come.
+    pub identities: Arc<Identities>,
 }
 
 impl std::fmt::Debug for Entrance {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::Entrance;
 use crate::conversation::{Conversation, Step};
+use crate::identities::Claim;
 
 /// Limits of a TCP door.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,8 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set.");
     }
-    let sink = Arc::clone(&entrance.sink);
+    let (sink, identities) = (Arc::clone(&entrance.sink), Arc::clone(&entrance.identities));
+    let mut claim: Option<Claim> = None;
     let mut conversation = Conversation::new(entrance, peer);
     let mut buffer = vec![0; 8_192];
     // A peer that never says a word has its deadline too.
@@ -100,6 +102,7 @@ async fn converse(
             },
             step = conversation.receipt() => step,
             () = until(deadline, sink.now()), if open => conversation.timeout(),
+            () = lost(claim.as_ref()), if open => conversation.taken_over(),
             _ = stop.wait_for(|stop| *stop) => return,
         };
         deadline = step.deadline;
@@ -110,6 +113,19 @@ async fn converse(
             }
         }
         open &= !step.close;
+        if let Some(name) = conversation.identity().filter(|_| open)
+            && claim.as_ref().is_none_or(|claim| claim.name() != name)
+        {
+            claim = Some(identities.claim(name));
+        }
+    }
+}
+
+/// Waits until a newer connection of the same device comes; for ever while nobody's is known.
+async fn lost(claim: Option<&Claim>) {
+    match claim {
+        None => std::future::pending().await,
+        Some(claim) => claim.lost().await,
     }
 }
 
@@ -185,6 +201,8 @@ mod tests {
 
         fn broken(&self, _: Door) {}
 
+        fn taken_over(&self, _: Door) {}
+
         fn now(&self) -> Timestamp {
             self.0
         }
@@ -198,7 +216,8 @@ mod tests {
         let accounts = Arc::default();
         let setup = Setup::new(accounts, Transport::Stream, limits, opened_at);
         let sessions = Arc::new(move || Protocol::Dc09.session(setup.clone()));
-        let entrance = Entrance { door: Door::Dc09, sessions, sink: Arc::new(Deaf(late)) };
+        let (sink, identities) = (Arc::new(Deaf(late)), Arc::default());
+        let entrance = Entrance { door: Door::Dc09, sessions, sink, identities };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_keep, stop) = watch::channel(false);

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hansho_intake::{Decided, Entrance, Sink, TcpLimits, serve_tcp, serve_udp};
+use hansho_intake::{Decided, Entrance, Sessions, Sink, TcpLimits, serve_tcp, serve_udp};
 use hansho_model::{Door, FrameFault, Lane, Private, Report};
 use hansho_protocols::{Durable, FrameError, Output, Receipt, Session};
 use jiff::Timestamp;
@@ -17,9 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 
-/// A line is a report; its answer is the same line. `panic` panics, `rubbish` is refused.
+/// A line is a report; its answer is the same line. `panic` panics, `rubbish` is refused, `name`
+/// says whose connection it is.
 #[derive(Default)]
 struct Lines {
+    name: Option<String>,
     buffer: Vec<u8>,
     outputs: Vec<Output>,
     waiting: Vec<(Receipt, Vec<u8>)>,
@@ -37,6 +39,9 @@ impl Session for Lines {
                 let fatal = line.starts_with(b"rubbish!");
                 fault = Err(FrameError::new(FrameFault::BadFrame, "say something else", fatal));
                 continue;
+            }
+            if line.starts_with(b"name ") {
+                self.name = Some(String::from_utf8_lossy(&line).into_owned());
             }
             self.next += 1;
             let receipt = Receipt(self.next);
@@ -58,6 +63,14 @@ impl Session for Lines {
 
     fn poll_output(&mut self) -> Output {
         if self.outputs.is_empty() { Output::Idle(None) } else { self.outputs.remove(0) }
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn handle_takeover(&mut self, _now: Timestamp) {
+        self.outputs.push(Output::Transmit(b"bye\n".to_vec()));
     }
 }
 
@@ -83,6 +96,7 @@ struct Shelf {
     reports: Mutex<Vec<Report>>,
     refused: AtomicU64,
     broken: AtomicU64,
+    taken_over: AtomicU64,
     gate: Semaphore,
 }
 
@@ -92,6 +106,7 @@ impl Shelf {
             reports: Mutex::default(),
             refused: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            taken_over: AtomicU64::new(0),
             gate: Semaphore::new(permits),
         })
     }
@@ -123,6 +138,10 @@ impl Sink for Shelf {
         self.broken.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn taken_over(&self, _door: Door) {
+        self.taken_over.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn now(&self) -> Timestamp {
         "2026-11-23T05:07:31Z".parse().unwrap()
     }
@@ -130,7 +149,8 @@ impl Sink for Shelf {
 
 fn entrance(shelf: &Arc<Shelf>) -> Entrance {
     let sink: Arc<dyn Sink> = Arc::<Shelf>::clone(shelf);
-    Entrance { door: Door::Dc09, sessions: Arc::new(|| Box::new(Lines::default())), sink }
+    let sessions: Sessions = Arc::new(|| Box::new(Lines::default()));
+    Entrance { door: Door::Dc09, sessions, sink, identities: Arc::default() }
 }
 
 async fn tcp(shelf: &Arc<Shelf>) -> (SocketAddr, watch::Sender<bool>) {
@@ -203,6 +223,29 @@ async fn rubbish_is_counted_and_the_connection_lives_unless_it_cannot() {
     stream.write_all(b"rubbish!\n").await.unwrap();
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "closed");
     assert_eq!(shelf.refused.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_newer_connection_of_a_device_closes_the_older_one() {
+    let shelf = Shelf::open(100);
+    let (address, _stop) = tcp(&shelf).await;
+    let mut older = TcpStream::connect(address).await.unwrap();
+    older.write_all(b"name a\n").await.unwrap();
+    assert_eq!(read(&mut older, 7).await, b"name a\n");
+    let mut neighbour = TcpStream::connect(address).await.unwrap();
+    neighbour.write_all(b"name b\n").await.unwrap();
+    assert_eq!(read(&mut neighbour, 7).await, b"name b\n");
+    let mut newer = TcpStream::connect(address).await.unwrap();
+    newer.write_all(b"name a\n").await.unwrap();
+    assert_eq!(read(&mut newer, 7).await, b"name a\n");
+    let mut last_words = Vec::new();
+    older.read_to_end(&mut last_words).await.unwrap();
+    assert_eq!(last_words, b"bye\n");
+    assert_eq!(shelf.taken_over.load(Ordering::SeqCst), 1);
+    for stream in [&mut neighbour, &mut newer] {
+        stream.write_all(b"still here\n").await.unwrap();
+        assert_eq!(read(stream, 11).await, b"still here\n");
+    }
 }
 
 #[tokio::test]

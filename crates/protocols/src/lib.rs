@@ -37,10 +37,13 @@
 
 mod accounts;
 pub mod dc09;
+mod findings;
 mod registry;
 mod session;
+pub mod sip;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use accounts::{Accounts, Key, KeyError, Standing, UnknownDevices};
 pub use registry::Protocol;

@@ -76,6 +76,17 @@ pub trait Session: Send {
     fn is_over(&self) -> bool {
         false
     }
+
+    /// The device whose connection this is, once that is known: then an older connection of the
+    /// same device is closed. `None` where one connection may speak for many. To be asked after
+    /// every `handle_bytes`.
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
+    /// A newer connection of the same device has come; this one is closed once all outputs are
+    /// drained. For protocols that say so to the device.
+    fn handle_takeover(&mut self, _now: Timestamp) {}
 }
 
 /// How bytes arrive.
@@ -97,6 +108,15 @@ pub struct Limits {
     /// From one whole frame to the next. Long, as many devices keep their link open between daily
     /// tests.
     pub idle: SignedDuration,
+}
+
+impl Limits {
+    /// Of trackers: 60 seconds, 60 seconds, 30 minutes; they report every 3 to 10 minutes.
+    pub const TRACKERS: Self = Self {
+        first_frame: SignedDuration::from_secs(60),
+        unfinished: SignedDuration::from_secs(60),
+        idle: SignedDuration::from_mins(30),
+    };
 }
 
 impl Default for Limits {

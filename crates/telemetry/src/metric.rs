@@ -60,6 +60,8 @@ metrics_of! {
         IntakeAnswersTotal = "hansho_intake_answers_total", "door";
         /// Connections closed by us, by reason.
         IntakeClosedTotal = "hansho_intake_closed_total", "reason";
+        /// Connections closed because a newer one of the same device came.
+        IntakeTakeoversTotal = "hansho_intake_takeovers_total", "door";
         /// Sessions that panicked and were closed.
         IntakePanicsTotal = "hansho_intake_panics_total", "door";
         /// Events committed.
