@@ -10,6 +10,9 @@ const flags = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
+/** How long a caller waits who gives up. */
+const RINGS_MS = 2_500;
+
 const root = new URL("../..", import.meta.url).pathname;
 
 /** The console's example: the real server and the real core in memory, with invented people. */
@@ -50,20 +53,27 @@ export async function settings(more = {}) {
     await fetch(`${url}/r/${what}`, { method: "POST" });
   };
   const call = async (what) => {
-    await press(`call-${what}`);
-    return { hangUp: () => press("gone") };
+    await press(`call-${what === "gone" ? "withheld" : what}`);
+    if (what === "gone") setTimeout(() => void press("gone"), RINGS_MS);
   };
   return { ...values, ...example, url, press, call, isExample: true, stop: () => server.kill() };
 }
 
-/** Somebody who calls 119 by a command, such as `hansho-sim caller --to 127.0.0.1:5060`, that stays
- * on the line until it is told to hang up (SIGTERM). `CALL` in its environment says which call is
- * wanted: `mobile`, `cell`, `withheld`, `unread`, `nowhere`. */
+/** Somewhere in Onahama, and how each call is made, as `hansho-sim caller` takes it. */
+const spot = ["--lat", "36.9755", "--lon", "140.8866"];
+const ways = {
+  mobile: [...spot, "--radius", "42"],
+  cell: [...spot, "--radius", "1200", "--method", "Cell", "--tel", "+819000000002"],
+  unread: ["--shape", "broken", "--tel", "+819000000003"],
+  gone: [...spot, "--withhold", "--tel", "+819000000004", "--hang-up-after", `${RINGS_MS}`],
+};
+
+/** Calls made by a command that takes the arguments of `hansho-sim caller`. It stays on the line
+ * until this script ends, or hangs up by itself. */
 function caller(command) {
-  return async (what) => {
-    const child = spawn("/bin/sh", ["-c", `exec ${command}`], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, CALL: what } });
+  return (what) => {
+    const child = spawn("/bin/sh", ["-c", `exec ${command} "$@"`, "caller", "--talk", "600000", ...ways[what]], { stdio: ["ignore", "ignore", "inherit"] });
     process.on("exit", () => child.kill());
-    return { hangUp: async () => void child.kill() };
   };
 }
 
