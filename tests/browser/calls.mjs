@@ -153,6 +153,18 @@ try {
     await press("Control+a", "Delete", "Escape");
   });
 
+  await step("Enter and Esc belong to the Japanese input while it composes", async () => {
+    const input = await page.context().newCDPSession(page);
+    await press("F8");
+    await input.send("Input.imeSetComposition", { text: "認", selectionStart: 1, selectionEnd: 1 });
+    await page.locator(".meaning.ready").waitFor();
+    for (const key of ["Enter", "Escape"]) await page.locator("#line").dispatchEvent("keydown", { key, isComposing: true, bubbles: true });
+    must((await page.locator("#line").inputValue()) === "認", "a composition was carried out");
+    must(await page.locator("#line").evaluate((line) => line === document.activeElement), "a composition was left");
+    await input.send("Input.insertText", { text: "認" });
+    await press("Control+a", "Delete", "Escape");
+  });
+
   await step("the map goes there and back, and only when asked", async () => {
     const middle = () => page.locator(".map-box").getAttribute("aria-label");
     await press("F2", "Home");

@@ -3,7 +3,6 @@
 // The world is fetched whole after events (at most every 150 ms) in place of folding them here:
 // one rule for what a person sees, kept by the server. The stream tells when; `seq` tells how far.
 import { tick } from "svelte";
-import { complete } from "./coming";
 import { CONFIRM_MS, KEEP_MAX, KEEP_MS, type Pending, restore, settle } from "./commands";
 import { Keeper } from "./drafts";
 import { reuse } from "./order";
@@ -157,8 +156,7 @@ class Desk {
     }, FETCH_MS);
   }
 
-  async #show(given: World): Promise<void> {
-    const world = complete(given);
+  async #show(world: World): Promise<void> {
     const old = this.world;
     const [signals, incidents, notices, units] = [
       reuse(old?.signals ?? [], world.signals), reuse(old?.incidents ?? [], world.incidents), reuse(old?.notices ?? [], world.notices), reuse(old?.units ?? [], world.units),

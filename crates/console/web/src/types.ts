@@ -2,11 +2,15 @@
 import type { components } from "./api";
 
 type Schemas = components["schemas"];
-export type { Assignment, Incident, RecommendedUnit, Recommendation, Unit, World } from "./coming";
+export type World = Schemas["World"];
 export type Signal = Schemas["Signal"];
 export type Call = Schemas["Call"];
 export type Location = Schemas["Location"];
-export type Similar = Schemas["Similar"];
+export type Incident = Schemas["Incident"];
+export type Unit = Schemas["Unit"];
+export type Assignment = Schemas["Assignment"];
+export type Recommendation = Schemas["Recommendation"];
+export type Advice = Schemas["Advice"];
 export type SavedDraft = Schemas["Draft"];
 export type Notice = Schemas["Notice"];
 export type Recipient = Schemas["Recipient"];
