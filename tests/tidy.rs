@@ -60,7 +60,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 10] = [
+const FENCES: [(&str, &[&str]); 11] = [
     ("roxmltree", &["protocols"]),
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
@@ -68,6 +68,7 @@ const FENCES: [(&str, &[&str]); 10] = [
     ("axum", &["console", "simulators"]),
     ("rust-embed", &["console"]),
     ("lettre", &["alerts"]),
+    ("geo", &["atlas"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),

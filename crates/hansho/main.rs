@@ -39,7 +39,7 @@ enum Task {
     ServeCore(Place),
     /// Checks a configuration: every fault with file, line and remedy.
     CheckConfig {
-        /// Folder with hansho.toml, people.toml and devices.toml.
+        /// Folder with hansho.toml, people.toml, devices.toml, units.toml and plans.toml.
         config: PathBuf,
     },
     /// Proves, counts, reads and replays a journal; works beside a running backbone.
@@ -100,7 +100,7 @@ struct Data {
 
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// Folder with hansho.toml, people.toml and devices.toml.
+    /// Folder with hansho.toml, people.toml, devices.toml, units.toml and plans.toml.
     #[arg(long)]
     config: PathBuf,
     /// Folder of journal, vault and snapshots; made when it is missing.

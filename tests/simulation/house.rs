@@ -13,7 +13,7 @@ use hansho_engine::live::{changes, left_waiting};
 use hansho_engine::sequencer::Sequencer;
 use hansho_model::{
     CommandId, Door, Effect, EffectId, EffectOutcome, Input, Lane, Recorded, Refusal, RefusalCode,
-    Report, SealedReport,
+    Report, SealedCallReport, SealedReport,
 };
 use hansho_outbox::{Action, Change, Desk, Limits, Provider};
 use hansho_protocols::{Durable, Output, Protocol, Receipt, Session, Setup, Transport};
@@ -31,6 +31,7 @@ pub(super) enum Waiter {
     Frame { connection: u64, receipt: Receipt },
     Telemetry,
     Command(usize, CommandId),
+    Said(usize, Box<SealedCallReport>),
     Answer(usize),
     Asked(Vec<EffectId>),
     Reported(Vec<EffectOutcome>),
@@ -304,6 +305,7 @@ impl World {
                 self.answer_frame(connection, receipt, Durable::Stored);
             }
             Waiter::Telemetry => self.settle(&heard),
+            Waiter::Said(place, said) => self.said_is_heard(place, &said, &heard),
             Waiter::Command(place, id) => {
                 told.into_iter().for_each(|seq| self.audit.promise(id, seq));
                 if !self.dice.percent(self.plan.loss) {

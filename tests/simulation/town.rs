@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use hansho_model::{
-    Answer, Command, DeviceEntry, DistrictId, KeyId, Language, Mailbox, Mode, PersonEntry,
+    Answer, Command, DeviceEntry, DistrictId, Fleet, KeyId, Language, Mailbox, Mode, PersonEntry,
     Registry, Sealed, Settings, Start, Token,
 };
 use hansho_protocols::dc09::crc16;
 use hansho_protocols::{Accounts, Key, UnknownDevices};
 
 use super::dice::Dice;
+use super::line::Caller;
 
 /// A home unit. It repeats a message under the same number until that is acknowledged.
 pub(super) struct Pendant {
@@ -50,6 +51,7 @@ pub(super) struct GivenAnswer {
 
 pub(super) struct Town {
     pub(super) pendants: Vec<Pendant>,
+    pub(super) callers: Vec<Caller>,
     pub(super) dispatchers: Vec<Dispatcher>,
     pub(super) answers: Vec<GivenAnswer>,
     pub(super) accounts: Arc<Accounts>,
@@ -81,7 +83,8 @@ impl Town {
         let dispatchers = dispatchers.collect();
         let start = start(devices, helpers, dice);
         let accounts = Arc::new(accounts);
-        Self { pendants, dispatchers, answers: Vec::new(), accounts, start, helpers }
+        let callers = (0..dice.place(5)).map(Caller::new).collect();
+        Self { pendants, callers, dispatchers, answers: Vec::new(), accounts, start, helpers }
     }
 }
 
@@ -163,6 +166,7 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         answer_url: "http://127.0.0.1:8119".to_owned(),
         answer_minutes: u16::try_from(dice.between(1, 5)).unwrap(),
     };
-    let registry = Registry { people, devices, settings };
+    let fleet = Fleet::default();
+    let registry = Registry { people, devices, settings, fleet };
     Start { release: "simulated".to_owned(), registry }
 }

@@ -1,28 +1,27 @@
 //! Distances over the earth's surface.
 
-use hansho_model::{MetresU32, Position};
+use geo::{Distance, Haversine, Point};
+use hansho_model::{DegreesE7, MetresU32, Position};
 
 use crate::DISTRICTS;
 
-/// Mean radius of the earth in metres (IUGG).
-const EARTH_RADIUS_M: f64 = 6_371_008.8;
-
 /// Distance as the crow flies, rounded to whole metres.
+///
+/// The error against the ellipsoid is below 0.6 %, far below that of a detour factor.
 #[must_use]
 pub fn metres_between(one: Position, other: Position) -> MetresU32 {
-    let radians = |e7: i32| (f64::from(e7) / 1e7).to_radians();
-    let (lat, other_lat) = (radians(one.lat.e7()), radians(other.lat.e7()));
-    let lat_half = (other_lat - lat) / 2.0;
-    let lon_half = (radians(other.lon.e7()) - radians(one.lon.e7())) / 2.0;
-    let square = lat_half.sin().powi(2) + lat.cos() * other_lat.cos() * lon_half.sin().powi(2);
-    let metres = 2.0 * EARTH_RADIUS_M * square.sqrt().min(1.0).asin();
+    let metres = Haversine.distance(point(one), point(other)).round();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "half the earth's girth is 20,015 km, and a distance is never negative"
     )]
-    let metres = metres.round() as u32;
-    MetresU32(metres)
+    MetresU32(metres as u32)
+}
+
+fn point(position: Position) -> Point<f64> {
+    let degrees = |value: DegreesE7| f64::from(value.e7()) / 1e7;
+    Point::new(degrees(position.lon), degrees(position.lat))
 }
 
 /// How far a place is from the city: 0 within any district's radius around its centre.
@@ -36,8 +35,6 @@ pub fn metres_from_city(position: Position) -> MetresU32 {
 
 #[cfg(test)]
 mod tests {
-    use hansho_model::DegreesE7;
-
     use super::*;
 
     fn at(lat_e7: i32, lon_e7: i32) -> Position {

@@ -1,13 +1,17 @@
-//! Districts and distances: pure look-ups in built-in data; integers out.
+//! Districts, places, ways: pure look-ups in built-in data; integers out.
 //!
 //! Only `decide` asks the atlas; its answers go into the event, so `evolve` and a replay never look
 //! anything up and a better atlas cannot rewrite an old shift.
 
 mod distance;
+mod places;
+mod travel;
 
 use hansho_model::{DegreesE7, DistrictId, MetresU32, Position};
 
 pub use distance::{metres_between, metres_from_city};
+pub use places::{NamedPlace, PLACES};
+pub use travel::{Travel, nearest_district, travel};
 
 /// A district (地区) of the city.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

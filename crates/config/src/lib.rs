@@ -1,14 +1,16 @@
 //! Reads `config/*.toml`: every fault with file, line and remedy.
 //!
-//! A configuration is a folder of three files: `hansho.toml` (the house), `people.toml` (people by
-//! key) and `devices.toml` (devices by source name). All faults of all files are reported at once,
+//! A configuration is a folder of files: `hansho.toml` (the house), `people.toml` (people by key),
+//! `devices.toml` (devices by source name), and for a house with vehicles `units.toml` (stations and
+//! units) and `plans.toml` (what goes out for which kind of incident). All faults of all files are reported at once,
 //! and a configuration with a fault is refused whole: half a register is worse than a clear stop.
 //!
 //! Secrets (keys, password hashes, tokens) never stand in a fault's text: the quoted line shows `▮`
 //! in their place.
 //!
 //! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
-//! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`].
+//! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`], [`STATIONS_MAX`], [`UNITS_MAX`], [`PLANS_MAX`],
+//! [`PLAN_NEEDS_MAX`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,16 +25,18 @@
 mod devices;
 mod fault;
 mod people;
+mod plans;
 mod reader;
 mod site;
 mod source;
 mod syntax;
+mod units;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use hansho_model::{DistrictId, Language, Mode, Private, Role};
+use hansho_model::{DistrictId, Fleet, Language, Mode, Private, Role};
 
 pub use fault::{ConfigError, Fault, FaultPlace};
 
@@ -46,6 +50,14 @@ pub const DEVICES_MAX: usize = 100_000;
 pub const HELPERS_MAX: usize = 16;
 /// Most mail addresses of one person.
 pub const MAIL_ADDRESSES_MAX: usize = 4;
+/// Most stations.
+pub const STATIONS_MAX: usize = 200;
+/// Most vehicles.
+pub const UNITS_MAX: usize = 1_000;
+/// Most response plans.
+pub const PLANS_MAX: usize = 100;
+/// Most needs of one plan.
+pub const PLAN_NEEDS_MAX: usize = 16;
 /// Longest text value (name, address), characters.
 pub const TEXT_CHARS_MAX: usize = 200;
 /// Districts of the city are numbered from 1 to this.
@@ -61,8 +73,11 @@ pub struct DoorKey {
 }
 
 /// All doors beside the console.
-pub const DOORS: [DoorKey; 2] =
-    [DoorKey { name: "dc09", datagrams: true }, DoorKey { name: "watch", datagrams: false }];
+pub const DOORS: [DoorKey; 3] = [
+    DoorKey { name: "dc09", datagrams: true },
+    DoorKey { name: "watch", datagrams: false },
+    DoorKey { name: "sip", datagrams: true },
+];
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -73,6 +88,8 @@ pub struct Config {
     pub people: BTreeMap<String, Person>,
     /// `devices.toml`: devices by source name, such as `dc09:4901`.
     pub devices: BTreeMap<String, Device>,
+    /// `units.toml` and `plans.toml`: vehicles and response plans.
+    pub fleet: Fleet,
 }
 
 /// The house.
@@ -86,6 +103,8 @@ pub struct Site {
     pub console: SocketAddr,
     /// The other doors that are open, by their key in `[listen]`: one of [`DOORS`].
     pub doors: BTreeMap<&'static str, SocketAddr>,
+    /// What the exchange knows beside its sockets.
+    pub sip: SipSettings,
     /// What happens to a device nobody registered.
     pub unknown_devices: UnknownDevices,
     /// Mail relay and sender.
@@ -107,6 +126,39 @@ pub enum UnknownDevices {
     Show,
     /// Refused at the wire, journalled, shown.
     Refuse,
+}
+
+/// Calls to 119: who brings them, and whose phones ring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SipSettings {
+    /// Users of ours that may be called beside `urn:service:sos`, such as the desk's own number.
+    pub numbers: Vec<String>,
+    /// Carriers' gateways: only these may assert a caller's number.
+    pub trunks: Vec<IpAddr>,
+    /// The seats' phones, in the order of their names.
+    pub seats: Vec<SeatSettings>,
+}
+
+/// A seat's phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatSettings {
+    /// Name of the seat, such as `desk1`.
+    pub name: String,
+    /// User part of its phone's URI.
+    pub user: String,
+    /// Where the phone is.
+    pub address: SocketAddr,
+    /// Whether it is reached over TCP; else over UDP.
+    pub tcp: bool,
+}
+
+impl SeatSettings {
+    /// URI of its phone.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let parameter = if self.tcp { ";transport=tcp" } else { "" };
+        format!("sip:{}@{}{parameter}", self.user, self.address)
+    }
 }
 
 /// Mail relay and sender.
@@ -174,7 +226,7 @@ pub struct Device {
 }
 
 impl Config {
-    /// Reads the three files of the folder `dir` and checks them.
+    /// Reads the files of the folder `dir` and checks them.
     ///
     /// # Errors
     ///
@@ -185,9 +237,14 @@ impl Config {
         faults.extend(more);
         let (devices, more) = devices::read(dir, people.as_ref());
         faults.extend(more);
+        let ((units, found), more) = units::read(dir);
+        faults.extend(more);
+        let (plans, more) = plans::read(dir);
+        faults.extend(more);
+        let fleet = Fleet { units, found, plans };
         match (site, people, devices) {
             (Some(site), Some(people), Some(devices)) if faults.is_empty() => {
-                Ok(Self { site, people, devices })
+                Ok(Self { site, people, devices, fleet })
             }
             _ => Err(ConfigError::new(dir, faults)),
         }
@@ -213,6 +270,9 @@ impl Site {
         shifted.console.set_port(shift_port(self.console.port(), shift)?);
         for door in shifted.doors.values_mut() {
             door.set_port(shift_port(door.port(), shift)?);
+        }
+        for seat in shifted.sip.seats.iter_mut().filter(|seat| seat.address.ip().is_loopback()) {
+            seat.address.set_port(shift_port(seat.address.port(), shift)?);
         }
         if let Some(mail) = &mut shifted.mail {
             mail.relay = shift_loopback(&mail.relay, shift)?;

@@ -2,6 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use hansho_model::{DegreesE7, Position};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -210,6 +211,83 @@ impl<'a> Reader<'a> {
         number
     }
 
+    /// An optional truth.
+    pub(crate) fn boolean(&mut self, section: &Section<'a>, key: &str) -> Option<bool> {
+        let value = section.table.get(key)?;
+        if let DeValue::Boolean(boolean) = value.get_ref() {
+            return Some(*boolean);
+        }
+        self.wrong_type(value.span(), key, "true or false", value.get_ref(), "write true or false");
+        None
+    }
+
+    /// A place: `lat` and `lon` of a section, both required, in degrees.
+    pub(crate) fn position(&mut self, section: &Section<'a>) -> Option<Position> {
+        let lat = self.degrees(section, "lat", 90);
+        let lon = self.degrees(section, "lon", 180);
+        Position::new(lat?, lon?)
+    }
+
+    fn degrees(&mut self, section: &Section<'a>, key: &str, max: u16) -> Option<DegreesE7> {
+        let value = self.required(section, key, "37.0504")?;
+        let text = match value.get_ref() {
+            DeValue::Float(float) => float.as_str(),
+            DeValue::Integer(integer) => integer.as_str(),
+            other @ (DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_)) => {
+                let remedy = "write degrees with a point: 37.0504";
+                self.wrong_type(value.span(), key, "a number of degrees", other, remedy);
+                return None;
+            }
+        };
+        let found = degrees_e7(text).filter(|e7| e7.unsigned_abs() <= u32::from(max) * 10_000_000);
+        if found.is_none() {
+            let message = format!("`{key}` is {text}, which is no number of degrees");
+            let remedy = format!("write -{max} to {max} with at most 7 digits behind the point");
+            self.fault(value.span(), message, remedy);
+        }
+        found.map(DegreesE7::from_e7)
+    }
+
+    /// A text that is one of the words of a closed list.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        text: Option<Located<&'a str>>,
+        all: &[T],
+        name: fn(T) -> &'static str,
+    ) -> Option<T> {
+        let found = self.parsed(text, |text| {
+            all.iter().copied().find(|each| name(*each) == text).ok_or_else(|| {
+                let words: Vec<&str> = all.iter().map(|each| name(*each)).collect();
+                (format!("\"{text}\" is not known"), format!("write one of {}", words.join(", ")))
+            })
+        });
+        found.map(|found| found.value)
+    }
+
+    /// An optional list of tables, at most `count_max` of them.
+    pub(crate) fn tables(
+        &mut self,
+        section: &Section<'a>,
+        key: &str,
+        count_max: usize,
+    ) -> Vec<Section<'a>> {
+        let Some(value) = section.table.get(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            let remedy = "write a list: [{ ... }, { ... }]";
+            self.wrong_type(value.span(), key, "a list", value.get_ref(), remedy);
+            return Vec::new();
+        };
+        if items.len() > count_max {
+            let message = format!("`{key}` has {} entries, {count_max} are allowed", items.len());
+            self.fault(value.span(), message, "keep those that matter most".to_owned());
+        }
+        items.iter().filter_map(|item| self.as_table(key.to_owned(), item.span(), item)).collect()
+    }
+
     /// An optional list of texts, at most `count_max` of them.
     pub(crate) fn texts(
         &mut self,
@@ -282,6 +360,42 @@ impl<'a> ParsedToml<'a> {
     }
 }
 
+/// Degrees from decimal digits, exactly: nothing is rounded that a person wrote.
+fn degrees_e7(text: &str) -> Option<i32> {
+    let digits = text.strip_prefix('-');
+    let (whole, part) = digits.unwrap_or(text).split_once('.').unwrap_or((text, ""));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    if whole.is_empty() || part.len() > 7 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let e7: i32 = format!("{whole}{part:0<7}").parse().ok()?;
+    Some(if digits.is_some() { -e7 } else { e7 })
+}
+
 fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn degrees_are_read_digit_by_digit() {
+        for (text, e7) in [
+            ("37.0504", Some(370_504_000)),
+            ("-140.8870001", Some(-1_408_870_001)),
+            ("0.0", Some(0)),
+            ("-0.5", Some(-5_000_000)),
+            ("37", Some(370_000_000)),
+            ("-37", Some(-370_000_000)),
+            ("37.05040001", None),
+            ("3.7e1", None),
+            ("inf", None),
+            ("nan", None),
+            ("999.0", None),
+        ] {
+            assert_eq!(degrees_e7(text), e7, "{text}");
+        }
+    }
 }

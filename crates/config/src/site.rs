@@ -1,7 +1,7 @@
 //! `hansho.toml`: the house.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
 use crate::syntax;
-use crate::{DOORS, MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+use crate::{DOORS, MailSettings, SeatSettings, SipSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
 
 /// Reads `hansho.toml` in `dir`.
 pub(crate) fn read(dir: &Path) -> (Option<Site>, Vec<Fault>) {
@@ -57,6 +57,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         reader.check_keys(section, &["reserve_mib"]);
         reader.integer(section, "reserve_mib", 1..=65_536)
     });
+    let sip = sip(reader, root, mode.as_ref());
     let session = reader.table(root, "console");
     let session = session.as_ref().and_then(|section| {
         reader.check_keys(section, &["session_hours"]);
@@ -73,6 +74,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         headquarters: headquarters?.value.to_owned(),
         console,
         doors,
+        sip,
         unknown_devices: unknown?.value,
         mail,
         answer_url: answer_url
@@ -138,6 +140,52 @@ fn listeners<'a>(
     }
     let mut doors: BTreeMap<&'static str, SocketAddr> = taken.into_iter().collect();
     Some((doors.remove("console")?, doors))
+}
+
+/// Who brings calls, and whose phones ring. In a demo all of them are on this machine: an invented
+/// emergency must ring no real phone.
+fn sip<'a>(
+    reader: &mut Reader<'a>,
+    root: &Section<'a>,
+    mode: Option<&Located<Mode>>,
+) -> SipSettings {
+    let mut settings = SipSettings::default();
+    let demo = mode.is_some_and(|mode| mode.value == Mode::Demo);
+    let at_home = |reader: &mut Reader<'a>, span: &Range<usize>, ip: IpAddr| {
+        if demo && !ip.is_loopback() && !reader.broken() {
+            let message = "a demo's calls may not leave this machine".to_owned();
+            reader.fault(span.clone(), message, "write an address in 127.0.0.0/8".to_owned());
+        }
+    };
+    if let Some(section) = reader.table(root, "sip") {
+        reader.check_keys(&section, &["numbers", "trunks"]);
+        let numbers = reader.texts(&section, "numbers", NUMBERS_MAX, 32);
+        settings.numbers.extend(numbers.iter().map(|number| number.value.to_owned()));
+        for text in reader.texts(&section, "trunks", TRUNKS_MAX, 64) {
+            let span = text.span.clone();
+            let Some(trunk) = reader.parsed(Some(text), syntax::ip) else { continue };
+            at_home(reader, &span, trunk.value);
+            settings.trunks.push(trunk.value);
+        }
+    }
+    let Some(section) = reader.table(root, "seats") else { return settings };
+    for (key, _) in section.table {
+        let name = key.get_ref().as_ref();
+        if settings.seats.len() >= SEATS_MAX || name.is_empty() || name.len() > SEAT_BYTES_MAX {
+            let message = format!("`{name}` is one seat too many, or no name of a seat");
+            let remedy = format!("at most {SEATS_MAX} seats of 1 to {SEAT_BYTES_MAX} bytes each");
+            reader.fault(key.span(), message, remedy);
+            continue;
+        }
+        let text = reader.text(&section, name, TEXT_CHARS_MAX);
+        let Some(phone) = reader.parsed(text, syntax::phone) else { continue };
+        let (user, address, tcp) = phone.value;
+        at_home(reader, &phone.span, address.ip());
+        let (name, user) = (name.to_owned(), user.to_owned());
+        settings.seats.push(SeatSettings { name, user, address, tcp });
+    }
+    settings.seats.sort_by(|a, b| a.name.cmp(&b.name));
+    settings
 }
 
 /// Whether both cannot be listened at. Port 0 means any free port.
@@ -284,8 +332,22 @@ fn demo_is_harmless(
     }
 }
 
-const KEYS: [&str; 8] =
-    ["mode", "headquarters", "unknown_devices", "listen", "mail", "answers", "data", "console"];
+const KEYS: [&str; 10] = [
+    "mode",
+    "headquarters",
+    "unknown_devices",
+    "listen",
+    "sip",
+    "seats",
+    "mail",
+    "answers",
+    "data",
+    "console",
+];
+const NUMBERS_MAX: usize = 16;
+const TRUNKS_MAX: usize = 64;
+const SEATS_MAX: usize = 64;
+const SEAT_BYTES_MAX: usize = 32;
 const MAIL_KEYS: [&str; 9] = [
     "relay",
     "connections",

@@ -54,6 +54,11 @@ impl Source {
         }
     }
 
+    /// Reads `dir/name`, which may be absent.
+    pub(crate) fn read_if_there(dir: &Path, name: &str) -> Result<Option<Self>, Box<Fault>> {
+        if dir.join(name).exists() { Self::read(dir, name).map(Some) } else { Ok(None) }
+    }
+
     pub(crate) fn new(path: PathBuf, text: String) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();

@@ -46,6 +46,7 @@ fn defaults_are_as_documented() {
     let site = Config::load(dir.path()).unwrap().site;
     assert_eq!(site.answer_url, "http://127.0.0.1:0");
     assert_eq!((site.answer_minutes, site.reserve_mib, site.session_hours), (120, 64, 12));
+    assert_eq!(site.sip, SipSettings::default(), "nobody may assert a number, nobody is rung");
     let mail = site.mail.unwrap();
     assert!(mail.starttls, "a relay on another machine is spoken to in secret");
     assert_eq!((mail.connections, mail.message_domain.as_str()), (8, "city.example.jp"));
@@ -115,6 +116,14 @@ listen = { console = "127.0.0.1:0" }
 [mail]
 relay = "smtp.notexample.jp:25"
 sender = "dispatch@notexample.jp"
+[sip]
+trunks = ["127.0.0.1", "192.0.2.7", "carrier"]
+[seats]
+desk1 = "sip:desk1@192.0.2.21:5060"
+desk2 = "sip:desk2@phone.example.jp"
+desk3 = "desk3"
+desk4 = "sip:desk4@127.0.0.1:5074;transport=tls"
+"" = "sip:desk5@127.0.0.1:5076"
 "#,
         "a = { name = \"利用者\", mail = [\"someone@notexample.jp\"] }",
         "",
@@ -184,6 +193,130 @@ fn one_log_in_for_two_people_is_refused() {
     // Costs that are enough for a drill are too little for the real thing.
     let real = SITE.replace("training", "real");
     assert!(run(&real, &person("a"), "").contains("make it with m=19456 or more"));
+}
+
+/// As [`run`], with vehicles and plans beside a sound rest.
+fn run_fleet(units: &str, plans: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("hansho.toml", SITE),
+        ("people.toml", ""),
+        ("devices.toml", ""),
+        ("units.toml", units),
+        ("plans.toml", plans),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    match Config::load(dir.path()) {
+        Ok(_) => "sound".to_owned(),
+        Err(error) => error.to_string().replace(dir.path().to_str().unwrap(), "config"),
+    }
+}
+
+#[test]
+fn faults_of_units() {
+    let units = r#"
+[stations]
+"平" = { lat = 37.0558, lon = 140.8930 }
+"小名浜" = { lat = 97.0, lon = "140" }
+"勿来" = { lat = 37.05040001 }
+"常 磐" = 5
+
+[units]
+"平1" = { station = "平", kind = "TANK", crew = 4 }
+"平2" = { station = "平", kind = "PUNP", crew = 13 }
+"平3" = { station = "平山", kind = "PUMP" }
+"平4" = { station = "平", kind = "PUMP", crew = 4, crew_of = "平1" }
+"平5" = { station = "平", kind = "PUMP", crew_of = "平1" }
+"平6" = { station = "平", kind = "LADDER", crew_of = "平5" }
+"平7" = { station = "平", kind = "LADDER", crew_of = "郡山1", also = ["fly"], reserve = "no" }
+"平8" = { kind = "AMB", reserve = true, found = { availability = "OO" } }
+"平9" = { station = "平", kind = "AMB", crew = 3, found = { status = "AL", since_min = -1 } }
+
+[unit]
+"#;
+    insta::assert_snapshot!(run_fleet(units, ""));
+}
+
+#[test]
+fn faults_of_plans() {
+    let plans = r#"
+["fire/building"]
+first = [
+    { ability = "pump", count = 33 },
+    { ability = "pumps", count = 1 },
+    { count = 1 },
+    { ability = "pump", count = 2, with = "water", with_count = 3 },
+    { ability = "pump", count = 2, with_count = 1 },
+    5,
+]
+["war"]
+first = []
+["fire/cpa"]
+first = []
+["search/dog"]
+first = []
+["ems"]
+second = []
+["rescue"]
+first = "all"
+"#;
+    insta::assert_snapshot!(run_fleet("", plans));
+}
+
+#[test]
+fn limits_of_units_and_plans_hold_at_the_limit_and_one_more() {
+    let station = "[stations]\n\"平\" = { lat = 37, lon = 140 }\n[units]\n";
+    let units = |count: usize| {
+        let line = |n| format!("\"平{n}\" = {{ station = \"平\", kind = \"PUMP\", crew = 4 }}\n");
+        run_fleet(&format!("{station}{}", (0..count).map(line).collect::<String>()), "")
+    };
+    assert_eq!(units(UNITS_MAX), "sound");
+    assert!(units(UNITS_MAX + 1).contains("1001 units are in the register"));
+    let stations = |count: usize| {
+        let line = |n| format!("\"平{n}\" = {{ lat = 37.0, lon = 140.0 }}\n");
+        run_fleet(&format!("[stations]\n{}", (0..count).map(line).collect::<String>()), "")
+    };
+    assert_eq!(stations(STATIONS_MAX), "sound");
+    assert!(stations(STATIONS_MAX + 1).contains("201 stations are in the register"));
+    let plans = |count: usize| {
+        let line = |n| format!("\"fire/k{n}\" = {{ first = [] }}\n");
+        run_fleet("", &(0..count).map(line).collect::<String>())
+    };
+    assert!(!plans(PLANS_MAX).contains("plans are in the file"));
+    assert!(plans(PLANS_MAX + 1).contains("101 plans are in the file"));
+    let needs = |count: usize| {
+        let need = "{ ability = \"pump\" },".repeat(count);
+        run_fleet("", &format!("fire = {{ first = [{need}] }}"))
+    };
+    assert_eq!(needs(PLAN_NEEDS_MAX), "sound");
+    assert!(needs(PLAN_NEEDS_MAX + 1).contains("`first` has 17 entries, 16 are allowed"));
+}
+
+#[test]
+fn the_demo_has_43_vehicles_with_106_people_on_duty() {
+    let Fleet { units, found, plans } = Config::load(&demo()).unwrap().fleet;
+    assert_eq!(units.len(), 43);
+    let stations: std::collections::BTreeSet<&str> =
+        units.iter().map(|unit| unit.station.as_str()).collect();
+    assert_eq!(stations.len(), 13);
+    // A shared crew is counted once.
+    let people = |unit: &hansho_model::UnitEntry| match &unit.cross_staffed_with {
+        Some(other) if *other < unit.call_sign => 0,
+        _ => u32::from(unit.crew),
+    };
+    assert_eq!(units.iter().map(people).sum::<u32>(), 106);
+    assert_eq!(units[0].call_sign, "平指揮1", "in the order of the file");
+    let by_name = |name: &str| units.iter().find(|unit| unit.call_sign == name).unwrap();
+    assert_eq!(by_name("平2").cross_staffed_with.as_deref(), Some("平はしご1"));
+    assert_eq!(by_name("平はしご1").cross_staffed_with.as_deref(), Some("平2"));
+    assert!(by_name("三和救1").abilities.contains(&hansho_model::Ability::Als));
+    assert_eq!(found.len(), 4);
+    assert_eq!(plans.len(), 16);
+    // What a plan asks for, somebody can do.
+    for need in plans.iter().flat_map(|plan| &plan.first) {
+        assert!(units.iter().any(|unit| unit.abilities.contains(&need.ability)), "{need:?}");
+    }
 }
 
 #[test]

@@ -39,11 +39,7 @@ pub(crate) async fn state(State(shared): State<Arc<Shared>>, who: Who) -> Result
 /// cheap ([`STATE_COST_CHEAP`]) and the replica keeps up ([`STATE_WAIT_MAX`]).
 pub(crate) async fn world_bytes(shared: &Arc<Shared>, sight: Sight) -> Result<(Seq, Bytes), Fault> {
     let shared = Arc::clone(shared);
-    let durable = shared.console.reads.durable();
-    let mut head = shared.console.reads.head();
-    let caught_up = head.wait_for(|head| *head >= durable);
-    // A replica that lags is shown as it is: an old state is better than none.
-    drop(tokio::time::timeout(STATE_WAIT_MAX, caught_up).await);
+    let durable = caught_up(&shared).await;
     // Opening sealed values costs a decryption each: not on an async thread.
     let made = tokio::task::spawn_blocking(move || {
         let now = (shared.console.clock)();
@@ -77,6 +73,16 @@ pub(crate) async fn world_bytes(shared: &Arc<Shared>, sight: Sight) -> Result<(S
         Ok((seq, bytes))
     });
     made.await.map_err(|_panicked| Fault::Internal)?
+}
+
+/// Waits until the replica holds what is durable now, which is returned. One that lags is shown as
+/// it is: an old state is better than none.
+pub(crate) async fn caught_up(shared: &Shared) -> Seq {
+    let durable = shared.console.reads.durable();
+    let mut head = shared.console.reads.head();
+    let there = head.wait_for(|head| *head >= durable);
+    drop(tokio::time::timeout(STATE_WAIT_MAX, there).await);
+    durable
 }
 
 /// `POST /api/commands`.

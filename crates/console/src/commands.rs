@@ -1,6 +1,8 @@
 //! Commands as the API takes them: bytes become a [`CommandKind`] or a fault that says what,
 //! where and how.
 
+mod units;
+
 use std::str::FromStr;
 
 use hansho_model::{
@@ -15,6 +17,8 @@ use crate::fault::Fault;
 use crate::limits::{DRAFT_BYTES_MAX, FORM_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::seams::Seal;
 
+pub(crate) use units::{OrderUnits, SetAvailability, UnitStatus};
+
 /// Body of `POST /api/commands`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +28,7 @@ pub(crate) struct Envelope {
     pub(crate) id: String,
     /// `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
     /// `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
-    /// `ErasePerson`.
+    /// `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`.
     pub(crate) kind: String,
     /// The fields of that kind.
     #[schema(value_type = Object)]
@@ -311,6 +315,9 @@ fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
             let ErasePerson { person } = fields(envelope)?;
             CommandKind::ErasePerson { person: PersonId(person) }
         }
+        "OrderUnits" => units::order(fields(envelope)?, seal)?,
+        "UnitStatus" => units::status(fields(envelope)?)?,
+        "SetAvailability" => units::availability(fields(envelope)?)?,
         // Sessions are opened by log-in alone, never by a command from outside.
         _unknown => {
             return Err(Fault::malformed(
@@ -318,7 +325,7 @@ fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
                 "`kind`",
                 "one of AcknowledgeSignal, AnswerCall, CallBack, OpenIncident, JoinSignal, \
                  EndSignal, SetPlace, SetKind, AddNote, CloseIncident, SaveDraft, ClearDraft, \
-                 ErasePerson",
+                 ErasePerson, OrderUnits, UnitStatus, SetAvailability",
             ));
         }
     })
@@ -516,6 +523,18 @@ mod tests {
             ("AddNote", r#"{"incident":"i9","text":"2階から煙"}"#),
             ("CloseIncident", r#"{"incident":"i9","outcome":"handled"}"#),
             ("ErasePerson", r#"{"person":3}"#),
+            ("OrderUnits", r#"{"incident":"i9","units":["小名浜1"]}"#),
+            ("OrderUnits", r#"{"incident":"i9","units":["平1"],"reason":"道路","divert":true}"#),
+            ("UnitStatus", r#"{"unit":"平1","status":"AK"}"#),
+            (
+                "UnitStatus",
+                r#"{"unit":"平1","status":"OS","at":"2026-11-23T05:07:42.1234567Z","incident":"i9","corrects":7}"#,
+            ),
+            ("SetAvailability", r#"{"unit":"平1","availability":"AV"}"#),
+            (
+                "SetAvailability",
+                r#"{"unit":"平1","availability":"AD","reason":"training","minutes":10}"#,
+            ),
         ] {
             let read = run(kind, body).unwrap();
             assert_eq!(read.as_str(), kind);
@@ -557,6 +576,15 @@ mod tests {
             ("ClearDraft", r#"{"form":""}"#, "body.form"),
             ("EndSignal", r#"{"signal":"s7","outcome":"x"}"#, "body.outcome"),
             ("CloseIncident", r#"{"incident":"i9","outcome":"x"}"#, "body.outcome"),
+            ("OrderUnits", r#"{"incident":"i9","units":[]}"#, "body.units"),
+            ("UnitStatus", r#"{"unit":"平1","status":"XX"}"#, "body.status"),
+            ("UnitStatus", r#"{"unit":"平1","status":"OS","at":"14:05"}"#, "body.at"),
+            ("SetAvailability", r#"{"unit":"平1","availability":"OO"}"#, "body.availability"),
+            (
+                "SetAvailability",
+                r#"{"unit":"平1","availability":"OO","reason":"tired"}"#,
+                "body.reason",
+            ),
             ("AddNote", r#"{"incident":"i9","text":"  "}"#, "body.text"),
             ("AddNote", &long, "body.text"),
         ] {

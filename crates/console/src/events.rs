@@ -1,7 +1,10 @@
 //! Events as the stream shows them. Personal values are left out: whoever may see them gets them
 //! from `GET /api/state`, where what a person may see is decided once.
 
-use hansho_model::{CallFact, Event, FrameFault, IncidentSubkind, Recorded, SealedCallReport};
+use hansho_model::{
+    AvailabilityReason, CallFact, Event, FrameFault, IncidentSubkind, Recorded, SealedCallReport,
+    Seq,
+};
 use serde_json::{Value, json};
 
 use crate::view::StreamEvent;
@@ -160,6 +163,51 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         ),
         Event::DraftSaved { form, .. } => ("DraftSaved", json!({"form": form})),
         Event::DraftCleared { form } => ("DraftCleared", json!({"form": form})),
+        Event::UnitRegistered { unit, entry } => {
+            ("UnitRegistered", json!({"unit": unit.0, "call_sign": entry.call_sign}))
+        }
+        Event::UnitWithdrawn { unit } => ("UnitWithdrawn", json!({"unit": unit.0})),
+        Event::PlansApplied { plans } => ("PlansApplied", json!({"plans": plans.len()})),
+        Event::UnitFoundOut { unit, status, at } => (
+            "UnitFoundOut",
+            json!({"unit": unit.0, "status": status.as_str(), "at": at.to_string()}),
+        ),
+        Event::UnitsOrdered(ordered) => (
+            "UnitsOrdered",
+            json!({
+                "incident": ordered.incident.to_string(), "overridden": ordered.overridden,
+                "units": ordered.units.iter().map(|unit| unit.0).collect::<Vec<_>>(),
+            }),
+        ),
+        Event::AssignmentStarted { assignment } => (
+            "AssignmentStarted",
+            json!({"order": assignment.order.get(), "unit": assignment.unit.0}),
+        ),
+        Event::AssignmentEnded { assignment, end } => (
+            "AssignmentEnded",
+            json!({
+                "order": assignment.order.get(), "unit": assignment.unit.0, "end": end.as_str(),
+            }),
+        ),
+        Event::UnitStatusReached(reached) => (
+            "UnitStatusReached",
+            json!({
+                "order": reached.assignment.order.get(), "unit": reached.assignment.unit.0,
+                "status": reached.status.as_str(), "at": reached.at.to_string(),
+                "corrects": reached.corrects.map(Seq::get),
+            }),
+        ),
+        Event::AvailabilityChanged { unit, usable, since } => (
+            "AvailabilityChanged",
+            json!({
+                "unit": unit.0, "availability": usable.availability.as_str(),
+                "reason": usable.reason.map(AvailabilityReason::as_str),
+                "minutes": usable.minutes, "since": since.to_string(),
+            }),
+        ),
+        Event::CrewMoved { unit, with } => {
+            ("CrewMoved", json!({"unit": unit.0, "with": with.map(|unit| unit.0)}))
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! From the core's state to what the API shows.
 
+mod units;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_core::{
@@ -82,7 +84,7 @@ impl Viewer<'_> {
             degraded_from: degraded_from.map(Seq::get),
             signals: self.signals(),
             incidents: self.incidents(),
-            units: Vec::new(),
+            units: self.units(),
             devices: self.devices(),
             accounting,
             mail: self.mail(&notices),
@@ -296,9 +298,11 @@ impl Viewer<'_> {
                 confirmed: place.confirmed,
             },
             signals: incident.signals.iter().map(ToString::to_string).collect(),
-            units: Vec::new(),
             perceived_at: incident.perceived_at.to_string(),
             times: times(incident),
+            units: self.units_of(id),
+            assignments: self.assignments_of(id),
+            orders: self.orders_of(id),
             opened_at: incident.opened_at.to_string(),
             opened_by: self.operator(incident.by),
             notes: notes.collect(),

@@ -24,6 +24,7 @@ mod api;
 mod assets;
 mod auth;
 mod commands;
+mod dispatch;
 mod events;
 mod fault;
 mod from_state;

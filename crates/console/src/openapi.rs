@@ -3,7 +3,7 @@
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-use crate::{api, commands, stream, view};
+use crate::{api, commands, dispatch, stream, view};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,12 +15,14 @@ use crate::{api, commands, stream, view};
     ),
     paths(
         api::state, api::command, api::log_in, api::log_out, api::me, stream::stream,
+        dispatch::recommendation, dispatch::orders,
     ),
     components(schemas(
         commands::AcknowledgeSignal, commands::OpenIncident, commands::JoinSignal,
         commands::EndSignal, commands::AddNote, commands::CloseIncident, commands::ErasePerson,
         commands::AnswerCall, commands::CallBack, commands::SetPlace, commands::SetKind,
         commands::SaveDraft, commands::ClearDraft,
+        commands::OrderUnits, commands::UnitStatus, commands::SetAvailability,
         view::Heartbeat, view::StreamEvent, view::World,
     )),
     security(("cookie" = []), ("bearer" = [])),

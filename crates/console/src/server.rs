@@ -33,7 +33,7 @@ use crate::limits::{
 };
 use crate::rate::Rates;
 use crate::seams::{Console, Settings};
-use crate::{api, assets, stream};
+use crate::{api, assets, dispatch, stream};
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -225,6 +225,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/state", get(api::state))
         .route("/api/stream", get(stream::stream))
         .route("/api/commands", post(api::command))
+        .route("/api/incidents/{id}/recommendation", get(dispatch::recommendation))
+        .route("/api/incidents/{id}/orders", get(dispatch::orders))
         .route("/api/login", post(api::log_in))
         .route("/api/logout", post(api::log_out))
         .route("/api/me", get(api::me))

@@ -2,10 +2,17 @@
 //!
 //! The shape is a contract: fields may be added, none is renamed or removed.
 
+mod units;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use units::{
+    Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Unit,
+    UnitPosition,
+};
 
 /// The whole world as the console draws it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -26,7 +33,7 @@ pub struct World {
     pub signals: Vec<Signal>,
     /// Incidents, open ones first.
     pub incidents: Vec<Incident>,
-    /// Vehicles; empty until the console knows some.
+    /// Vehicles in the order of the register.
     pub units: Vec<Unit>,
     /// Notices to many.
     pub notices: Vec<Notice>,
@@ -272,13 +279,17 @@ pub struct Incident {
     pub place: Place,
     /// Signals joined to it.
     pub signals: Vec<String>,
-    /// Units ordered to it.
+    /// Call signs of the units that are at work for it, or will be when they are free.
     pub units: Vec<String>,
     /// When the fire service knew of it (覚知): the earliest of its signals.
     pub perceived_at: String,
     /// What happened when: `received` (入電), `answered` (受話), `perceived` (覚知), `opened`,
     /// `place_set` (場所決定), `kind_set` (種別決定), `closed` (終了). What did not happen is absent.
     pub times: BTreeMap<String, String>,
+    /// What each unit did for it, in the order of the orders.
+    pub assignments: Vec<Assignment>,
+    /// Orders, oldest first.
+    pub orders: Vec<Order>,
     /// When it was opened.
     pub opened_at: String,
     /// By whom.
@@ -323,17 +334,6 @@ pub struct Note {
     pub by: String,
     /// What; absent when the key to it was destroyed, and for a viewer.
     pub text: Option<String>,
-}
-
-/// A vehicle.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Unit {
-    /// Call sign.
-    pub id: String,
-    /// `AV`, `AD`, `OO`, `OF`.
-    pub availability: String,
-    /// Incident it is ordered to.
-    pub assignment: Option<String>,
 }
 
 /// A notice to many (一斉配信).

@@ -91,7 +91,7 @@ impl CallPhase {
 /// Somebody answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallAnswer {
-    /// The event; it owes ringing the seat's phone. `None` when a phone took the call by itself,
+    /// The last event that owed ringing a seat's phone. `None` when a phone took the call by itself,
     /// while no core ran.
     pub seq: Option<Seq>,
     /// Seat.

@@ -115,6 +115,8 @@ macro_rules! word_enums {
         }
     )+};
 }
+pub(crate) use word_enums;
+
 word_enums!(
     AlarmClass,
     AlarmKind,
@@ -151,6 +153,8 @@ macro_rules! newtypes {
         }
     )+};
 }
+pub(crate) use newtypes;
+
 newtypes!(
     SourceId, PersonId, KeyId, CommandId, Idem, Token, DistrictId, MetresU32, SignalId, IncidentId,
     NoticeId, CallRef

@@ -255,6 +255,22 @@ impl State {
             Event::DraftCleared { form } => {
                 self.drafts.remove(form);
             }
+            Event::UnitRegistered { unit, entry } => self.dispatch.register(at, *unit, entry),
+            Event::UnitWithdrawn { unit } => self.dispatch.withdraw(*unit),
+            Event::PlansApplied { plans } => self.dispatch.plans.clone_from(plans),
+            Event::UnitFoundOut { unit, status, at } => {
+                self.dispatch.find_out(recorded, *unit, *status, *at);
+            }
+            Event::UnitsOrdered(ordered) => self.dispatch.order(recorded, ordered),
+            Event::AssignmentStarted { assignment } => self.dispatch.start(recorded, *assignment),
+            Event::AssignmentEnded { assignment, end } => {
+                self.dispatch.end(at, *assignment, *end);
+            }
+            Event::UnitStatusReached(reached) => self.dispatch.reach(recorded, reached),
+            Event::AvailabilityChanged { unit, usable, since } => {
+                self.dispatch.set_usable(*unit, *usable, *since);
+            }
+            Event::CrewMoved { unit, with } => self.dispatch.move_crew(*unit, *with),
         }
     }
 
@@ -447,6 +463,7 @@ impl State {
         record.end = Some(end);
         for old in keep_last(&mut self.index.closed_incidents, (at, id)) {
             self.incidents.remove(&old);
+            self.dispatch.forget(old);
         }
     }
 

@@ -31,7 +31,9 @@ mod decide;
 mod dedupe;
 mod evolve;
 mod idem;
+mod recommend;
 mod state;
+mod units;
 
 pub use call::{
     Call, CallAnswer, CallBackTry, CallFailure, CallOver, CallPhase, EARLIER_TIME, SIMILAR_MAX,
@@ -46,3 +48,4 @@ pub use state::{
     Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
+pub use units::{Assignment, Order, Press, Unit, UnitPosition};

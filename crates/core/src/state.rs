@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::dedupe::Seen;
+use crate::units::Dispatch;
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
 pub mod limits {
@@ -32,6 +33,12 @@ pub mod limits {
     pub const ANSWERS: usize = 20;
     /// Signals joined in one command.
     pub const SIGNALS_JOINED: usize = 64;
+    /// Units in one order.
+    pub const UNITS_ORDERED: usize = 64;
+    /// Statuses kept of one unit for one order.
+    pub const PRESSES: usize = 64;
+    /// Orders that wait for one unit.
+    pub const QUEUED: usize = 8;
     /// Open log-ins.
     pub const SESSIONS: usize = 1_000;
     /// Refused reports of one source that are journalled in a minute; more are counted only.
@@ -79,6 +86,7 @@ pub struct State {
     pub(crate) connections: BTreeMap<Seq, Connection>,
     /// The newest draft of each form.
     pub(crate) drafts: BTreeMap<String, SavedDraft>,
+    pub(crate) dispatch: Dispatch,
     pub(crate) index: Index,
 }
 
@@ -706,6 +714,7 @@ impl Canonical for State {
             calls,
             connections,
             drafts,
+            dispatch,
             index: _,
         } = self;
         seq.put(out);
@@ -728,6 +737,7 @@ impl Canonical for State {
         calls.put(out);
         connections.put(out);
         drafts.put(out);
+        dispatch.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -752,6 +762,7 @@ impl Canonical for State {
             calls: Canonical::take(input)?,
             connections: Canonical::take(input)?,
             drafts: Canonical::take(input)?,
+            dispatch: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();

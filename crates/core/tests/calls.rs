@@ -221,6 +221,21 @@ fn a_call_rings_again_when_nothing_is_heard_of_the_phone() {
 }
 
 #[test]
+fn another_seats_phone_may_take_it_late() {
+    let mut world = World::started();
+    let id = world.call("c1", Vec::new());
+    done(&mut world, answer(id, "desk1"));
+    assert_eq!(tick(&mut world), ["CallAnswerLapsed"]);
+    done(&mut world, answer(id, "desk2"));
+    let effect = EffectId { seq: world.state.seq(), index: 0 };
+    let heard = world.said("c1", connected("desk1")).unwrap();
+    assert!(world.state.owed().is_empty());
+    assert_eq!(world.state.effect_changes(&heard[0]), [EffectChange::Forget(effect)]);
+    assert_eq!(call_of(&world, "c1").answer.unwrap().position, "desk1");
+    assert_eq!(signal_of(&world, id).acknowledged.as_ref().unwrap().position, "desk1");
+}
+
+#[test]
 fn a_caller_never_waits_unseen() {
     for how in 0..3 {
         let mut world = World::started();

@@ -236,6 +236,7 @@ proptest! {
         for step in &steps {
             play(&mut world, step);
             check(&world.state);
+            prop_assert!(world.told.iter().eq(world.state.owed().keys()), "the outbox knows else");
             snapshots.push((world.journal.len(), world.state.encode()));
         }
         let replayed = world.replayed();

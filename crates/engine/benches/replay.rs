@@ -23,7 +23,7 @@ use hansho_journal::{
 };
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, Command, CommandId, CommandKind,
-    DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, IncidentKind,
+    DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, Fleet, IncidentKind,
     IncidentOutcome, Input, KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail,
     PersonEntry, Phase, Place, Recorded, Registry, Role, Sealed, SealedReport, Seq, Settings,
     SignalId, Start, Token,
@@ -379,5 +379,8 @@ fn register() -> Start {
     };
     let people = (0..HELPERS + DEVICES).map(person).collect();
     let devices = (0..DEVICES).map(device).collect();
-    Start { release: "bench".to_owned(), registry: Registry { people, devices, settings } }
+    Start {
+        release: "bench".to_owned(),
+        registry: Registry { people, devices, settings, fleet: Fleet::default() },
+    }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hansho_atlas::by_id;
-use hansho_console::Seal;
+use hansho_console::{Answered, Seal};
 use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
     CallFact, CallOffer, CallReport, CallSaid, CallerLocation, DistrictId, Door, EffectId,
-    FrameFault, Input, Lane, Language, Private, RefusalCode, Report, Sealed, SealedCallReport,
-    SealedReport, Token,
+    FrameFault, Input, Lane, Language, Private, Receipt, Refusal, RefusalCode, Report, Sealed,
+    SealedCallReport, SealedReport, Token,
 };
 use hansho_protocols::Durable;
 use hansho_telemetry::{Chain, Counter};
@@ -154,29 +154,30 @@ impl Edge {
         })
     }
 
-    /// Sees what the telephone side says through the seal and the core. Only [`Durable::Stored`]
-    /// says that it is in the journal: before that nothing may be answered.
-    pub async fn hear(self: Arc<Self>, said: CallReport) -> Durable {
-        // A task of its own, as for reports.
-        match tokio::spawn(self.hear_through(said)).await {
-            Ok(durable) => durable,
-            Err(_lost) => Durable::Shed,
-        }
-    }
-
-    async fn hear_through(self: Arc<Self>, said: CallReport) -> Durable {
+    /// Puts what the telephone side says through the seal and into the queue: what is said first is
+    /// decided about first. What comes of it ends when it is decided; only [`Durable::Stored`] says
+    /// that it is in the journal: before that nothing may be answered.
+    pub async fn hear(self: Arc<Self>, said: CallReport) -> Decided {
         self.books.receive(Door::Sip);
         Counter::IntakeReportsTotal.add(Lane::A.as_str(), 1);
-        let fate = match self.seal_call(said) {
+        let entered = match self.seal_call(said) {
             Ok((said, caller)) => {
-                self.decide(Lane::A, Input::Call { said: Box::new(said), caller }).await
+                self.enter(Lane::A, Input::Call { said: Box::new(said), caller }).await
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "A call could not be sealed.");
-                Fate::Shed
+                None
             }
         };
-        self.book(Door::Sip, Lane::A, fate)
+        // A task of its own, as for reports: what became of it is booked though nobody waits.
+        let booked = tokio::spawn(async move {
+            let fate = match entered {
+                Some(answered) => fate_of(answered.await),
+                None => Fate::Shed,
+            };
+            self.book(Door::Sip, Lane::A, fate)
+        });
+        Box::pin(async move { booked.await.unwrap_or(Durable::Shed) })
     }
 
     /// Books what became of something that came in.
@@ -244,26 +245,36 @@ impl Edge {
         self.book(door, lane, fate)
     }
 
-    /// Alarms wait for room and hold back their sender; states and telemetry are shed.
-    async fn decide(&self, lane: Lane, mut input: Input) -> Fate {
-        if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
-            return Fate::Shed;
+    async fn decide(&self, lane: Lane, input: Input) -> Fate {
+        match self.enter(lane, input).await {
+            Some(answered) => fate_of(answered.await),
+            None => Fate::Shed,
         }
-        let answered = loop {
+    }
+
+    /// Alarms wait for room and hold back their sender; states and telemetry are shed.
+    async fn enter(&self, lane: Lane, mut input: Input) -> Option<Answered> {
+        if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
+            return None;
+        }
+        loop {
             match self.queue.offer(lane, input) {
-                Ok(answered) => break answered,
-                Err(_shed) if lane > Lane::B => return Fate::Shed,
+                Ok(answered) => return Some(answered),
+                Err(_shed) if lane > Lane::B => return None,
                 Err(back) => input = back,
             }
             self.queue.space().await;
-        };
-        match answered.await {
-            Ok(_receipt) => Fate::Durable,
-            Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
-            Err(refusal) => {
-                Counter::CoreRefusedTotal.add(refusal.code.as_str(), 1);
-                Fate::Refused
-            }
+        }
+    }
+}
+
+fn fate_of(answer: Result<Receipt, Refusal>) -> Fate {
+    match answer {
+        Ok(_receipt) => Fate::Durable,
+        Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
+        Err(refusal) => {
+            Counter::CoreRefusedTotal.add(refusal.code.as_str(), 1);
+            Fate::Refused
         }
     }
 }
@@ -420,7 +431,7 @@ mod tests {
         };
         let said = offer("c1", Some("+819000000001"));
         for _each in 0..2 {
-            let heard = Arc::clone(&edge).hear(said.clone());
+            let heard = Arc::clone(&edge).hear(said.clone()).await;
             let heard = tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
             assert_eq!(heard, Durable::Stored, "a repeat is answered like the first");
         }

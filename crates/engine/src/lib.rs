@@ -20,4 +20,5 @@ pub mod sequencer;
 pub mod sockets;
 pub mod start;
 pub mod supervisor;
+pub mod telephone;
 pub mod ways;

@@ -66,7 +66,8 @@ pub fn start(config: &Config, state: &State, vault: &Vault) -> Result<Start, Vau
             },
         }
     }
-    let registry = Registry { people, devices, settings: settings(config) };
+    let fleet = config.fleet.clone();
+    let registry = Registry { people, devices, settings: settings(config), fleet };
     Ok(Start { release: env!("CARGO_PKG_VERSION").to_owned(), registry })
 }
 

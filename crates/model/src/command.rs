@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::alarm::words;
 use crate::{
     CallBackOutcome, CommandId, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind,
-    PersonId, Place, Sealed, SignalId, SignalOutcome, Token,
+    PersonId, Place, Sealed, Seq, SignalId, SignalOutcome, Token, UnitStatus, Usable,
 };
 
 words! {
@@ -145,6 +145,38 @@ pub enum CommandKind {
         /// Which form.
         form: String,
     },
+    /// Orders units to an incident (出動指令). One that is at work for another incident gets the
+    /// order queued; one that returns is diverted (転戦).
+    OrderUnits {
+        /// The incident.
+        incident: IncidentId,
+        /// 1 to 64 call signs, each once.
+        units: Vec<String>,
+        /// Why these, in words.
+        reason: Option<Sealed>,
+        /// Whether a unit that is on its way to another incident leaves that one.
+        divert: bool,
+    },
+    /// A unit reached a status.
+    UnitStatus {
+        /// Call sign.
+        unit: String,
+        /// The status.
+        status: UnitStatus,
+        /// When, if not now.
+        at: Option<Timestamp>,
+        /// For which incident, when it is not the one it is at work for.
+        incident: Option<IncidentId>,
+        /// The earlier status event that was wrong.
+        corrects: Option<Seq>,
+    },
+    /// A unit may be used, or may not.
+    SetAvailability {
+        /// Call sign.
+        unit: String,
+        /// Whether, why, when.
+        usable: Usable,
+    },
     /// Erases a person by law: the data key is destroyed once this is durable.
     ErasePerson {
         /// The person.
@@ -186,6 +218,9 @@ impl CommandKind {
             Self::SetKind { .. } => "SetKind",
             Self::SaveDraft { .. } => "SaveDraft",
             Self::ClearDraft { .. } => "ClearDraft",
+            Self::OrderUnits { .. } => "OrderUnits",
+            Self::UnitStatus { .. } => "UnitStatus",
+            Self::SetAvailability { .. } => "SetAvailability",
             Self::ErasePerson { .. } => "ErasePerson",
             Self::OpenSession { .. } => "OpenSession",
             Self::CloseSession { .. } => "CloseSession",

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use crate::{
-    AlarmKind, AnswerChoice, Attempt, CallBackOutcome, DeviceEntry, EffectId, Facts, Idem,
-    IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, NoticeId, PersonEntry, PersonId,
-    Place, Recipient, Sealed, SealedCallReport, SealedReport, Seq, Settings, Settled, SignalId,
-    SignalOutcome, SourceId, Template, Token,
+    AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt, CallBackOutcome, DeviceEntry,
+    EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, NoticeId,
+    PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport, SealedReport, Seq,
+    Settings, Settled, SignalId, SignalOutcome, SourceId, StatusReached, Template, Token,
+    UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -313,5 +314,64 @@ pub enum Event {
     DraftCleared {
         /// Which form.
         form: String,
+    },
+    /// A unit entered the register, or its entry changed.
+    UnitRegistered {
+        /// The unit.
+        unit: UnitId,
+        /// The entry.
+        entry: UnitEntry,
+    },
+    /// A unit left the register.
+    UnitWithdrawn {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// These response plans apply from here.
+    PlansApplied {
+        /// All plans.
+        plans: Vec<Plan>,
+    },
+    /// A unit that entered the register was out already, for something this journal does not know.
+    UnitFoundOut {
+        /// The unit.
+        unit: UnitId,
+        /// What it was doing.
+        status: UnitStatus,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Units were ordered to an incident, with what was recommended at that time and why.
+    UnitsOrdered(Box<UnitsOrdered>),
+    /// A unit was on its way to, or at work for, this order; before that it may have waited in the
+    /// unit's queue.
+    AssignmentStarted {
+        /// Which.
+        assignment: AssignmentId,
+    },
+    /// An assignment is over without a status of the unit that says so.
+    AssignmentEnded {
+        /// Which.
+        assignment: AssignmentId,
+        /// How.
+        end: AssignmentEnd,
+    },
+    /// A unit reached a status.
+    UnitStatusReached(StatusReached),
+    /// A unit may be used, or may not.
+    AvailabilityChanged {
+        /// The unit.
+        unit: UnitId,
+        /// Whether, why, when.
+        usable: Usable,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A unit's crew went with the vehicle it is cross-staffed with, or came back.
+    CrewMoved {
+        /// The unit that stands.
+        unit: UnitId,
+        /// The unit its crew is with; `None` when the crew is back.
+        with: Option<UnitId>,
     },
 }

@@ -24,6 +24,7 @@ mod registry;
 mod report;
 mod sealed;
 mod telemetry;
+mod unit;
 
 pub use alarm::{
     AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, IncidentSubkind, Phase,
@@ -51,3 +52,8 @@ pub use registry::{DeviceEntry, Language, Mailbox, Mode, PersonEntry, Registry, 
 pub use report::{Deviation, Door, Report, SealedReport};
 pub use sealed::{Private, Reveal, Sealed};
 pub use telemetry::{Fix, FixMethod, Telemetry};
+pub use unit::{
+    Ability, AssignmentEnd, AssignmentId, Availability, AvailabilityReason, Fleet, NeedMet, Plan,
+    PlanNeed, Recommendation, StatusReached, UnitAdvice, UnitEntry, UnitFound, UnitId, UnitKind,
+    UnitStatus, UnitsOrdered, Usable, Why,
+};

@@ -58,7 +58,7 @@ words! {
         AlreadyAnswered = "already_answered",
         /// It belongs to an incident already.
         AlreadyJoined = "already_joined",
-        /// The incident still has signals without an outcome.
+        /// The incident still has signals without an outcome, or units at work.
         StillOpen = "still_open",
         /// This role may not do that.
         Forbidden = "forbidden",
@@ -74,6 +74,12 @@ words! {
         Degraded = "degraded",
         /// The caller still waits: answer first.
         StillRinging = "still_ringing",
+        /// The unit may not be used: out of service, closed, or without its crew.
+        NotAvailable = "not_available",
+        /// From what the unit does now, that status cannot follow.
+        WrongMove = "wrong_move",
+        /// The unit is ordered to this incident already.
+        AlreadyOrdered = "already_ordered",
     }
 }
 

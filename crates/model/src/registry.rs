@@ -1,7 +1,7 @@
 //! What the city's registers say at a start of the core, with personal values sealed.
 
 use crate::alarm::words;
-use crate::{DistrictId, Role, Sealed, Token};
+use crate::{DistrictId, Fleet, Role, Sealed, Token};
 
 words! {
     /// Language of a person's mails and pages.
@@ -94,6 +94,8 @@ pub struct Registry {
     pub devices: Vec<DeviceEntry>,
     /// Settings.
     pub settings: Settings,
+    /// Units and plans.
+    pub fleet: Fleet,
 }
 
 /// The first input of every run.

@@ -591,7 +591,10 @@ const fn is_final(code: RefusalCode) -> bool {
         | RefusalCode::Invalid
         | RefusalCode::Expired
         | RefusalCode::NotDue
-        | RefusalCode::StillRinging => true,
+        | RefusalCode::StillRinging
+        | RefusalCode::NotAvailable
+        | RefusalCode::WrongMove
+        | RefusalCode::AlreadyOrdered => true,
         RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
     }
 }

@@ -6,6 +6,7 @@
 
 mod calls;
 pub(crate) mod client;
+pub(crate) mod desk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,9 +19,11 @@ use hansho_console::{
 };
 use hansho_core::State;
 use hansho_model::{
-    AlarmClass, AlarmKind, DeviceEntry, DistrictId, Door, Draft, EffectId, EffectOutcome, Finding,
-    Input, KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail, PersonEntry, Phase,
-    Receipt, Recorded, Refusal, Registry, Reveal, Role, Sealed, SealedReport, Seq, Start, Token,
+    Ability, AlarmClass, AlarmKind, CallFact, CallOffer, CallRef, CallSaid, CallerLocation,
+    DegreesE7, DeviceEntry, DistrictId, Door, Draft, EffectId, EffectOutcome, Finding, Fleet,
+    IncidentKind, Input, KeyId, Lane, Language, LocationShape, LocationSource, Mailbox, MetresU32,
+    Mode, Outcome, OutcomeDetail, PersonEntry, Phase, Plan, PlanNeed, Position, Receipt, Recorded,
+    Refusal, Registry, Reveal, Role, Sealed, SealedReport, Seq, Start, Token, UnitEntry, UnitKind,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -134,6 +137,61 @@ impl House {
             deviations: Vec::new(),
         };
         self.run(&Input::Report(Box::new(report))).unwrap()
+    }
+
+    /// The telephone side says something of a call.
+    pub(crate) fn said(&self, call: &str, fact: CallFact<Sealed, Sealed>) -> Receipt {
+        self.advance(700_000);
+        let caller = match &fact {
+            CallFact::Offered(offer) => offer.number.as_ref().map(|number| token(&number.bytes)),
+            CallFact::Abandoned
+            | CallFact::Connected { .. }
+            | CallFact::NotConnected { .. }
+            | CallFact::Ended { .. } => None,
+        };
+        let (call, received_at) = (CallRef(call.to_owned()), self.now());
+        let said = Box::new(CallSaid { call, received_at, unrecorded: false, fact });
+        self.run(&Input::Call { said, caller }).unwrap()
+    }
+
+    /// Somebody calls from Onahama, half a second ago by the phone's clock.
+    pub(crate) fn call(&self, call: &str) -> Receipt {
+        let at = self.now();
+        let place = |shape, position: Option<Position>, civic| CallerLocation {
+            source: LocationSource::Value,
+            shape,
+            centre: position,
+            radius: position.map(|_| MetresU32(18)),
+            confidence: position.map(|_| 95),
+            method: if position.is_some() { "GPS" } else { "" }.to_owned(),
+            at: position.map(|_| at),
+            civic,
+            refused: None,
+            marks: Vec::new(),
+        };
+        let onahama =
+            Position::new(DegreesE7::from_e7(369_758_000), DegreesE7::from_e7(1_408_861_000));
+        let locations = vec![
+            place(None, None, Some(sealed(1, "小名浜 (架空) 9-9"))),
+            place(Some(LocationShape::Circle), onahama, None),
+        ];
+        let offer = CallOffer {
+            number: Some(sealed(1, "+819000000001")),
+            withheld: false,
+            service: "sos.fire".to_owned(),
+            locations,
+            peer: sealed(1, "192.0.2.1:5060"),
+            raw: sealed(1, "INVITE"),
+        };
+        self.said(call, CallFact::Offered(Box::new(offer)))
+    }
+
+    /// The core's deadline comes.
+    pub(crate) fn tick(&self) {
+        if let Some(deadline) = self.with(State::next_deadline) {
+            self.set(deadline);
+            self.run(&Input::Tick).unwrap();
+        }
     }
 
     /// Lets every owed mail come to an end.
@@ -352,5 +410,40 @@ fn start() -> Start {
         answer_url: "http://127.0.0.1:8119".to_owned(),
         answer_minutes: 60,
     };
-    Start { release: "test".to_owned(), registry: Registry { people, devices, settings } }
+    Start {
+        release: "test".to_owned(),
+        registry: Registry { people, devices, settings, fleet: fleet() },
+    }
+}
+
+/// Three vehicles of one station, two of them with one crew, and one somewhere else.
+fn fleet() -> Fleet {
+    let station = |lat_e7, lon_e7| {
+        Position::new(DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(lon_e7)).unwrap()
+    };
+    let unit = |call_sign: &str, kind, abilities: &[Ability]| UnitEntry {
+        call_sign: call_sign.to_owned(),
+        station: "小名浜".to_owned(),
+        position: station(369_548_000, 1_409_050_000),
+        kind,
+        abilities: abilities.to_vec(),
+        crew: 4,
+        cross_staffed_with: None,
+        reserve: false,
+    };
+    let mut tank = unit("小名浜1", UnitKind::Tank, &[Ability::Pump, Ability::Water]);
+    let mut ladder = unit("小名浜はしご1", UnitKind::Ladder, &[Ability::Ladder]);
+    tank.cross_staffed_with = Some(ladder.call_sign.clone());
+    ladder.cross_staffed_with = Some(tank.call_sign.clone());
+    let ambulance = unit("小名浜救1", UnitKind::Ambulance, &[Ability::Ambulance, Ability::Als]);
+    let mut far = unit("平救1", UnitKind::Ambulance, &[Ability::Ambulance, Ability::Als]);
+    far.station = "平".to_owned();
+    far.position = station(370_558_000, 1_408_930_000);
+    let need = |ability| PlanNeed { ability, count: 1, with: None };
+    let plan = |kind, first| Plan { kind, subkind: None, first };
+    let plans = vec![
+        plan(IncidentKind::Fire, vec![need(Ability::Pump), need(Ability::Command)]),
+        plan(IncidentKind::Ems, vec![need(Ability::Ambulance)]),
+    ];
+    Fleet { units: vec![tank, ladder, ambulance, far], found: Vec::new(), plans }
 }

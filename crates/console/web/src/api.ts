@@ -21,6 +21,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/incidents/{id}/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `GET /api/incidents/{id}/orders`. */
+        get: operations["orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/recommendation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `GET /api/incidents/{id}/recommendation`. */
+        get: operations["recommendation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/login": {
         parameters: {
             query?: never;
@@ -163,6 +197,32 @@ export interface components {
             /** @description The line. */
             text: string;
         };
+        /** @description What is advised about a unit. */
+        Advice: {
+            /** @description What it is chosen for, or could do. */
+            ability?: string | null;
+            /** @description Whether it is recommended. */
+            chosen: boolean;
+            /**
+             * Format: int32
+             * @description By line; absent likewise.
+             */
+            distance_m?: number | null;
+            /**
+             * Format: int32
+             * @description Until it is there; absent without a place, and for a viewer.
+             */
+            minutes?: number | null;
+            /** @description Call sign. */
+            unit: string;
+            /**
+             * @description Why, the weightiest first: `nearest_by_line`, `home_station`, `only_with_capability`,
+             *     `diverted_from`, `stale_position`, `delayed`, `farther`, `not_needed`, `busy`,
+             *     `already_ordered`, `no_crew`, `out:maintenance`, `out:crew`, `out:training`,
+             *     `out:reassigned`, `out:off`, `no_place`.
+             */
+            why: string[];
+        };
         /** @description One thing a device says. */
         Alarm: {
             /** @description How urgent: `life`, `check`, `fault`, `note`, `test`. */
@@ -210,6 +270,32 @@ export interface components {
              * @description No answer yet. Never shown as "cannot".
              */
             silent: number;
+        };
+        /** @description What one unit does, or did, for an incident. */
+        Assignment: {
+            /** @description How it ended: `returned`, `cancelled`, `diverted`, `released`. */
+            ended?: string | null;
+            /** @description When it ended. */
+            ended_at?: string | null;
+            /**
+             * Format: int64
+             * @description Number of the order's event.
+             */
+            order: number;
+            /** @description Every status that was said, in the order in which we knew. */
+            presses: components["schemas"]["Press"][];
+            /** @description Why the unit was recommended, or was not, when it was ordered. */
+            reasons: string[];
+            /** @description The last status; absent while the order waits for the unit. */
+            status?: string | null;
+            /** @description When that was reached. */
+            status_at?: string | null;
+            /** @description When each status was reached; skipped ones are absent. */
+            times: {
+                [key: string]: string;
+            };
+            /** @description Call sign. */
+            unit: string;
         };
         /** @description A call to 119. */
         Call: {
@@ -343,7 +429,7 @@ export interface components {
             /**
              * @description `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
              *     `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
-             *     `ErasePerson`.
+             *     `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`.
              */
             kind: string;
         };
@@ -397,6 +483,8 @@ export interface components {
         };
         /** @description An incident (事案). */
         Incident: {
+            /** @description What each unit did for it, in the order of the orders. */
+            assignments: components["schemas"]["Assignment"][];
             /** @description When it was closed. */
             closed_at?: string | null;
             /** @description By whom it was closed. */
@@ -415,6 +503,8 @@ export interface components {
             opened_at: string;
             /** @description By whom. */
             opened_by: string;
+            /** @description Orders, oldest first. */
+            orders: components["schemas"]["Order"][];
             /** @description How it ended. */
             outcome?: string | null;
             /** @description When the fire service knew of it (覚知): the earliest of its signals. */
@@ -434,7 +524,7 @@ export interface components {
             times: {
                 [key: string]: string;
             };
-            /** @description Units ordered to it. */
+            /** @description Call signs of the units that are at work for it, or will be when they are free. */
             units: string[];
         };
         /** @description `JoinSignal`: adds a signal to an incident. */
@@ -522,6 +612,21 @@ export interface components {
             /** @description Log-in name. */
             user: string;
         };
+        /** @description What a plan asks for. */
+        Need: {
+            /** @description The ability, such as `pump`. */
+            ability: string;
+            /**
+             * Format: int32
+             * @description How many are ordered already or chosen.
+             */
+            have: number;
+            /**
+             * Format: int32
+             * @description How many are asked for.
+             */
+            want: number;
+        };
         /** @description A line on an incident's record. Append only. */
         Note: {
             /** @description When. */
@@ -588,6 +693,49 @@ export interface components {
             /** @description Second level of the kind, such as `building` of `fire`. */
             subkind?: string | null;
         };
+        /** @description An order (指令) to units. */
+        Order: {
+            /** @description When. */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description What the plan asked for, and what there was with the recommended ones. */
+            needs: components["schemas"]["Need"][];
+            /** @description Whether they differ from what was recommended. */
+            overridden: boolean;
+            /** @description Why these; absent also for a viewer. */
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description Number of its event.
+             */
+            seq: number;
+            /** @description Call signs. */
+            units: string[];
+        };
+        /** @description `OrderUnits`: orders units to an incident. One that is at work gets the order when it returns. */
+        OrderUnits: {
+            /** @description Whether a unit on its way to another incident leaves that one (転戦). */
+            divert?: boolean;
+            /** @description The incident. */
+            incident: string;
+            /** @description Why these, in words. */
+            reason?: string | null;
+            /** @description 1 to 64 call signs, each once. */
+            units: string[];
+        };
+        /** @description An order with the whole recommendation of its time. */
+        OrderWithAdvice: components["schemas"]["Order"] & {
+            /** @description Every unit of that time: chosen, or why not. */
+            advice: components["schemas"]["Advice"][];
+        };
+        /** @description Orders of an incident, oldest first. */
+        Orders: {
+            /** @description The incident. */
+            incident: string;
+            /** @description Its orders. */
+            orders: components["schemas"]["OrderWithAdvice"][];
+        };
         /** @description Mails by how they stand. */
         Outcomes: {
             /**
@@ -638,6 +786,27 @@ export interface components {
             /** @description In words. */
             text?: string | null;
         };
+        /** @description A status that was said. */
+        Press: {
+            /** @description When it happened, by who said so. */
+            at: string;
+            /** @description Who said so. */
+            by: string;
+            /**
+             * Format: int64
+             * @description The event that corrected it; it then no longer counts.
+             */
+            corrected_by?: number | null;
+            /** @description When we knew. */
+            recorded_at: string;
+            /**
+             * Format: int64
+             * @description Number of its event: what a correction names.
+             */
+            seq: number;
+            /** @description The status. */
+            status: string;
+        };
         /** @description One person of a notice. */
         Recipient: {
             /** @description `coming`, `late`, `cannot`, `arrived`. */
@@ -666,6 +835,20 @@ export interface components {
             /** @description Name; absent when the person was erased, and for a viewer. */
             name?: string | null;
         };
+        /** @description What should go to an incident beside what is ordered already. */
+        Recommendation: {
+            /** @description The incident. */
+            incident: string;
+            /** @description What the plan asks for, with what is ordered or chosen. */
+            needs: components["schemas"]["Need"][];
+            /**
+             * Format: int64
+             * @description Number of the last event this rests on.
+             */
+            seq: number;
+            /** @description Every unit: chosen ones first, nearest first; then why not. */
+            units: components["schemas"]["Advice"][];
+        };
         /** @description The core said no; nothing changed. */
         RefusedAnswer: {
             /** @description Why. */
@@ -684,6 +867,20 @@ export interface components {
             form: string;
             /** @description What it holds, at most 4,096 bytes. */
             text: string;
+        };
+        /** @description `SetAvailability`: a unit may be used, or may not. */
+        SetAvailability: {
+            /** @description `AV`, `AD`, `OO`, `OF`. */
+            availability: string;
+            /**
+             * Format: int32
+             * @description 1 to 1,440, for `AD` alone.
+             */
+            minutes?: number | null;
+            /** @description `maintenance`, `crew`, `training`, `reassigned`: must be given for `OO`, may be for `AD`. */
+            reason?: string | null;
+            /** @description Call sign. */
+            unit: string;
         };
         /** @description `SetKind`. */
         SetKind: {
@@ -851,14 +1048,97 @@ export interface components {
              */
             seq: number;
         };
-        /** @description A vehicle. */
+        /** @description A vehicle with its crew (隊). */
         Unit: {
-            /** @description Incident it is ordered to. */
+            /** @description What it can do, such as `pump` or `als`. */
+            abilities: string[];
+            /** @description Incident it is at work for; absent also for one that was out before the journal began. */
             assignment?: string | null;
-            /** @description `AV`, `AD`, `OO`, `OF`. */
+            /** @description `AV`, `AD`, `OO`, `OF`: whether it may be used, whatever it is doing. */
             availability: string;
-            /** @description Call sign. */
+            /** @description Why not: `maintenance`, `crew`, `training`, `reassigned`. */
+            availability_reason?: string | null;
+            /** @description Since when. */
+            availability_since: string;
+            /**
+             * Format: int32
+             * @description In how many minutes it can leave, for `AD`.
+             */
+            available_in_min?: number | null;
+            /**
+             * Format: int32
+             * @description People on board.
+             */
+            crew: number;
+            /** @description The vehicle its crew has gone with. */
+            crew_with?: string | null;
+            /** @description The vehicle that has the same crew. */
+            cross_staffed_with?: string | null;
+            /** @description Call sign, such as `小名浜1`. */
             id: string;
+            /**
+             * @description Kind of vehicle: `CMD`, `PUMP`, `TANK`, `MINI`, `LADDER`, `RESC`, `CHEM`, `BOAT`, `LOG`,
+             *     `AMB`.
+             */
+            kind: string;
+            /**
+             * Format: int32
+             * @description Its number in events.
+             */
+            number: number;
+            position?: components["schemas"]["UnitPosition"] | null;
+            /** @description Incidents whose orders wait for it, oldest first. */
+            queued: string[];
+            /** @description Whether it is a reserve, without a crew on duty. */
+            reserve: boolean;
+            /** @description Station. */
+            station: string;
+            /** @description What it is doing: `AL`, `AK`, `ER`, `OS`, `WK`, `TR`, `HP`, `RT`; absent in its station. */
+            status?: string | null;
+            /** @description Since when. */
+            status_at?: string | null;
+            /** @description When each status was reached; skipped ones are absent. */
+            times: {
+                [key: string]: string;
+            };
+        };
+        /** @description Where a unit is believed to be. */
+        UnitPosition: {
+            /**
+             * Format: int64
+             * @description Seconds from then to the last event in this answer.
+             */
+            age_s?: number | null;
+            /** @description When that was known; absent while it stands in its station. */
+            at?: string | null;
+            /** @description Whether it is only its station's place, while it is somewhere else. */
+            guessed: boolean;
+            /**
+             * Format: double
+             * @description Latitude in degrees.
+             */
+            lat: number;
+            /**
+             * Format: double
+             * @description Longitude in degrees.
+             */
+            lon: number;
+        };
+        /** @description `UnitStatus`: a unit reached a status. */
+        UnitStatus: {
+            /** @description When, RFC 3339, if not now. A time before the unit's last status changes nothing newer. */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description Number of the earlier status event that was wrong.
+             */
+            corrects?: number | null;
+            /** @description For which incident, when it is not the one the unit is at work for. */
+            incident?: string | null;
+            /** @description `AK`, `ER`, `OS`, `WK`, `TR`, `HP`, `RT`, `IN`, `CX`. */
+            status: string;
+            /** @description Call sign. */
+            unit: string;
         };
         /** @description The whole world as the console draws it. */
         World: {
@@ -894,7 +1174,7 @@ export interface components {
             seq: number;
             /** @description Calls for help, unfinished ones first. */
             signals: components["schemas"]["Signal"][];
-            /** @description Vehicles; empty until the console knows some. */
+            /** @description Vehicles in the order of the register. */
             units: components["schemas"]["Unit"][];
         };
     };
@@ -971,6 +1251,100 @@ export interface operations {
             };
             /** @description not taken, or not known: send it again with the same id after `Retry-After` */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description such as `i184210` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description with what was recommended then, and why not every other unit */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Orders"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    recommendation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description such as `i184210` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description what should go beside what is ordered already; nothing is changed by asking */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recommendation"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -8,6 +8,7 @@ use jiff::{Timestamp, tz::Offset};
 
 use super::Batch;
 use super::place::check_kind;
+use super::units::Said;
 use crate::call::{Call, CallPhase};
 use crate::idem;
 use crate::state::{Incident, Signal, State, limits};
@@ -43,8 +44,10 @@ impl State {
             CommandKind::AddNote { incident, text } => self.note(*incident, text, &case, batch),
             CommandKind::CloseIncident { incident, outcome, note } => {
                 self.open_incident_of(*incident)?;
+                self.may_close(*incident)?;
                 let (incident, outcome, note) = (*incident, *outcome, note.clone());
-                case.push(Event::IncidentClosed { incident, outcome, note }, batch);
+                let closed = case.push(Event::IncidentClosed { incident, outcome, note }, batch);
+                self.release_units(incident, &case, closed, batch);
                 Ok(())
             }
             CommandKind::AnswerCall { signal, position } => {
@@ -61,6 +64,17 @@ impl State {
             }
             CommandKind::SaveDraft { form, text } => Self::draft(form, text, &case, batch),
             CommandKind::ClearDraft { form } => self.drop_draft(form, &case, batch),
+            CommandKind::OrderUnits { incident, units, reason, divert } => {
+                self.order_units(*incident, units, (reason.as_ref(), *divert), &case, batch)
+            }
+            CommandKind::UnitStatus { unit, status, at, incident, corrects } => {
+                let (status, at, incident) = (*status, *at, *incident);
+                let said = Said { unit, status, at, incident, corrects: *corrects };
+                self.unit_status(&said, command.received_at, &case, batch)
+            }
+            CommandKind::SetAvailability { unit, usable } => {
+                self.set_availability(unit, *usable, &case, batch)
+            }
             CommandKind::ErasePerson { person } => self.erase(*person, &case, batch),
             CommandKind::OpenSession { token, expires_at } => {
                 self.log_in(*token, command.actor.role, *expires_at, &case, batch)
@@ -275,8 +289,8 @@ impl State {
 
 /// A command on its way.
 pub(super) struct Case {
-    now: Timestamp,
-    actor: SourceId,
+    pub(super) now: Timestamp,
+    pub(super) actor: SourceId,
     key: hansho_model::Idem,
 }
 
@@ -304,7 +318,10 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::AnswerCall { .. }
         | CommandKind::CallBack { .. }
         | CommandKind::SetPlace { .. }
-        | CommandKind::SetKind { .. } => {
+        | CommandKind::SetKind { .. }
+        | CommandKind::OrderUnits { .. }
+        | CommandKind::UnitStatus { .. }
+        | CommandKind::SetAvailability { .. } => {
             matches!(role, Role::Dispatcher | Role::Supervisor)
         }
     };

@@ -6,6 +6,7 @@ mod effects;
 mod place;
 mod registers;
 mod report;
+mod units;
 
 use hansho_model::{
     Answer, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode, Seq, SourceId,

@@ -208,7 +208,9 @@ impl State {
         }
         let known = call.answer.as_ref().is_some_and(|answer| answer.position == position);
         let position = position.to_owned();
-        let by_itself = CallAnswer { seq: None, position: position.clone(), at };
+        // Another seat's phone took it: what was owed for the answer is found by its number still.
+        let seq = call.answer.as_ref().and_then(|answer| answer.seq);
+        let by_itself = CallAnswer { seq, position: position.clone(), at };
         if let Some(signal) = call.signal.and_then(|id| self.signals.get_mut(&id)) {
             if signal.state == SignalState::Ringing {
                 signal.state = SignalState::Answered;

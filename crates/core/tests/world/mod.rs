@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
-use hansho_core::State;
+pub(crate) mod city;
+
+use std::collections::BTreeSet;
+
+use hansho_core::{EffectChange, State};
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, CallFact, CallOffer, CallRef, CallSaid,
     CallerLocation, Command, CommandId, CommandKind, DegreesE7, DeviceEntry, DistrictId, Door,
-    EffectId, EffectOutcome, Event, Finding, FrameFault, Input, KeyId, Lane, Language,
+    EffectId, EffectOutcome, Event, Finding, Fleet, FrameFault, Input, KeyId, Lane, Language,
     LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail, PersonEntry,
     Phase, Position, Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start,
     Token,
@@ -18,6 +22,8 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) journal: Vec<Recorded>,
     pub(crate) now: Timestamp,
+    /// What an outbox was told is owed.
+    pub(crate) told: BTreeSet<EffectId>,
     commands: u32,
 }
 
@@ -31,7 +37,8 @@ impl World {
 
     pub(crate) fn blank() -> Self {
         let now = "2026-11-23T05:07:31Z".parse().unwrap();
-        Self { state: State::default(), journal: Vec::new(), now, commands: 0 }
+        let (state, journal) = (State::default(), Vec::new());
+        Self { state, journal, now, told: BTreeSet::new(), commands: 0 }
     }
 
     /// Decides, folds and journals; returns the events of the batch.
@@ -50,6 +57,13 @@ impl World {
                 event: draft.event,
             };
             self.state.evolve(&recorded);
+            for change in self.state.effect_changes(&recorded) {
+                match change {
+                    EffectChange::Owe(id, _due) => self.told.insert(id),
+                    EffectChange::Forget(id) => self.told.remove(&id),
+                    EffectChange::Attempt(attempt) => self.told.contains(&attempt.effect),
+                };
+            }
             batch.push(recorded);
         }
         self.journal.extend(batch.iter().cloned());
@@ -177,7 +191,8 @@ pub(crate) fn start() -> Start {
         answer_minutes: 60,
     };
     let people = vec![person(1), person(2), person(3)];
-    let registry = Registry { people, devices: vec![device], settings };
+    let fleet = Fleet::default();
+    let registry = Registry { people, devices: vec![device], settings, fleet };
     Start { release: "test".to_owned(), registry }
 }
 
@@ -296,6 +311,16 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::KindSet { .. } => "KindSet",
             Event::DraftSaved { .. } => "DraftSaved",
             Event::DraftCleared { .. } => "DraftCleared",
+            Event::UnitRegistered { .. } => "UnitRegistered",
+            Event::UnitWithdrawn { .. } => "UnitWithdrawn",
+            Event::PlansApplied { .. } => "PlansApplied",
+            Event::UnitFoundOut { .. } => "UnitFoundOut",
+            Event::UnitsOrdered(_) => "UnitsOrdered",
+            Event::AssignmentStarted { .. } => "AssignmentStarted",
+            Event::AssignmentEnded { .. } => "AssignmentEnded",
+            Event::UnitStatusReached(_) => "UnitStatusReached",
+            Event::AvailabilityChanged { .. } => "AvailabilityChanged",
+            Event::CrewMoved { .. } => "CrewMoved",
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use hansho_core::State;
 use hansho_model::{
-    Actor, Command, CommandId, CommandKind, Event, Input, KeyId, Mode, Recorded, Refusal,
+    Actor, Command, CommandId, CommandKind, Event, Fleet, Input, KeyId, Mode, Recorded, Refusal,
     RefusalCode, Registry, Report, Role, Sealed, SealedReport, Settings, SignalOutcome, Start,
 };
 use hansho_protocols::Transport;
@@ -82,7 +82,8 @@ impl World {
             answer_url: "http://127.0.0.1".to_owned(),
             answer_minutes: 60,
         };
-        let registry = Registry { people: Vec::new(), devices: Vec::new(), settings };
+        let fleet = Fleet::default();
+        let registry = Registry { people: Vec::new(), devices: Vec::new(), settings, fleet };
         let start = Start { release: "conformance".to_owned(), registry };
         let given = self.give(now, &Input::Start(Box::new(start)));
         given.map(drop).map_err(|refusal| Mismatch::new("core", "starts", refusal))

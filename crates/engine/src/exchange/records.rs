@@ -82,6 +82,11 @@ impl Records {
         self.alone_since
     }
 
+    /// Calls of which something waits for the journal.
+    pub fn calls(&self) -> impl Iterator<Item = &str> {
+        self.waiting.values().map(|each| each.said.call.as_str())
+    }
+
     /// How many reports wait for the journal.
     #[must_use]
     pub fn len(&self) -> usize {

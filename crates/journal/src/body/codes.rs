@@ -3,10 +3,10 @@
 //! is never a word.
 
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, CallBackOutcome, CallEnd, Deviation, Door, FixMethod,
-    FrameFault, IncidentKind, IncidentOutcome, IncidentSubkind, Lane, Language, LocationFault,
-    LocationMark, LocationShape, LocationSource, Mode, Outcome, Phase, Role, SignalOutcome,
-    Template,
+    Ability, AlarmClass, AlarmKind, AnswerChoice, AssignmentEnd, Availability, AvailabilityReason,
+    CallBackOutcome, CallEnd, Deviation, Door, FixMethod, FrameFault, IncidentKind,
+    IncidentOutcome, IncidentSubkind, Lane, Language, LocationFault, LocationMark, LocationShape,
+    LocationSource, Mode, Outcome, Phase, Role, SignalOutcome, Template, UnitKind, UnitStatus, Why,
 };
 
 use super::BodyError;
@@ -110,4 +110,26 @@ codes! {
         9 = Shape, 10 = Ring, 11 = CidMissing, 12 = Syntax, 13 = Scheme, 14 = Size, 15 = NotAsked,
     }
     LocationMark { 1 = Stale, 2 = Clock, 3 = NoTime, 4 = Outside, 5 = Wide, 6 = LooksSwapped, }
+    UnitKind {
+        1 = Command, 2 = Pump, 3 = Tank, 4 = Mini, 5 = Ladder, 6 = Rescue, 7 = Chemical, 8 = Boat,
+        9 = Logistics, 10 = Ambulance,
+    }
+    Ability {
+        1 = Command, 2 = Pump, 3 = Water, 4 = Ladder, 5 = Rescue, 6 = Extrication,
+        7 = ThermalCamera, 8 = Drone, 9 = Foam, 10 = WaterRescue, 11 = Lighting, 12 = AirRefill,
+        13 = Ambulance, 14 = Als, 15 = FourWheelDrive, 16 = Narrow,
+    }
+    Availability { 1 = Available, 2 = Delayed, 3 = OutOfService, 4 = Off, }
+    AvailabilityReason { 1 = Maintenance, 2 = Crew, 3 = Training, 4 = Reassigned, }
+    UnitStatus {
+        1 = Ordered, 2 = Acknowledged, 3 = EnRoute, 4 = OnScene, 5 = Working, 6 = Transporting,
+        7 = AtHospital, 8 = Returning, 9 = InStation, 10 = Cancelled,
+    }
+    AssignmentEnd { 1 = Returned, 2 = Cancelled, 3 = Diverted, 4 = Released, }
+    Why {
+        1 = NearestByLine, 2 = HomeStation, 3 = OnlyWithCapability, 4 = Diverted,
+        5 = StalePosition, 6 = Delayed, 7 = Farther, 8 = NotNeeded, 9 = Busy, 10 = AlreadyOrdered,
+        11 = NoCrew, 12 = OutMaintenance, 13 = OutCrew, 14 = OutTraining, 15 = OutReassigned,
+        16 = OutOff, 17 = NoPlace,
+    }
 }

@@ -8,6 +8,7 @@
 mod calls;
 mod codes;
 mod read;
+mod units;
 mod v1;
 mod v2;
 mod write;
@@ -76,6 +77,16 @@ kinds! {
     34 = KIND_SET "KindSet",
     35 = DRAFT_SAVED "DraftSaved",
     36 = DRAFT_CLEARED "DraftCleared",
+    40 = UNIT_REGISTERED "UnitRegistered",
+    41 = UNIT_WITHDRAWN "UnitWithdrawn",
+    42 = PLANS_APPLIED "PlansApplied",
+    43 = UNIT_FOUND_OUT "UnitFoundOut",
+    44 = UNITS_ORDERED "UnitsOrdered",
+    45 = ASSIGNMENT_STARTED "AssignmentStarted",
+    46 = ASSIGNMENT_ENDED "AssignmentEnded",
+    47 = UNIT_STATUS_REACHED "UnitStatusReached",
+    48 = AVAILABILITY_CHANGED "AvailabilityChanged",
+    49 = CREW_MOVED "CrewMoved",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-use super::{BodyError, calls, kinds, v1, v2, whole};
+use super::{BodyError, calls, kinds, units, v1, v2, whole};
 
 #[expect(clippy::too_many_lines, reason = "one arm a kind; parts would hide that none is missing")]
 pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
@@ -148,6 +148,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let calls::DraftCleared { form } = whole(payload)?;
             Event::DraftCleared { form: form.to_owned() }
         }
+        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::event(kind, payload)?,
         other => return Err(BodyError::UnknownKind { kind: i64::from(other) }),
     })
 }
@@ -213,11 +214,12 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::KIND_SET => json::<calls::KindSet>(payload),
         kinds::DRAFT_SAVED => json::<calls::DraftSaved<'_>>(payload),
         kinds::DRAFT_CLEARED => json::<calls::DraftCleared<'_>>(payload),
+        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::json_of(kind, payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
 
-fn json<'a, T: Deserialize<'a> + Serialize>(
+pub(super) fn json<'a, T: Deserialize<'a> + Serialize>(
     payload: &'a [u8],
 ) -> Result<serde_json::Value, BodyError> {
     let value: T = whole(payload)?;

@@ -2,14 +2,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, Attempt, CallBackOutcome, CallEnd, CallFact, CallOffer,
-    CallRef, CallSaid, CallerLocation, DegreesE7, Deviation, DeviceEntry, DistrictId, Door,
-    EffectId, EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LocationFault,
-    LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode, NoticeId, Outcome,
-    OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed,
-    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Telemetry, Template,
-    Token,
+    Ability, AlarmClass, AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt,
+    Availability, AvailabilityReason, CallBackOutcome, CallEnd, CallFact, CallOffer, CallRef,
+    CallSaid, CallerLocation, DegreesE7, Deviation, DeviceEntry, DistrictId, Door, EffectId,
+    EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId, IncidentKind,
+    IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LocationFault, LocationMark,
+    LocationShape, LocationSource, Mailbox, MetresU32, Mode, NeedMet, NoticeId, Outcome,
+    OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed, Position, Recipient,
+    Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome,
+    SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice, UnitEntry, UnitId, UnitKind,
+    UnitStatus, UnitsOrdered, Usable, Why,
 };
 use jiff::Timestamp;
 
@@ -412,6 +414,102 @@ fn places() -> Vec<Event> {
     ]
 }
 
+/// Units, plans and what is said of them.
+fn units() -> Vec<Event> {
+    let (unit, at) = (UnitId(7), at(1_795_410_050_123_456));
+    let entry = UnitEntry {
+        call_sign: "小名浜はしご1".to_owned(),
+        station: "小名浜".to_owned(),
+        position: position(),
+        kind: UnitKind::Ladder,
+        abilities: vec![Ability::Ladder],
+        crew: 4,
+        cross_staffed_with: Some("小名浜1".to_owned()),
+        reserve: false,
+    };
+    let bare = UnitEntry {
+        abilities: Vec::new(),
+        cross_staffed_with: None,
+        reserve: true,
+        ..entry.clone()
+    };
+    let water = Some((Ability::Water, 2));
+    let pumps = PlanNeed { ability: Ability::Pump, count: 4, with: water };
+    let ambulance = PlanNeed { ability: Ability::Ambulance, count: 1, with: None };
+    let building = Some(IncidentSubkind::Building);
+    let plans = vec![
+        Plan { kind: IncidentKind::Fire, subkind: building, first: vec![pumps, ambulance] },
+        Plan { kind: IncidentKind::Other, subkind: None, first: Vec::new() },
+    ];
+    let late = Usable {
+        availability: Availability::Delayed,
+        reason: Some(AvailabilityReason::Training),
+        minutes: Some(300),
+    };
+    vec![
+        Event::UnitRegistered { unit, entry },
+        Event::UnitRegistered { unit: UnitId(300), entry: bare },
+        Event::UnitWithdrawn { unit: UnitId(300) },
+        Event::PlansApplied { plans },
+        Event::PlansApplied { plans: Vec::new() },
+        Event::UnitFoundOut { unit, status: UnitStatus::AtHospital, at },
+        Event::AvailabilityChanged { unit, usable: late, since: at },
+        Event::AvailabilityChanged { unit, usable: Usable::AVAILABLE, since: at },
+        Event::CrewMoved { unit, with: Some(UnitId(300)) },
+        Event::CrewMoved { unit, with: None },
+    ]
+}
+
+/// Orders and what comes of them.
+fn orders() -> Vec<Event> {
+    let (unit, at) = (UnitId(7), at(1_795_410_050_123_456));
+    let assignment = AssignmentId { order: Seq::new(184_250), unit };
+    let chosen = UnitAdvice {
+        unit,
+        chosen: true,
+        ability: Some(Ability::Pump),
+        minutes: Some(400),
+        distance: Some(MetresU32(2_876)),
+        why: vec![Why::NearestByLine, Why::HomeStation],
+    };
+    let unknown = UnitAdvice {
+        unit: UnitId(300),
+        chosen: false,
+        ability: None,
+        minutes: None,
+        distance: None,
+        why: vec![Why::NoPlace],
+    };
+    let recommendation = Recommendation {
+        needs: vec![NeedMet { ability: Ability::Pump, want: 4, have: 3 }],
+        units: vec![chosen, unknown],
+    };
+    let ordered = UnitsOrdered {
+        incident: incident(),
+        units: vec![unit, UnitId(300)],
+        reason: Some(sealed(11)),
+        overridden: true,
+        recommendation,
+    };
+    let plain = UnitsOrdered {
+        units: Vec::new(),
+        reason: None,
+        overridden: false,
+        recommendation: Recommendation::default(),
+        ..ordered.clone()
+    };
+    let reached = StatusReached { assignment, status: UnitStatus::OnScene, at, corrects: None };
+    let corrects = Some(Seq::new(184_260));
+    vec![
+        Event::UnitsOrdered(Box::new(ordered)),
+        Event::UnitsOrdered(Box::new(plain)),
+        Event::AssignmentStarted { assignment },
+        Event::AssignmentEnded { assignment, end: AssignmentEnd::Diverted },
+        Event::UnitStatusReached(reached),
+        Event::UnitStatusReached(StatusReached { corrects, ..reached }),
+    ]
+}
+
 /// At least one of every kind of the first release; where a value may be absent, one with and one
 /// without. The golden journal is made of these.
 pub(crate) fn first_samples() -> Vec<Event> {
@@ -420,7 +518,7 @@ pub(crate) fn first_samples() -> Vec<Event> {
 
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks(), calls(), places()].concat()
+    [first_samples(), tracks(), calls(), places(), units(), orders()].concat()
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -508,6 +606,13 @@ fn every_word_reads_back_from_its_number() {
     check(LocationShape::ALL);
     check(LocationFault::ALL);
     check(LocationMark::ALL);
+    check(UnitKind::ALL);
+    check(Ability::ALL);
+    check(Availability::ALL);
+    check(AvailabilityReason::ALL);
+    check(UnitStatus::ALL);
+    check(AssignmentEnd::ALL);
+    check(Why::ALL);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::codes::Code as _;
 use super::v1::{self, Bytes, Bytes16};
 use super::v2;
-use super::{BodyError, Encoded, VERSION, calls, extend, kinds};
+use super::{BodyError, Encoded, VERSION, calls, extend, kinds, units};
 
 /// Room for a usual body, so that most need one allocation.
 const BODY_CAPACITY: usize = 384;
@@ -175,6 +175,30 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         }
         Event::DraftCleared { form } => {
             row(out, kinds::DRAFT_CLEARED, &calls::DraftCleared { form })
+        }
+        Event::UnitRegistered { unit, entry } => {
+            row(out, kinds::UNIT_REGISTERED, &units::registered(*unit, entry))
+        }
+        Event::UnitWithdrawn { unit } => row(out, kinds::UNIT_WITHDRAWN, &units::withdrawn(*unit)),
+        Event::PlansApplied { plans } => row(out, kinds::PLANS_APPLIED, &units::plans(plans)),
+        Event::UnitFoundOut { unit, status, at } => {
+            row(out, kinds::UNIT_FOUND_OUT, &units::found_out(*unit, *status, *at))
+        }
+        Event::UnitsOrdered(value) => row(out, kinds::UNITS_ORDERED, &units::ordered(value)),
+        Event::AssignmentStarted { assignment } => {
+            row(out, kinds::ASSIGNMENT_STARTED, &units::started(*assignment))
+        }
+        Event::AssignmentEnded { assignment, end } => {
+            row(out, kinds::ASSIGNMENT_ENDED, &units::ended(*assignment, *end))
+        }
+        Event::UnitStatusReached(value) => {
+            row(out, kinds::UNIT_STATUS_REACHED, &units::reached(value))
+        }
+        Event::AvailabilityChanged { unit, usable, since } => {
+            row(out, kinds::AVAILABILITY_CHANGED, &units::availability(*unit, *usable, *since))
+        }
+        Event::CrewMoved { unit, with } => {
+            row(out, kinds::CREW_MOVED, &units::crew_moved(*unit, *with))
         }
     }
 }

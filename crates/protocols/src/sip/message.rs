@@ -189,10 +189,7 @@ impl Message {
             headers.push(Header { name: name.to_owned(), value: value.trim().to_owned() });
         }
         for header in &mut headers {
-            let trimmed = header.value.trim();
-            if trimmed.len() != header.value.len() {
-                header.value = trimmed.to_owned();
-            }
+            header.value = plain(&header.value);
         }
         let mut message = Self { start, headers, body: Vec::new(), truncated: false, flaw: None };
         if flaw.is_none() {
@@ -381,11 +378,17 @@ fn parse_start(line: &str) -> Result<(Start, Option<Flaw>), NoMessage> {
     }
     let flaw = if version.eq_ignore_ascii_case("SIP/2.0") {
         // White space within an address: RFC 4475 has it refused, not repaired.
-        uri.contains([' ', '\t', '<', '>']).then_some(Flaw::Header("Request-URI"))
+        let odd = |sign: char| sign.is_control() || " <>\"".contains(sign);
+        uri.contains(odd).then_some(Flaw::Header("Request-URI"))
     } else {
         Some(Flaw::Version)
     };
     Ok((Start::Request { method: method.to_owned(), uri: uri.to_owned() }, flaw))
+}
+
+/// A value without control signs: what comes back in an answer must not break its lines.
+fn plain(value: &str) -> String {
+    value.replace(|sign: char| sign.is_control() && sign != '\t', " ").trim().to_owned()
 }
 
 /// Line ends before a message keep links alive and say nothing.

@@ -30,6 +30,8 @@ pub mod pidf;
 mod serve;
 mod shape;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod transaction;
 

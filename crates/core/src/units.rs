@@ -1,0 +1,469 @@
+//! Units, orders and assignments: what is known of them, and what their events change.
+//!
+//! Two axes that never overwrite each other: whether a unit may be used, and what it is doing for
+//! which incident. What it is doing is not a field but follows from all presses: the latest by its
+//! own time counts, so one that comes late finds its place and changes nothing newer.
+
+use std::collections::BTreeMap;
+
+use hansho_model::{
+    Ability, AssignmentEnd, AssignmentId, Availability, AvailabilityReason, IncidentId, NeedMet,
+    Plan, PlanNeed, Position, Recommendation, Recorded, Seq, SourceId, StatusReached, UnitAdvice,
+    UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why,
+};
+use jiff::Timestamp;
+
+use crate::canonical::{Canonical, DecodeError, canonical, newtypes, word_enums};
+use crate::state::State;
+
+/// Units, orders, assignments and plans.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dispatch {
+    pub(crate) units: BTreeMap<UnitId, Unit>,
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) orders: BTreeMap<Seq, Order>,
+    pub(crate) assignments: BTreeMap<AssignmentId, Assignment>,
+    /// Found again from the rest: units by call sign, orders by incident.
+    pub(crate) call_signs: BTreeMap<String, UnitId>,
+    pub(crate) ordered: BTreeMap<IncidentId, Vec<Seq>>,
+}
+
+/// A unit (隊).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Its entry in the register.
+    pub entry: UnitEntry,
+    /// Whether it left the register; old orders still name it.
+    pub withdrawn: bool,
+    /// Whether it may be used, as a person said last.
+    pub usable: Usable,
+    /// Since when.
+    pub usable_since: Timestamp,
+    /// The unit its crew went with.
+    pub crew_with: Option<UnitId>,
+    /// What it is doing: one thing at most.
+    pub active: Option<AssignmentId>,
+    /// Orders that wait until it is free, oldest first.
+    pub queued: Vec<AssignmentId>,
+}
+
+impl Unit {
+    /// Whether it may be used now: without its crew it may not, whatever was said before.
+    #[must_use]
+    pub fn usable_now(&self) -> Usable {
+        let ready =
+            matches!(self.usable.availability, Availability::Available | Availability::Delayed);
+        if ready && self.crew_with.is_some() {
+            let reason = Some(AvailabilityReason::Crew);
+            return Usable { availability: Availability::OutOfService, reason, minutes: None };
+        }
+        self.usable
+    }
+
+    /// Whether it has what `ability` asks for.
+    #[must_use]
+    pub fn can(&self, ability: Ability) -> bool {
+        self.entry.abilities.contains(&ability)
+    }
+}
+
+/// An order (指令), with what was recommended when it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Operator.
+    pub by: SourceId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub ordered: UnitsOrdered,
+}
+
+/// What one unit does for one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Its incident; `None` when the unit was out already before this journal began.
+    pub incident: Option<IncidentId>,
+    /// When it was ordered.
+    pub ordered_at: Timestamp,
+    /// Statuses in the order of the journal; empty while it waits in the unit's queue.
+    pub presses: Vec<Press>,
+    /// How and when it ended.
+    pub end: Option<(AssignmentEnd, Timestamp)>,
+}
+
+impl Assignment {
+    /// Statuses that nobody corrected.
+    pub fn valid(&self) -> impl Iterator<Item = &Press> {
+        self.presses.iter().filter(|press| press.corrected_by.is_none())
+    }
+
+    /// The status that counts: the latest by its own time.
+    #[must_use]
+    pub fn current(&self) -> Option<&Press> {
+        self.valid().max_by_key(|press| (press.at, press.seq))
+    }
+
+    /// When each status was reached first; of what may come again on the way home, last. What was
+    /// skipped stays away.
+    #[must_use]
+    pub fn times(&self) -> BTreeMap<UnitStatus, Timestamp> {
+        let mut times = BTreeMap::new();
+        for press in self.valid() {
+            let time = times.entry(press.status).or_insert(press.at);
+            *time = match press.status {
+                UnitStatus::Returning | UnitStatus::InStation => press.at.max(*time),
+                UnitStatus::Ordered
+                | UnitStatus::Acknowledged
+                | UnitStatus::EnRoute
+                | UnitStatus::OnScene
+                | UnitStatus::Working
+                | UnitStatus::Transporting
+                | UnitStatus::AtHospital
+                | UnitStatus::Cancelled => press.at.min(*time),
+            };
+        }
+        times
+    }
+}
+
+/// A status that was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Press {
+    /// The event.
+    pub seq: Seq,
+    /// The status.
+    pub status: UnitStatus,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When we knew.
+    pub recorded_at: Timestamp,
+    /// Who said so.
+    pub by: SourceId,
+    /// The event that corrected it; it then no longer counts.
+    pub corrected_by: Option<Seq>,
+}
+
+/// Where a unit is believed to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnitPosition {
+    /// Where.
+    pub position: Position,
+    /// When that was known; `None` while it stands in its station.
+    pub at: Option<Timestamp>,
+    /// Whether it is only the station's place, while the unit is elsewhere.
+    pub guessed: bool,
+}
+
+impl State {
+    /// Units in the order of their numbers, with those that left the register.
+    #[must_use]
+    pub const fn units(&self) -> &BTreeMap<UnitId, Unit> {
+        &self.dispatch.units
+    }
+
+    /// The unit of this call sign.
+    #[must_use]
+    pub fn unit(&self, call_sign: &str) -> Option<UnitId> {
+        self.dispatch.call_signs.get(call_sign).copied()
+    }
+
+    /// Response plans.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.dispatch.plans
+    }
+
+    /// Orders of the incidents that are kept, oldest first.
+    #[must_use]
+    pub const fn orders(&self) -> &BTreeMap<Seq, Order> {
+        &self.dispatch.orders
+    }
+
+    /// Orders of an incident, oldest first.
+    pub fn orders_of(&self, incident: IncidentId) -> impl Iterator<Item = (Seq, &Order)> {
+        let orders = self.dispatch.ordered.get(&incident).into_iter().flatten();
+        orders.filter_map(|seq| Some((*seq, self.dispatch.orders.get(seq)?)))
+    }
+
+    /// One unit's part in one order.
+    #[must_use]
+    pub fn assignment(&self, id: AssignmentId) -> Option<&Assignment> {
+        self.dispatch.assignments.get(&id)
+    }
+
+    /// Assignments of an incident in the order of their orders.
+    pub fn assignments_of(
+        &self,
+        incident: IncidentId,
+    ) -> impl Iterator<Item = (AssignmentId, &Assignment)> {
+        self.dispatch.assignments_of(incident)
+    }
+
+    /// Where a unit is believed to be until vehicles tell it themselves: in its station, or at the
+    /// place of the incident it is, or was, at work for.
+    #[must_use]
+    pub fn unit_position(&self, id: UnitId) -> Option<UnitPosition> {
+        let unit = self.dispatch.units.get(&id)?;
+        let station = unit.entry.position;
+        let home = UnitPosition { position: station, at: None, guessed: false };
+        let Some(row) = unit.active.and_then(|active| self.assignment(active)) else {
+            return Some(home);
+        };
+        let press = row.current()?;
+        let scene = row
+            .incident
+            .and_then(|incident| self.incidents.get(&incident))
+            .and_then(|incident| incident.place.position);
+        let guess = UnitPosition { position: station, at: Some(press.at), guessed: true };
+        let at_scene = |at| scene.map(|position| UnitPosition { position, at, guessed: false });
+        match press.status {
+            UnitStatus::Ordered | UnitStatus::Acknowledged => Some(home),
+            UnitStatus::EnRoute => Some(guess),
+            UnitStatus::OnScene | UnitStatus::Working => {
+                Some(at_scene(Some(press.at)).unwrap_or(guess))
+            }
+            UnitStatus::Returning => {
+                let left = row.times().get(&UnitStatus::Transporting).copied();
+                Some(at_scene(left.or(Some(press.at))).unwrap_or(guess))
+            }
+            UnitStatus::Transporting
+            | UnitStatus::AtHospital
+            | UnitStatus::InStation
+            | UnitStatus::Cancelled => None,
+        }
+    }
+}
+
+impl Dispatch {
+    pub(crate) fn assignments_of(
+        &self,
+        incident: IncidentId,
+    ) -> impl Iterator<Item = (AssignmentId, &Assignment)> {
+        let orders = self.ordered.get(&incident).into_iter().flatten();
+        orders.flat_map(|order| self.of_order(*order))
+    }
+
+    fn of_order(&self, order: Seq) -> impl Iterator<Item = (AssignmentId, &Assignment)> {
+        let first = AssignmentId { order, unit: UnitId(0) };
+        let last = AssignmentId { order, unit: UnitId(u32::MAX) };
+        self.assignments.range(first..=last).map(|(id, row)| (*id, row))
+    }
+
+    pub(crate) fn register(&mut self, at: Timestamp, id: UnitId, entry: &UnitEntry) {
+        self.call_signs.insert(entry.call_sign.clone(), id);
+        if let Some(known) = self.units.get_mut(&id) {
+            known.entry = entry.clone();
+            known.withdrawn = false;
+            return;
+        }
+        let unit = Unit {
+            entry: entry.clone(),
+            withdrawn: false,
+            usable: Usable::AVAILABLE,
+            usable_since: at,
+            crew_with: None,
+            active: None,
+            queued: Vec::new(),
+        };
+        self.units.insert(id, unit);
+    }
+
+    pub(crate) fn withdraw(&mut self, id: UnitId) {
+        if let Some(unit) = self.units.get_mut(&id) {
+            unit.withdrawn = true;
+        }
+    }
+
+    /// A unit that was out already: an assignment without an incident.
+    pub(crate) fn find_out(
+        &mut self,
+        recorded: &Recorded,
+        unit: UnitId,
+        status: UnitStatus,
+        at: Timestamp,
+    ) {
+        let id = AssignmentId { order: recorded.seq, unit };
+        let row = Assignment { incident: None, ordered_at: at, presses: Vec::new(), end: None };
+        self.assignments.insert(id, row);
+        self.press(recorded, id, (status, at));
+        if let Some(unit) = self.units.get_mut(&unit) {
+            unit.active = Some(id);
+        }
+    }
+
+    pub(crate) fn order(&mut self, recorded: &Recorded, ordered: &UnitsOrdered) {
+        let (order, at, by) = (recorded.seq, recorded.at, recorded.source);
+        let incident = Some(ordered.incident);
+        for id in &ordered.units {
+            let row = Assignment { incident, ordered_at: at, presses: Vec::new(), end: None };
+            let assignment = AssignmentId { order, unit: *id };
+            self.assignments.insert(assignment, row);
+            if let Some(unit) = self.units.get_mut(id) {
+                unit.queued.push(assignment);
+            }
+        }
+        self.orders.insert(order, Order { by, at, ordered: ordered.clone() });
+        self.ordered.entry(ordered.incident).or_default().push(order);
+    }
+
+    pub(crate) fn start(&mut self, recorded: &Recorded, id: AssignmentId) {
+        self.press(recorded, id, (UnitStatus::Ordered, recorded.at));
+        if let Some(unit) = self.units.get_mut(&id.unit) {
+            unit.queued.retain(|queued| *queued != id);
+            unit.active = Some(id);
+        }
+    }
+
+    pub(crate) fn end(&mut self, at: Timestamp, id: AssignmentId, how: AssignmentEnd) {
+        if let Some(row) = self.assignments.get_mut(&id) {
+            row.end = Some((how, at));
+        }
+        self.leave(id);
+    }
+
+    pub(crate) fn reach(&mut self, recorded: &Recorded, reached: &StatusReached) {
+        let id = reached.assignment;
+        if let Some(wrong) = reached.corrects
+            && let Some(row) = self.assignments.get_mut(&id)
+            && let Some(press) = row.presses.iter_mut().find(|press| press.seq == wrong)
+        {
+            press.corrected_by = Some(recorded.seq);
+        }
+        self.press(recorded, id, (reached.status, reached.at));
+        let Some(row) = self.assignments.get_mut(&id) else { return };
+        if matches!(row.end, Some((AssignmentEnd::Diverted | AssignmentEnd::Released, _))) {
+            return;
+        }
+        row.end = row.current().and_then(|press| Some((ends(press.status)?, press.at)));
+        if row.end.is_some() {
+            self.leave(id);
+        } else if let Some(unit) = self.units.get_mut(&id.unit) {
+            // Back from an end that was a mistake, too.
+            unit.active = Some(id);
+        }
+    }
+
+    pub(crate) fn set_usable(&mut self, id: UnitId, usable: Usable, since: Timestamp) {
+        if let Some(unit) = self.units.get_mut(&id) {
+            unit.usable = usable;
+            unit.usable_since = since;
+        }
+    }
+
+    pub(crate) fn move_crew(&mut self, id: UnitId, with: Option<UnitId>) {
+        if let Some(unit) = self.units.get_mut(&id) {
+            unit.crew_with = with;
+        }
+    }
+
+    /// Forgets what was ordered for an incident that is no longer kept.
+    pub(crate) fn forget(&mut self, incident: IncidentId) {
+        for order in self.ordered.remove(&incident).unwrap_or_default() {
+            self.orders.remove(&order);
+            let rows: Vec<_> = self.of_order(order).map(|(id, _)| id).collect();
+            for id in rows {
+                self.assignments.remove(&id);
+            }
+        }
+    }
+
+    fn press(
+        &mut self,
+        recorded: &Recorded,
+        id: AssignmentId,
+        (status, at): (UnitStatus, Timestamp),
+    ) {
+        let press = Press {
+            seq: recorded.seq,
+            status,
+            at,
+            recorded_at: recorded.at,
+            by: recorded.source,
+            corrected_by: None,
+        };
+        if let Some(row) = self.assignments.get_mut(&id) {
+            row.presses.push(press);
+        }
+    }
+
+    fn leave(&mut self, id: AssignmentId) {
+        if let Some(unit) = self.units.get_mut(&id.unit) {
+            unit.queued.retain(|queued| *queued != id);
+            if unit.active == Some(id) {
+                unit.active = None;
+            }
+        }
+        // Without an incident nobody asks for it again.
+        if self.assignments.get(&id).is_some_and(|row| row.incident.is_none()) {
+            self.assignments.remove(&id);
+        }
+    }
+}
+
+/// How a status ends an assignment, if it does.
+pub(crate) const fn ends(status: UnitStatus) -> Option<AssignmentEnd> {
+    match status {
+        UnitStatus::InStation => Some(AssignmentEnd::Returned),
+        UnitStatus::Cancelled => Some(AssignmentEnd::Cancelled),
+        UnitStatus::Ordered
+        | UnitStatus::Acknowledged
+        | UnitStatus::EnRoute
+        | UnitStatus::OnScene
+        | UnitStatus::Working
+        | UnitStatus::Transporting
+        | UnitStatus::AtHospital
+        | UnitStatus::Returning => None,
+    }
+}
+
+impl Canonical for Dispatch {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { units, plans, orders, assignments, call_signs: _, ordered: _ } = self;
+        units.put(out);
+        plans.put(out);
+        orders.put(out);
+        assignments.put(out);
+    }
+
+    fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
+        let mut dispatch = Self {
+            units: Canonical::take(input)?,
+            plans: Canonical::take(input)?,
+            orders: Canonical::take(input)?,
+            assignments: Canonical::take(input)?,
+            ..Self::default()
+        };
+        for (id, unit) in &dispatch.units {
+            dispatch.call_signs.insert(unit.entry.call_sign.clone(), *id);
+        }
+        for (seq, order) in &dispatch.orders {
+            dispatch.ordered.entry(order.ordered.incident).or_default().push(*seq);
+        }
+        Ok(dispatch)
+    }
+}
+
+word_enums!(Ability, AssignmentEnd, Availability, AvailabilityReason, UnitKind, UnitStatus, Why);
+newtypes!(UnitId);
+canonical!(AssignmentId { order, unit });
+canonical!(UnitEntry {
+    call_sign,
+    station,
+    position,
+    kind,
+    abilities,
+    crew,
+    cross_staffed_with,
+    reserve,
+});
+canonical!(Usable { availability, reason, minutes });
+canonical!(Unit { entry, withdrawn, usable, usable_since, crew_with, active, queued });
+canonical!(PlanNeed { ability, count, with });
+canonical!(Plan { kind, subkind, first });
+canonical!(NeedMet { ability, want, have });
+canonical!(UnitAdvice { unit, chosen, ability, minutes, distance, why });
+canonical!(Recommendation { needs, units });
+canonical!(UnitsOrdered { incident, units, reason, overridden, recommendation });
+canonical!(Order { by, at, ordered });
+canonical!(Press { seq, status, at, recorded_at, by, corrected_by });
+canonical!(Assignment { incident, ordered_at, presses, end });
