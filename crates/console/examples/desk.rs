@@ -32,7 +32,7 @@ async fn main() -> std::io::Result<()> {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
             ticking.set(now());
-            ticking.tick();
+            ticking.catch_up();
             ticking.take_up();
             let posted: Vec<String> =
                 ticking.posted.lock().unwrap().iter().map(|(path, _)| path.clone()).collect();

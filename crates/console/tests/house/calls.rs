@@ -2,12 +2,12 @@
 
 use hansho_core::CallPhase;
 use hansho_model::{
-    CallEnd, CallFact, CallOffer, CallRef, CallSaid, CallerLocation, DegreesE7, Input, KeyId,
-    LocationFault, LocationMark, LocationShape, LocationSource, MetresU32, Position, Sealed, Token,
+    CallEnd, CallFact, CallOffer, CallRef, CallerLocation, DegreesE7, Input, KeyId, LocationFault,
+    LocationMark, LocationShape, LocationSource, MetresU32, Position, Sealed,
 };
 use jiff::SignedDuration;
 
-use super::{House, sealed, token};
+use super::{House, sealed};
 
 /// Somewhere in Onahama, in units of 1e-7 degree.
 const ONAHAMA: (i32, i32) = (369_755_000, 1_408_866_000);
@@ -43,20 +43,19 @@ impl House {
             peer: raw.clone(),
             raw,
         };
-        self.say(call, CallFact::Offered(Box::new(offer)), Some(token(number.as_bytes())));
+        self.said(call, CallFact::Offered(Box::new(offer)));
     }
 
-    /// The caller hangs up.
+    /// The caller hangs up, if that has not been said yet.
     pub(crate) fn hang_up(&self, call: &str) {
-        let connected = self.with(|state| {
-            state
-                .calls()
-                .get(&CallRef(call.to_owned()))
-                .is_some_and(|each| each.connected_at.is_some())
-        });
-        let fact =
-            if connected { CallFact::Ended { by: CallEnd::Caller } } else { CallFact::Abandoned };
-        self.say(call, fact, None);
+        let name = CallRef(call.to_owned());
+        let phase = self.with(|state| state.calls().get(&name).map(|each| each.phase));
+        let fact = match phase {
+            Some(CallPhase::Ringing | CallPhase::Connecting) => CallFact::Abandoned,
+            Some(CallPhase::Connected) => CallFact::Ended { by: CallEnd::Caller },
+            Some(CallPhase::Abandoned | CallPhase::Over) | None => return,
+        };
+        self.said(call, fact);
     }
 
     /// Each seat's phone takes what was answered.
@@ -72,22 +71,12 @@ impl House {
                 .collect()
         });
         for (call, position) in waiting {
-            self.say(&call, CallFact::Connected { position }, None);
+            self.said(&call, CallFact::Connected { position });
         }
     }
 
-    fn say(&self, call: &str, fact: CallFact<Sealed, Sealed>, caller: Option<Token>) {
-        let said = CallSaid {
-            call: CallRef(call.to_owned()),
-            received_at: self.now(),
-            unrecorded: false,
-            fact,
-        };
-        drop(self.run(&Input::Call { said: Box::new(said), caller }));
-    }
-
-    /// What the time of the house makes due.
-    pub(crate) fn tick(&self) {
+    /// What the time of the house has made due.
+    pub(crate) fn catch_up(&self) {
         if self.with(|state| state.next_deadline().is_some_and(|due| due <= self.now())) {
             drop(self.run(&Input::Tick));
         }
