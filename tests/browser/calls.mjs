@@ -166,14 +166,18 @@ try {
   });
 
   await step("the map goes there and back, and only when asked", async () => {
-    const middle = () => page.locator(".map-box").getAttribute("aria-label");
-    await press("F2", "Home");
-    const before = await middle();
-    await press("F7", "g");
-    await page.waitForFunction((was) => document.querySelector(".map-box").getAttribute("aria-label") !== was, before);
+    // What is drawn there, and how much ground a line of it is.
+    const seen = async () => `${await page.locator(".map-box").getAttribute("aria-label")} ${await page.locator(".leaflet-control-scale-line").textContent()}`;
+    await press("F2", "Home", "F7");
+    await page.locator(".map-box").waitFor();
+    const before = await seen();
+    must(/\d0 km/.test(before), `the city is not in view: ${before}`);
+    await press("g");
+    await page.waitForFunction(() => !/\d0 km/.test(document.querySelector(".leaflet-control-scale-line").textContent));
     await shot("08-map-ja");
     await press("Backspace");
-    await page.waitForFunction((was) => document.querySelector(".map-box").getAttribute("aria-label") === was, before);
+    await page.waitForFunction(() => /\d0 km/.test(document.querySelector(".leaflet-control-scale-line").textContent));
+    must((await seen()) === before, `${await seen()} is not ${before}`);
   });
 
   let second;

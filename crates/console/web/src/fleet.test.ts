@@ -30,7 +30,7 @@ test("the board keeps the register's order, whatever the units do", () => {
 
 test("an incident's time line has the first of each, and nothing that was skipped", () => {
   const went = (times: Record<string, string>) => ({ unit: "平1", times }) as unknown as Assignment;
-  const all = [went({ AL: "2026-11-23T05:02:25Z", OS: "2026-11-23T05:08:00Z" }), went({ AL: "2026-11-23T05:02:30Z", OS: "2026-11-23T05:06:58Z" })];
+  const all = [went({ AL: "2026-11-23T05:02:25Z", OS: "2026-11-23T05:08:00Z" }), went({ AL: "2026-11-23T05:02:30Z", OS: "2026-11-23T05:06:58Z" }), went({ OS: "2026-11-23T05:06:58.5Z" })];
   expect(firsts(all)).toEqual({ ordered: "2026-11-23T05:02:25Z", on_scene: "2026-11-23T05:06:58Z" });
 });
 

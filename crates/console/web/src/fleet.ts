@@ -51,8 +51,13 @@ export function tally(units: readonly Unit[]): { ready: number; out: number; unu
 export function firsts(assignments: readonly Assignment[]): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [word, status] of [["ordered", "AL"], ["en_route", "ER"], ["on_scene", "OS"]] as const) {
-    const [first] = assignments.flatMap(({ times }) => times[status] ?? []).sort();
+    const [first] = assignments.flatMap(({ times }) => times[status] ?? []).sort(byTime);
     if (first) found[word] = first;
   }
   return found;
+}
+
+/** Of two times the earlier one first: as times, since only some of them have fractions of a second. */
+export function byTime(a: string, b: string): number {
+  return Date.parse(a) - Date.parse(b);
 }

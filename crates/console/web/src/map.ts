@@ -135,6 +135,7 @@ export class CityMap {
 
   /** Goes where the circle fills the view; `back` returns to exactly what was there. */
   go(lat: number, lon: number, radius_m: number): void {
+    this.resized();
     this.#touched = true;
     this.#back = [...this.#back.slice(-BACK_MAX + 1), this.view()];
     const bounds = leaflet.latLng(lat, lon).toBounds(Math.max(radius_m, 150) * 3);
@@ -163,6 +164,8 @@ export class CityMap {
   /** The pane has another size now: the middle stays the middle, and until somebody moved it the
    * whole city stays in view. */
   resized(): void {
+    // A pane that is not shown has no size; what would fit into it is no view.
+    if (!this.#map.getContainer().clientHeight) return;
     this.#map.invalidateSize({ animate: false, pan: true });
     if (!this.#touched) this.#map.fitBounds(this.#home, { padding: [4, 4], animate: false });
   }
