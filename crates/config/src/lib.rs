@@ -8,14 +8,14 @@
 //! in their place.
 //!
 //! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
-//! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`].
+//! [`MAIL_ADDRESSES_MAX`], [`ZONES_MAX`], [`TEXT_CHARS_MAX`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo");
 //! let config = hansho_config::Config::load(&folder)?;
 //! assert_eq!(config.site.mode, hansho_model::Mode::Demo);
-//! assert_eq!(config.devices.len(), 400);
+//! assert_eq!(config.devices.len(), 412);
 //! # Ok(())
 //! # }
 //! ```
@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use hansho_model::{DistrictId, Language, Mode, Private, Role};
+use hansho_model::{DistrictId, Language, Mode, Private, Role, Zone};
 
 pub use fault::{ConfigError, Fault, FaultPlace};
 
@@ -46,6 +46,10 @@ pub const DEVICES_MAX: usize = 100_000;
 pub const HELPERS_MAX: usize = 16;
 /// Most mail addresses of one person.
 pub const MAIL_ADDRESSES_MAX: usize = 4;
+/// Most safe zones of one device.
+pub const ZONES_MAX: usize = 8;
+/// Longest name of a zone, bytes.
+pub const ZONE_NAME_BYTES_MAX: usize = 48;
 /// Longest text value (name, address), characters.
 pub const TEXT_CHARS_MAX: usize = 200;
 /// Districts of the city are numbered from 1 to this.
@@ -166,6 +170,10 @@ pub struct Device {
     pub address: Option<Private<String>>,
     /// AES key of 16, 24 or 32 bytes, when the device encrypts.
     pub aes_key: Option<Private<Vec<u8>>>,
+    /// Safe zones of the wearer, for trackers.
+    pub zones: Vec<Zone>,
+    /// Seconds between two reports as the device is set, for trackers.
+    pub interval_s: Option<u32>,
 }
 
 impl Config {

@@ -2,12 +2,13 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use hansho_model::DegreesE7;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::Fault;
 use crate::source::Source;
-use crate::syntax::nearest;
+use crate::syntax::{self, nearest};
 
 /// Reads values out of one file and collects its faults.
 pub(crate) struct Reader<'a> {
@@ -101,6 +102,56 @@ impl<'a> Reader<'a> {
     pub(crate) fn table(&mut self, section: &Section<'a>, key: &str) -> Option<Section<'a>> {
         let (name, value) = section.table.get_key_value(key)?;
         self.as_table(key.to_owned(), name.span(), value)
+    }
+
+    /// A list of tables.
+    pub(crate) fn tables(
+        &mut self,
+        section: &Section<'a>,
+        key: &str,
+        count_max: usize,
+    ) -> Vec<Section<'a>> {
+        let Some(value) = section.table.get(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            let remedy = "write a list: [{ ... }, { ... }]";
+            self.wrong_type(value.span(), key, "a list", value.get_ref(), remedy);
+            return Vec::new();
+        };
+        if items.len() > count_max {
+            let message = format!("`{key}` has {} entries, {count_max} are allowed", items.len());
+            self.fault(value.span(), message, "keep those that matter most".to_owned());
+        }
+        items.iter().filter_map(|item| self.as_table(key.to_owned(), item.span(), item)).collect()
+    }
+
+    /// Latitude or longitude in degrees, at most `limit` either way; read to 1e-7 degree.
+    pub(crate) fn degrees(
+        &mut self,
+        section: &Section<'a>,
+        key: &str,
+        limit: u32,
+    ) -> Option<DegreesE7> {
+        let value = section.table.get(key)?;
+        let text = match value.get_ref() {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            other @ (DeValue::Integer(_)
+            | DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_)) => {
+                let remedy = "write degrees: 37.1060";
+                self.wrong_type(value.span(), key, "a number", other, remedy);
+                return None;
+            }
+        };
+        let found = syntax::degrees_e7(text).filter(|e7| e7.unsigned_abs() <= limit * 10_000_000);
+        if found.is_none() {
+            let message = format!("`{key}` is {text}, it may be -{limit} to {limit}");
+            self.fault(value.span(), message, "write degrees: 37.1060".to_owned());
+        }
+        found.map(DegreesE7::from_e7)
     }
 
     /// A value as a table.

@@ -131,6 +131,31 @@ pub(crate) fn source_name(text: &str) -> Result<&str, Wrong> {
     Ok(text)
 }
 
+/// A zone's name: it stands in mails, in one line.
+pub(crate) fn zone_name(text: &str) -> Result<&str, Wrong> {
+    if text.len() > crate::ZONE_NAME_BYTES_MAX {
+        let remedy = format!("use 1 to {} bytes", crate::ZONE_NAME_BYTES_MAX);
+        return wrong(format!("`{text}` is no name for a zone"), remedy);
+    }
+    Ok(text)
+}
+
+/// Degrees in units of 1e-7: a sign, digits, a point, digits; what lies past the seventh is cut.
+pub(crate) fn degrees_e7(text: &str) -> Option<i32> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let fraction: String = fraction.chars().chain("0000000".chars()).take(7).collect();
+    let e7: i32 = format!("{whole}{fraction}").parse().ok()?;
+    Some(if negative { -e7 } else { e7 })
+}
+
 /// An argon2id hash in PHC form: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
 ///
 /// `m_kib_min` is the least memory it must have been made with.

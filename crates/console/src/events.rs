@@ -132,5 +132,13 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::SessionOpened { role, .. } => ("SessionOpened", json!({"role": role.as_str()})),
         Event::SessionClosed { .. } => ("SessionClosed", json!({})),
         Event::LogInRefused { .. } => ("LogInRefused", json!({})),
+        // How far from home somebody is, and what the zone is called, is for who may see it.
+        Event::ZoneLeft { device, signal, .. } => (
+            "ZoneLeft",
+            json!({"source": device.0, "signal": signal.map(|signal| signal.to_string())}),
+        ),
+        Event::ZoneEntered { device, .. } => ("ZoneEntered", json!({"source": device.0})),
+        Event::ZoneDoubted { device, .. } => ("ZoneDoubted", json!({"source": device.0})),
+        Event::FixDoubted { device, .. } => ("FixDoubted", json!({"source": device.0})),
     }
 }

@@ -31,6 +31,7 @@ mod dedupe;
 mod evolve;
 mod idem;
 mod state;
+mod track;
 
 pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
 pub use decide::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
@@ -41,3 +42,4 @@ pub use state::{
     Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
+pub use track::{Doubt, Episode, LastFix, Track, ZonePlace, ZoneState};

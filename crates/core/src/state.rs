@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::dedupe::Seen;
+use crate::track::{Silences, Track};
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
 pub mod limits {
@@ -60,6 +61,8 @@ pub struct State {
     pub(crate) incident_day: (String, u32),
     /// BLAKE3 chain over every effect ever owed.
     pub(crate) effects_sum: [u8; 32],
+    /// When the core was started last: before that nobody listened.
+    pub(crate) started_at: Option<Timestamp>,
     pub(crate) index: Index,
 }
 
@@ -76,6 +79,8 @@ pub(crate) struct Index {
     pub(crate) ended_notices: BTreeSet<(Timestamp, NoticeId)>,
     /// Notices that still run, by their end.
     pub(crate) expiries: BTreeSet<(Timestamp, NoticeId)>,
+    /// Trackers that are waited for.
+    pub(crate) silences: Silences,
 }
 
 /// A person in the register.
@@ -110,6 +115,8 @@ pub struct Device {
     pub last_report: Option<Box<LastReport>>,
     /// Faults that go on.
     pub faults: BTreeSet<Fault>,
+    /// Where its wearer is, for trackers.
+    pub track: Track,
 }
 
 impl Device {
@@ -194,6 +201,14 @@ pub struct Signal {
     pub notices: Vec<NoticeId>,
     /// What became of it.
     pub ended: Option<Ended>,
+}
+
+impl Signal {
+    /// Whether it is about a safe zone that a wearer left, and about nothing else.
+    #[must_use]
+    pub fn is_about_zone(&self) -> bool {
+        self.alarm == AlarmKind::LeftZone && !self.zones.is_empty()
+    }
 }
 
 /// Where a signal stands.
@@ -546,7 +561,8 @@ impl State {
     /// When `decide` wants a tick, if ever.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.index.expiries.first().map(|(at, _)| *at)
+        let expiry = self.index.expiries.first().map(|(at, _)| *at);
+        [expiry, self.index.silences.first()].into_iter().flatten().min()
     }
 
     /// The canonical encoding.
@@ -608,6 +624,9 @@ impl State {
                 index.expiries.insert((notice.expires_at, *id));
             }
         }
+        for (source, device) in &self.devices {
+            index.silences.note(*source, Some(device), self.started_at);
+        }
         self.index = index;
     }
 }
@@ -632,6 +651,7 @@ impl Canonical for State {
             seen,
             incident_day,
             effects_sum,
+            started_at,
             index: _,
         } = self;
         seq.put(out);
@@ -651,6 +671,7 @@ impl Canonical for State {
         seen.put(out);
         incident_day.put(out);
         effects_sum.put(out);
+        started_at.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -672,6 +693,7 @@ impl Canonical for State {
             seen: Canonical::take(input)?,
             incident_day: Canonical::take(input)?,
             effects_sum: Canonical::take(input)?,
+            started_at: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();
@@ -691,6 +713,7 @@ canonical!(Device {
     refused_lately,
     last_report,
     faults,
+    track,
 });
 canonical!(LastReport { seq, observed_at, received_at, findings, position, text, refused });
 canonical!(Fault { kind, zone, code, since });

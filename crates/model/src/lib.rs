@@ -24,6 +24,7 @@ mod registry;
 mod report;
 mod sealed;
 mod telemetry;
+mod zone;
 
 pub use alarm::{
     AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, Phase, SignalOutcome,
@@ -50,3 +51,4 @@ pub use registry::{DeviceEntry, Language, Mailbox, Mode, PersonEntry, Registry, 
 pub use report::{Deviation, Door, Report, SealedReport};
 pub use sealed::{Private, Reveal, Sealed};
 pub use telemetry::{Fix, FixMethod, Telemetry};
+pub use zone::{Sighting, Zone, ZoneDistance};

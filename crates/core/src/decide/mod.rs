@@ -4,9 +4,11 @@ mod command;
 mod effects;
 mod registers;
 mod report;
+mod track;
 
 use hansho_model::{
-    Answer, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode, Seq, SourceId,
+    AlarmKind, Answer, AnswerChoice, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode,
+    Seq, SignalId, SignalOutcome, SourceId, Template,
 };
 use jiff::Timestamp;
 
@@ -61,7 +63,7 @@ impl State {
             return Err(Refusal::new(RefusalCode::Invalid));
         }
         let source = self.source_or_name("answers", batch);
-        batch.push(Draft {
+        let cause = batch.push(Draft {
             source,
             cause: None,
             idem: key,
@@ -72,12 +74,24 @@ impl State {
                 received_at: answer.received_at,
             },
         });
+        // Who went to look for a wearer has found him.
+        let looked_for =
+            answer.choice == AnswerChoice::Arrived && notice.template == Template::TrackerLeftZone;
+        let is_open = |id: &SignalId| self.signals.get(id).is_some_and(|each| each.ended.is_none());
+        if let Some(signal) = notice.signal.filter(is_open).filter(|_| looked_for) {
+            let outcome = SignalOutcome::Found;
+            batch.follow(source, cause, Event::SignalEnded { signal, outcome, reason: None });
+        }
         Ok(())
     }
 
     fn decide_tick(&self, now: Timestamp, batch: &mut Batch) {
         for (_, notice) in self.index.expiries.iter().take_while(|(at, _)| *at <= now) {
             batch.push_core(Event::NoticeExpired { notice: *notice });
+        }
+        for device in self.index.silences.due(now) {
+            let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
+            batch.push_core(Event::FaultRaised { device, fault, code, zone });
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod codes;
 mod read;
+mod tracks;
 mod v1;
 mod v2;
 mod write;
@@ -66,6 +67,10 @@ kinds! {
     25 = SESSION_OPENED "SessionOpened",
     26 = SESSION_CLOSED "SessionClosed",
     27 = LOG_IN_REFUSED "LogInRefused",
+    50 = ZONE_LEFT "ZoneLeft",
+    51 = ZONE_ENTERED "ZoneEntered",
+    52 = ZONE_DOUBTED "ZoneDoubted",
+    53 = FIX_DOUBTED "FixDoubted",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.
@@ -74,7 +79,7 @@ pub const VERSION: u16 = 1;
 /// Newest version of a kind's payload that this release writes and reads.
 const fn newest(kind: u16) -> u16 {
     match kind {
-        kinds::REPORT_RECEIVED => 2,
+        kinds::DEVICE_REGISTERED | kinds::REPORT_RECEIVED | kinds::NOTICE_ORDERED => 2,
         _ => VERSION,
     }
 }
