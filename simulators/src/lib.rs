@@ -8,4 +8,5 @@ pub mod http;
 pub mod mailbox;
 pub mod pendant;
 pub mod scenario;
+pub mod tracker;
 pub mod volunteer;

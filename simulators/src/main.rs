@@ -12,9 +12,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use hansho_simulators::desk::{Desk, Habits};
 use hansho_simulators::devices::dc09::{Content, Key};
+use hansho_simulators::devices::watch::{Place, Said};
 use hansho_simulators::mailbox::Mailbox;
 use hansho_simulators::pendant::{Link, Pendant, Stats};
 use hansho_simulators::scenario::{self, Stage};
+use hansho_simulators::tracker::{self, Tracker, TrackerError};
 use hansho_simulators::volunteer::{Shares, Tally, Volunteers};
 use serde::Deserialize as _;
 
@@ -30,6 +32,8 @@ struct Arguments {
 enum Task {
     /// A home unit: presses, repeats until it is acknowledged, prints what came of it.
     Pendant(PendantTask),
+    /// A person with a watch: walks, presses, leaves a zone and comes back.
+    Tracker(TrackerTask),
     /// Catches all mails of a demo and shows them on a page.
     Mailbox {
         /// SMTP.
@@ -108,6 +112,40 @@ struct PendantTask {
 }
 
 #[derive(Debug, Args)]
+struct TrackerTask {
+    /// Receiver.
+    #[arg(long, default_value = "127.0.0.1:5093")]
+    to: SocketAddr,
+    /// Name of the watch.
+    #[arg(long, default_value = "8800000003")]
+    id: String,
+    /// Seconds between two reports.
+    #[arg(long, default_value_t = 30)]
+    every: u64,
+    /// Home: latitude and longitude in degrees, with a comma between.
+    #[arg(long, default_value = "37.1060,140.9589", value_parser = place)]
+    home: Place,
+    /// Points to walk along in place of a way from home; repeat it for each.
+    #[arg(long = "point", value_parser = place)]
+    points: Vec<Place>,
+    /// Metres to go away from home; 0 stays there.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    leave: i32,
+    /// Comes back home after that.
+    #[arg(long)]
+    returns: bool,
+    /// Presses the button at the end of the walk.
+    #[arg(long)]
+    sos: bool,
+    /// Battery, per cent.
+    #[arg(long, default_value_t = 80)]
+    battery: u8,
+    /// Goes on reporting from the last point until it is stopped.
+    #[arg(long)]
+    stay: bool,
+}
+
+#[derive(Debug, Args)]
 struct ScenarioTask {
     /// Plays once, prints a line an expectation; exit code 1 when one is missed.
     #[arg(long)]
@@ -147,6 +185,10 @@ fn main() -> ExitCode {
 async fn play(task: Task) -> ExitCode {
     match task {
         Task::Pendant(task) => pendant(&task).await,
+        Task::Tracker(task) => match tracker(&task).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string(), 1),
+        },
         Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
         Task::Volunteer { mailbox, seed, time_factor, night } => {
             let shares = if night { Shares::NIGHT } else { Shares::DAY };
@@ -198,6 +240,58 @@ async fn pendant(task: &PendantTask) -> ExitCode {
         "{sent} sent, {acknowledged} acknowledged, {refused} refused, {unanswered} unanswered"
     ));
     ExitCode::from(u8::from(*acknowledged < u64::from(task.count)))
+}
+
+async fn tracker(task: &TrackerTask) -> Result<(), TrackerError> {
+    let mut tracker = Tracker::new(task.to, &task.id);
+    tracker.watch.battery = task.battery;
+    tracker.start().await?;
+    say("started");
+    let points = match task.points.as_slice() {
+        [] => tracker::walk(task.home, task.leave, task.returns),
+        points => points.to_vec(),
+    };
+    let every = Duration::from_secs(task.every);
+    let mut last = task.home;
+    for (count, point) in points.into_iter().enumerate() {
+        if count > 0 {
+            tokio::time::sleep(every).await;
+        }
+        tracker.walk_to(point).await?;
+        say(&format!("at {:.5},{:.5}", degrees(point.lat_e7), degrees(point.lon_e7)));
+        last = point;
+    }
+    if task.sos {
+        tracker.press().await?;
+        say("pressed and acknowledged");
+    }
+    if task.stay {
+        loop {
+            tokio::time::sleep(every).await;
+            tracker.walk_to(last).await?;
+        }
+    }
+    // The last report has no answer; the keep-alive's says that it was taken before.
+    tracker.say(&Said::Link).await
+}
+
+fn degrees(e7: i32) -> f64 {
+    f64::from(e7) / 1e7
+}
+
+/// Reads `37.1060,140.9589`.
+fn place(text: &str) -> Result<Place, String> {
+    let e7 = |part: &str| {
+        let degrees: f64 = part.trim().parse().ok()?;
+        let in_range = (-180.0..=180.0).contains(&degrees);
+        #[expect(clippy::cast_possible_truncation, reason = "180e7 fits")]
+        in_range.then_some((degrees * 1e7).round() as i32)
+    };
+    let (lat, lon) = text.split_once(',').ok_or("give latitude and longitude: 37.1060,140.9589")?;
+    match (e7(lat), e7(lon)) {
+        (Some(lat_e7), Some(lon_e7)) => Ok(Place::new(lat_e7, lon_e7)),
+        _ => Err("give degrees: 37.1060,140.9589".to_owned()),
+    }
 }
 
 async fn mailbox(smtp: SocketAddr, web: SocketAddr) -> ExitCode {
