@@ -18,3 +18,5 @@ mod peers;
 mod simulation;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod trackers;
