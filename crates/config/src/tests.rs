@@ -94,7 +94,7 @@ session_hours = 1.5
         r#"mode = "real"
 headquarters = "試験消防本部"
 unknown_devices = "refuse"
-listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700" }
+listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700", sip = "0.0.0.0:5060" }
 [mail]
 relay = "relay.example.jp:25"
 sender = "a@city.example.jp"
@@ -252,6 +252,10 @@ first = [
 ]
 ["war"]
 first = []
+["fire/cpa"]
+first = []
+["search/dog"]
+first = []
 ["ems"]
 second = []
 ["rescue"]
@@ -309,7 +313,7 @@ fn the_demo_has_43_vehicles_with_106_people_on_duty() {
     assert_eq!(by_name("平はしご1").cross_staffed_with.as_deref(), Some("平2"));
     assert!(by_name("三和救1").abilities.contains(&hansho_model::Ability::Als));
     assert_eq!(found.len(), 4);
-    assert_eq!(plans.len(), 15);
+    assert_eq!(plans.len(), 16);
     // What a plan asks for, somebody can do.
     for need in plans.iter().flat_map(|plan| &plan.first) {
         assert!(units.iter().any(|unit| unit.abilities.contains(&need.ability)), "{need:?}");

@@ -271,6 +271,32 @@ export interface components {
              */
             silent: number;
         };
+        /** @description What one unit does, or did, for an incident. */
+        Assignment: {
+            /** @description How it ended: `returned`, `cancelled`, `diverted`, `released`. */
+            ended?: string | null;
+            /** @description When it ended. */
+            ended_at?: string | null;
+            /**
+             * Format: int64
+             * @description Number of the order's event.
+             */
+            order: number;
+            /** @description Every status that was said, in the order in which we knew. */
+            presses: components["schemas"]["Press"][];
+            /** @description Why the unit was recommended, or was not, when it was ordered. */
+            reasons: string[];
+            /** @description The last status; absent while the order waits for the unit. */
+            status?: string | null;
+            /** @description When that was reached. */
+            status_at?: string | null;
+            /** @description When each status was reached; skipped ones are absent. */
+            times: {
+                [key: string]: string;
+            };
+            /** @description Call sign. */
+            unit: string;
+        };
         /** @description A call to 119. */
         Call: {
             /** @description When it was answered. */
@@ -403,7 +429,7 @@ export interface components {
             /**
              * @description `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
              *     `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
-             *     `ErasePerson`.
+             *     `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`.
              */
             kind: string;
         };
@@ -498,7 +524,7 @@ export interface components {
             times: {
                 [key: string]: string;
             };
-            /** @description Units ordered to it. */
+            /** @description Call signs of the units that are at work for it, or will be when they are free. */
             units: string[];
         };
         /** @description `JoinSignal`: adds a signal to an incident. */
@@ -841,6 +867,20 @@ export interface components {
             form: string;
             /** @description What it holds, at most 4,096 bytes. */
             text: string;
+        };
+        /** @description `SetAvailability`: a unit may be used, or may not. */
+        SetAvailability: {
+            /** @description `AV`, `AD`, `OO`, `OF`. */
+            availability: string;
+            /**
+             * Format: int32
+             * @description 1 to 1,440, for `AD` alone.
+             */
+            minutes?: number | null;
+            /** @description `maintenance`, `crew`, `training`, `reassigned`: must be given for `OO`, may be for `AD`. */
+            reason?: string | null;
+            /** @description Call sign. */
+            unit: string;
         };
         /** @description `SetKind`. */
         SetKind: {
