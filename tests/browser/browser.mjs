@@ -10,6 +10,9 @@ const flags = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
+/** How long a caller waits who gives up. */
+const RINGS_MS = 2_500;
+
 const root = new URL("../..", import.meta.url).pathname;
 
 /** The console's example: the real server and the real core in memory, with invented people. */
@@ -25,6 +28,7 @@ export async function settings(more = {}) {
       password: { type: "string" },
       shots: { type: "string", default: `${root}target/browser` },
       press: { type: "string" },
+      call: { type: "string" },
       chromium: { type: "string", default: process.env.CHROMIUM ?? "/usr/bin/chromium" },
     },
   });
@@ -37,7 +41,10 @@ export async function settings(more = {}) {
     process.exit(2);
   }
   mkdirSync(values.shots, { recursive: true });
-  if (values.url) return { ...values, press: values.press ? async () => execFileSync("/bin/sh", ["-c", values.press]) : undefined, stop() {} };
+  if (values.url) {
+    const press = values.press ? async () => execFileSync("/bin/sh", ["-c", values.press]) : undefined;
+    return { ...values, press, call: values.call ? caller(values.call) : undefined, stop() {} };
+  }
   const server = spawn("/bin/sh", ["-c", `exec ${example.command}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   process.on("exit", () => server.kill());
   const { value: url } = await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
@@ -45,7 +52,55 @@ export async function settings(more = {}) {
   const press = async (what = "4017") => {
     await fetch(`${url}/r/${what}`, { method: "POST" });
   };
-  return { ...values, ...example, url, press, isExample: true, stop: () => server.kill() };
+  const call = async (what) => {
+    await press(`call-${what === "gone" ? "withheld" : what}`);
+    if (what === "gone") setTimeout(() => void press("gone"), RINGS_MS);
+  };
+  return { ...values, ...example, url, press, call, isExample: true, stop: () => server.kill() };
+}
+
+/** Somewhere in Onahama, and how each call is made, as `hansho-sim caller` takes it. */
+const spot = ["--lat", "36.9755", "--lon", "140.8866"];
+const ways = {
+  mobile: [...spot, "--radius", "42"],
+  cell: [...spot, "--radius", "1200", "--method", "Cell", "--tel", "+819000000002"],
+  unread: ["--shape", "broken", "--tel", "+819000000003"],
+  gone: [...spot, "--withhold", "--tel", "+819000000004", "--hang-up-after", `${RINGS_MS}`],
+};
+
+/** Calls made by a command that takes the arguments of `hansho-sim caller`. It stays on the line
+ * until this script ends, or hangs up by itself. */
+function caller(command) {
+  return (what) => {
+    const child = spawn("/bin/sh", ["-c", `exec ${command} "$@"`, "caller", "--talk", "600000", ...ways[what]], { stdio: ["ignore", "ignore", "inherit"] });
+    process.on("exit", () => child.kill());
+  };
+}
+
+/** A person's hands: counts keys, apart from the words that are typed. */
+export function hands(page) {
+  const count = { keys: 0, words: 0 };
+  return {
+    count,
+    async press(...keys) {
+      for (const key of keys) {
+        count.keys += 1;
+        await page.keyboard.press(key);
+      }
+    },
+    async type(text) {
+      count.words += text.length;
+      await page.keyboard.type(text);
+    },
+  };
+}
+
+export async function logIn(page, args) {
+  await page.goto(args.url);
+  await page.locator("#user").fill(args.user);
+  await page.locator("#password").fill(args.password);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("html[data-seq]");
 }
 
 /** Starts the browser; `outside` collects every address that is not the console's. */

@@ -52,7 +52,7 @@ try {
     await shows(page, seq);
     ({ seq, signals } = await world());
     await shows(page, seq);
-    const codes = { ringing: "RG", answered: "AN", ended: "EN" };
+    const codes = { ringing: "RG", abandoned: "AB", answered: "AN", ended: "EN" };
     const wanted = signals.map((each) => `${each.id} ${codes[each.state]}`).sort();
     const seen = await screen();
     must(JSON.stringify(seen) === JSON.stringify(wanted), `${seen}\nis not\n${wanted}`);

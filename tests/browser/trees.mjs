@@ -18,6 +18,7 @@ function masked(tree) {
   return tree
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "DATE TIME")
     .replace(/\b\d{1,3}:\d\d(:\d\d)?\b/g, "TIME")
+    .replace(/\b\d+ (s ago|秒前)/g, "N $1")
     .replace(/#\d+/g, "#N")
     .replace(/\b([sin])\d+\b/g, "$1N")
     .replace(/\b\d{4}-\d+(?= )/g, "MMDD-N");
@@ -100,6 +101,50 @@ try {
     await page.locator(".help").waitFor();
     await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
     await both("incident");
+  });
+  await step("a call rings above all else", async () => {
+    await page.keyboard.press("Escape");
+    await args.call("mobile");
+    await page.waitForSelector(".alarm:first-child:has-text('119')");
+    await settled();
+    await both("call");
+  });
+  await step("the form of a call", async () => {
+    await page.keyboard.press("F9");
+    await page.waitForSelector(".form.call input[role=combobox]:focus");
+    await page.waitForFunction(async () => (await (await fetch("/api/state")).json()).signals.some((each) => each.call?.state === "connected"));
+    await settled();
+    await page.keyboard.type("小名浜住");
+    await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
+    await tree("call-form");
+    await page.keyboard.press("Escape");
+    await both("call-answered");
+    await page.keyboard.press("o");
+  });
+  await step("its incident, who should go, and who went", async () => {
+    await page.waitForSelector(".form.call input[role=combobox]:focus");
+    await page.keyboard.type("吉");
+    for (const key of ["Enter", "k", "1", "Control+Enter"]) await page.keyboard.press(key);
+    await page.waitForSelector("#recommend:focus");
+    await page.locator("#recommend tbody tr").first().waitFor();
+    await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
+    await settled();
+    await both("recommended");
+    await page.keyboard.press("F6");
+    await page.locator("#recommend").focus();
+    await page.keyboard.press("Enter");
+    await page.locator("#detail .orders tbody tr").first().waitFor();
+    await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
+    await settled();
+    await both("ordered");
+  });
+  await step("a unit in the detail pane, and the command line", async () => {
+    await page.keyboard.press("F4");
+    await page.keyboard.press("Home");
+    await both("unit");
+    await page.keyboard.press("F8");
+    await page.keyboard.type("AK 小名浜");
+    await tree("line");
   });
   console.log("trees: passed");
 } catch {

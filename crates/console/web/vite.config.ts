@@ -5,5 +5,5 @@ import { defineConfig } from "vite";
 // Content-Security-Policy allows, and nothing may come from outside.
 export default defineConfig({
   plugins: [svelte()],
-  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false }, license: { fileName: "licenses.md" } },
 });

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test and the example use a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod calls;
 pub(crate) mod client;
 pub(crate) mod desk;
 

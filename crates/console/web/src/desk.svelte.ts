@@ -4,6 +4,7 @@
 // one rule for what a person sees, kept by the server. The stream tells when; `seq` tells how far.
 import { tick } from "svelte";
 import { CONFIRM_MS, KEEP_MAX, KEEP_MS, type Pending, restore, settle } from "./commands";
+import { Keeper } from "./drafts";
 import { reuse } from "./order";
 import type { Me, World } from "./types";
 import { uuid7 } from "./uuid";
@@ -29,6 +30,8 @@ class Desk {
   lostSince: number | null = $state(null);
   everLinked = $state(false);
   pending: Pending[] = $state(restore(localStorage.getItem("pending"), Date.now()));
+  /** Carries what is typed to the core. */
+  readonly keeper = new Keeper((kind, body) => this.#quietly(kind, body));
 
   #offset = 0;
   #wanted = 0;
@@ -155,10 +158,10 @@ class Desk {
 
   async #show(world: World): Promise<void> {
     const old = this.world;
-    const [signals, incidents, notices] = [
-      reuse(old?.signals ?? [], world.signals), reuse(old?.incidents ?? [], world.incidents), reuse(old?.notices ?? [], world.notices),
+    const [signals, incidents, notices, units] = [
+      reuse(old?.signals ?? [], world.signals), reuse(old?.incidents ?? [], world.incidents), reuse(old?.notices ?? [], world.notices), reuse(old?.units ?? [], world.units),
     ];
-    this.world = { ...world, signals, incidents, notices };
+    this.world = { ...world, signals, incidents, notices, units };
     await tick();
     document.documentElement.dataset.seq = String(world.seq);
     document.documentElement.dataset.ready = "1";
@@ -194,6 +197,28 @@ class Desk {
     const entry: Pending = { id: uuid7(made), kind, body, target, user: this.me.user, made, state: "sending", sent: 0 };
     this.pending = [...this.pending.slice(-KEEP_MAX + 1), entry];
     this.#work();
+  }
+
+  /** Sends something that no person waits for. */
+  async #quietly(kind: string, body: Record<string, unknown>): Promise<"taken" | "refused" | "lost"> {
+    if (!this.me) return "lost";
+    try {
+      const answer = await post("/api/commands", { id: uuid7(), kind, body });
+      const settled = settle(answer.status, await answer.json().catch(() => null));
+      return settled ? (settled.state === "done" ? "taken" : "refused") : "lost";
+    } catch {
+      return "lost";
+    }
+  }
+
+  /** Asks the server for something that is not in the world; `null` when it did not answer. */
+  async ask<Answer>(path: string): Promise<Answer | null> {
+    try {
+      const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+      return answer.ok ? ((await answer.json()) as Answer) : null;
+    } catch {
+      return null;
+    }
   }
 
   clear(id: string): void {

@@ -1,7 +1,11 @@
 // The order of the lists. Pure, so that it can be tested: who is on top decides who is helped first.
 import type { Incident, Notice, Signal } from "./types";
 
-const stateRank: Record<string, number> = { ringing: 0, answered: 1, ended: 2 };
+/** A call that rings stands above all else, then one whose caller gave up, then the other signals. */
+function stateRank({ kind, state }: Signal): number {
+  const ranks: Record<string, number> = { ringing: kind === "call" ? 0 : 2, abandoned: 1, answered: 3, ended: 4 };
+  return ranks[state] ?? 9;
+}
 const classRank: Record<string, number> = { life: 0, check: 1, fault: 2, note: 3, test: 4 };
 
 /** The most urgent class among what a signal says. */
@@ -10,11 +14,16 @@ export function signalClass(signal: Signal): string {
   return all.sort((a, b) => (classRank[a] ?? 9) - (classRank[b] ?? 9))[0] ?? "life";
 }
 
-/** Unanswered first, then in hand, then ended; urgent before less urgent; oldest first, but of the
- * ended ones the last one first. */
+/** Whether nobody has seen to it yet: it rings, or the caller gave up and was not reached since. */
+export function isUnanswered({ state, call }: Signal): boolean {
+  return state === "ringing" || (state === "abandoned" && !call?.callbacks.some((each) => each.outcome === "reached"));
+}
+
+/** Unanswered first (calls above all), then in hand, then ended; urgent before less urgent; oldest
+ * first, but of the ended ones the last one first. */
 export function sortSignals(signals: readonly Signal[]): Signal[] {
   return [...signals].sort((a, b) => {
-    const byState = (stateRank[a.state] ?? 9) - (stateRank[b.state] ?? 9);
+    const byState = stateRank(a) - stateRank(b);
     if (byState) return byState;
     if (a.state === "ended") return b.seq - a.seq;
     return (classRank[signalClass(a)] ?? 9) - (classRank[signalClass(b)] ?? 9) || a.seq - b.seq;

@@ -1,9 +1,15 @@
-// The alarm's sound: repeats until somebody has the signal. Browsers block it until a first click
+// The alarm's sound: repeats until somebody has the signal. A call and an alarm differ in rhythm, not
+// only in pitch. Browsers block it until a first click
 // or key, so the strip says when nobody would hear it.
 
 /** Muting is for one seat and ends by itself. */
 const MUTE_MS = 300_000;
 const REPEAT_MS = 2_500;
+/** Seconds after the start, and pitch. */
+const RHYTHMS: Record<"call" | "signal", [number, number][]> = {
+  call: [[0, 740], [0.12, 740], [0.24, 740], [0.8, 740], [0.92, 740], [1.04, 740]],
+  signal: [[0, 880], [0.22, 660], [0.44, 880]],
+};
 
 class Sound {
   blocked = $state(true);
@@ -31,13 +37,11 @@ class Sound {
   }
 
   /** Called twice a second. */
-  beat(now: number, ringing: boolean): void {
+  beat(now: number, what: "call" | "signal" | null): void {
     this.#look();
-    if (!ringing || this.blocked || this.muted(now) || now - this.#last < REPEAT_MS) return;
+    if (!what || this.blocked || this.muted(now) || now - this.#last < REPEAT_MS) return;
     this.#last = now;
-    this.#tone(0, 880);
-    this.#tone(0.22, 660);
-    this.#tone(0.44, 880);
+    for (const [after, hertz] of RHYTHMS[what]) this.#tone(after, hertz);
   }
 
   #tone(after: number, hertz: number): void {

@@ -1,4 +1,5 @@
 // Words on the screen, Japanese first. Switched without a reload; the person's choice.
+import { districts } from "./places";
 import en from "./texts/en.json";
 import ja from "./texts/ja.json";
 
@@ -27,17 +28,17 @@ export function t(key: string, values: Record<string, string | number> = {}): st
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
-const districts: [string, string][] = [
-  ["平", "Taira"], ["小名浜", "Onahama"], ["勿来", "Nakoso"], ["常磐", "Joban"], ["内郷", "Uchigo"],
-  ["四倉", "Yotsukura"], ["遠野", "Tono"], ["小川", "Ogawa"], ["好間", "Yoshima"], ["三和", "Miwa"],
-  ["田人", "Tabito"], ["川前", "Kawamae"], ["久之浜・大久", "Hisanohama-Ohisa"],
-];
-
 export const districtNumbers = districts.map((_, index) => index + 1);
 
 /** Name of a district, 1 to 13. */
-export function district(number: number | null | undefined): string {
-  const names = number ? districts[number - 1] : undefined;
-  if (!names) return number ? String(number) : "";
-  return names[tongue.now === "ja" ? 0 : 1];
+export function districtName(number: number | null | undefined): string {
+  const found = number ? districts[number - 1] : undefined;
+  if (!found) return number ? String(number) : "";
+  return tongue.now === "ja" ? found.name : found.english;
+}
+
+/** Why a unit goes, or not. `out:maintenance` is a word and what it is about. */
+export function why(word: string): string {
+  const [head, about] = word.split(":");
+  return about ? t(`why.${head}`, { about: t(`out.${about}`) }) : t(`why.${head}`);
 }

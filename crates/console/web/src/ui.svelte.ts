@@ -1,50 +1,180 @@
 // What this window looks at. Nothing here leaves the browser.
 import { desk } from "./desk.svelte";
-import { drafted } from "./drafts";
-import { sortSignals } from "./order";
-import type { Incident, Signal } from "./types";
+import { type Draft, drafted, dropDraft, holdsWords, saveDraft } from "./drafts";
+import { isUnanswered, sortIncidents, sortSignals } from "./order";
+import type { Place } from "./places";
+import type { Incident, Signal, Unit } from "./types";
+import { hasPoint } from "./whereabouts";
 
-export type FormName = "open" | "join" | "end" | "note" | "close";
+export type FormName = "open" | "call" | "callback" | "join" | "end" | "note" | "place" | "kind" | "close";
+
+/** What is to be done once a signal has its incident. Outlives a reload. */
+interface Afterwards {
+  signal: string;
+  form: FormName;
+  /** Words for the incident's record. */
+  note: string | null;
+}
+
+/** A place that the map is asked to go to; a new object each time. */
+export interface Aim {
+  lat: number;
+  lon: number;
+  radius_m: number;
+}
 
 class Ui {
-  /** Id of the signal or incident in the detail pane. */
+  /** Id of the signal, incident or unit in the detail pane. */
   selected: string | null = $state(null);
   form: { name: FormName; target: string } | null = $state(null);
+  /** What is below the detail where there is no room for both. */
+  below: "map" | "recommend" = $state("map");
+  /** Incident whose recommendation is on the screen. */
+  recommended: string | null = $state(null);
+  /** Counted up each time that somebody asks for a recommendation. */
+  recommends = $state(0);
+  /** Counted up to ask the recommendation on the screen to be accepted. */
+  accepted = $state(0);
+  aim: Aim | null = $state.raw(null);
+  /** Counted up to ask the map to go back. */
+  returned = $state(0);
   help = $state(false);
   showEnded = $state(localStorage.getItem("showEnded") !== "no");
   singleKeys = $state(localStorage.getItem("singleKeys") !== "off");
   theme: "dark" | "light" = $state(localStorage.getItem("theme") === "light" ? "light" : "dark");
   /** Things with a draft, so that lists can mark them. */
   drafts: Set<string> = $state.raw(drafted());
+  #afterwards: Afterwards[] = JSON.parse(localStorage.getItem("afterwards") ?? "[]") as Afterwards[];
 
   signals: Signal[] = $derived(sortSignals(desk.world?.signals ?? []));
+  incidents: Incident[] = $derived(sortIncidents(desk.world?.incidents ?? []));
+  units: Unit[] = $derived(desk.world?.units ?? []);
   ringing: Signal[] = $derived(this.signals.filter((signal) => signal.state === "ringing"));
+  unanswered: Signal[] = $derived(this.signals.filter(isUnanswered));
   signal: Signal | undefined = $derived(desk.world?.signals.find((each) => each.id === this.selected));
   incident: Incident | undefined = $derived(desk.world?.incidents.find((each) => each.id === this.selected));
+  unit: Unit | undefined = $derived(this.units.find((each) => each.id === this.selected));
   mayAct: boolean = $derived(["dispatcher", "supervisor"].includes(desk.me?.role ?? ""));
+
+  /** Whether a call waits that nobody answered, or a caller who gave up and was not called back in time. */
+  get calling(): boolean {
+    return this.unanswered.some(({ kind, state, call }) => kind === "call" && (state === "ringing" || (!!call?.callback_due && desk.now > Date.parse(call.callback_due))));
+  }
+
+  /** Whether somebody, here or at another seat, typed something about a thing and has not sent it. */
+  hasDraft(id: string): boolean {
+    return this.drafts.has(id) || (desk.world?.drafts.some((each) => each.form.split(":")[1] === id) ?? false);
+  }
 
   select(id: string): void {
     this.selected = id;
     this.form = null;
   }
 
+  /** Takes a signal that nobody has: a call is answered, everything else acknowledged. */
   acknowledge(signal: Signal | undefined): void {
-    if (!signal || !this.mayAct || desk.waiting(signal.id)) return;
-    desk.command("AcknowledgeSignal", signal.id, { signal: signal.id, position: desk.seat });
-    // A person in the middle of a form stays there.
-    if (!this.form) this.selected = signal.id;
+    if (!signal || !this.mayAct || signal.state !== "ringing" || desk.waiting(signal.id)) return;
+    const call = signal.kind === "call";
+    desk.command(call ? "AnswerCall" : "AcknowledgeSignal", signal.id, { signal: signal.id, position: desk.seat });
+    // A person in the middle of a form stays there, unless a caller is now on the line.
+    if (!this.form || call) this.selected = signal.id;
+    if (call) this.form = { name: "call", target: signal.id };
+  }
+
+  /** Answers the call that waits longest. */
+  answerNext(): void {
+    this.acknowledge(this.ringing.find((signal) => signal.kind === "call" && !desk.waiting(signal.id)));
   }
 
   /** Whether the form makes sense for what is selected. */
   canOpen(name: FormName): boolean {
     if (!this.mayAct) return false;
     if (name === "note") return !!this.incident;
-    if (name === "close") return this.incident?.state === "open";
-    return !!this.signal && this.signal.state !== "ended" && !this.signal.incident;
+    if (name === "close" || name === "place" || name === "kind") return this.incident?.state === "open";
+    const free = !!this.signal && this.signal.state !== "ended" && !this.signal.incident;
+    if (name === "callback") return free && this.signal?.state === "abandoned";
+    if (name === "call") return free && this.signal?.kind === "call";
+    if (name === "open") return free && this.signal?.kind !== "call";
+    return free;
   }
 
   openForm(name: FormName): void {
-    if (this.selected && this.canOpen(name)) this.form = { name, target: this.selected };
+    if (!this.selected || !this.canOpen(name)) return;
+    this.form = { name, target: this.selected };
+    // What was sent from it before came to nothing: what follows is said anew.
+    this.#remember(this.#afterwards.filter((each) => each.signal !== this.selected));
+  }
+
+  closeForm(): void {
+    this.form = null;
+    document.getElementById("detail")?.focus();
+  }
+
+  /** Shows who should go. */
+  recommend(incident: string): void {
+    this.recommended = incident;
+    this.recommends += 1;
+    this.below = "recommend";
+  }
+
+  /** The map goes to what is selected, or to a place. */
+  goTo(place?: Place): void {
+    const at = place ?? (hasPoint(this.signal?.location) ? this.signal.location : hasPoint(this.incident?.place) ? this.incident.place : hasPoint(this.unit?.position) ? this.unit.position : null);
+    if (!at) return;
+    this.below = "map";
+    this.aim = { lat: at.lat, lon: at.lon, radius_m: ("radius_m" in at && at.radius_m) || 300 };
+  }
+
+  /** The next incident by age, or the one before. */
+  step(by: 1 | -1): void {
+    const open = this.incidents.filter((each) => each.state === "open");
+    const at = open.findIndex((each) => each.id === this.selected);
+    const next = open[at < 0 ? (by > 0 ? 0 : open.length - 1) : at + by];
+    if (next) this.select(next.id);
+  }
+
+  /** Remembers what follows when the signal comes to its incident; until then its draft stays. */
+  andThen(afterwards: Afterwards): void {
+    this.#remember([...this.#afterwards.filter((each) => each.signal !== afterwards.signal), afterwards]);
+  }
+
+  #remember(afterwards: Afterwards[]): void {
+    this.#afterwards = afterwards;
+    localStorage.setItem("afterwards", JSON.stringify(afterwards));
+  }
+
+  /** Does what waited for signals that have their incident now. Call it after each new world. */
+  follow(signals: readonly Signal[]): void {
+    const due = this.#afterwards.flatMap((each) => {
+      const incident = signals.find((signal) => signal.id === each.signal)?.incident;
+      return incident ? [{ ...each, incident }] : [];
+    });
+    if (!due.length) return;
+    this.#remember(this.#afterwards.filter((each) => !due.some((done) => done.signal === each.signal)));
+    for (const { signal, form, note, incident } of due) {
+      if (note) desk.command("AddNote", incident, { incident, text: note });
+      this.dropDraft(form, signal);
+      // Nobody is taken away from what they turned to meanwhile.
+      if (this.selected !== signal || this.form) continue;
+      this.selected = incident;
+      this.recommend(incident);
+    }
+  }
+
+  /** Keeps what is typed in a form: here at once, in the core soon. */
+  keepDraft(form: FormName, target: string, draft: Draft): void {
+    saveDraft(form, target, draft);
+    this.drafts = drafted();
+    const name = `${form}:${target}`;
+    if (holdsWords(draft)) desk.keeper.keep(name, JSON.stringify(draft));
+    else if (desk.keeper.has(name)) desk.keeper.keep(name, null);
+  }
+
+  dropDraft(form: FormName, target: string): void {
+    dropDraft(form, target);
+    this.drafts = drafted();
+    const name = `${form}:${target}`;
+    if (desk.keeper.has(name) || desk.world?.drafts.some((each) => each.form === name)) desk.keeper.keep(name, null);
   }
 
   toggleTheme(): void {

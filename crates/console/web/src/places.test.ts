@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { candidates, coordinates, districts, exactly, metres, nearest, outline, places } from "./places";
+
+const names = (text: string) => candidates(text).map((each) => each.name);
+
+test("the name itself first, then names that begin so, then what it begins with", () => {
+  expect(names("小名浜").slice(0, 3)).toEqual(["小名浜", "小名浜古港", "小名浜住吉"]);
+  expect(names("小名浜住")).toEqual(["小名浜住吉", "小名浜"]);
+  expect(names("小名浜住吉 12-3")).toEqual(["小名浜住吉", "小名浜"]);
+  expect(names("住吉")).toEqual(["小名浜住吉"]);
+  expect(names("onah")).toEqual(["小名浜"]);
+  expect(names("")).toEqual([]);
+  expect(names("どこでもない")).toEqual([]);
+});
+
+test("a point with a house number is that point; a district or a longer name is never guessed", () => {
+  expect(exactly("小名浜住吉")?.name).toBe("小名浜住吉");
+  expect(exactly("小名浜住吉１２－３")?.name).toBe("小名浜住吉");
+  expect(exactly("平字梅本 1")?.name).toBe("平字梅本");
+  expect(exactly("小名浜住吉町")).toBeUndefined();
+  expect(exactly("小名浜大原")).toBeUndefined();
+  expect(exactly("小名浜")).toBeUndefined();
+});
+
+test("coordinates as they are said", () => {
+  expect(coordinates("36.9758, 140.8861")).toEqual({ lat: 36.9758, lon: 140.8861 });
+  expect(coordinates("３６．９７５８、１４０．８８６１")).toEqual({ lat: 36.9758, lon: 140.8861 });
+  expect(coordinates("136.9, 40.1")).toBeUndefined();
+  expect(coordinates("12-3")).toBeUndefined();
+});
+
+test("distances and the nearest name", () => {
+  expect(metres(37, 140.9, 37, 140.9)).toBe(0);
+  expect(Math.abs(metres(37, 140.9, 38, 140.9) - 111_195)).toBeLessThan(10);
+  expect(nearest(36.9755, 140.8866)?.place.name).toBe("小名浜住吉");
+  expect(nearest(35, 139)).toBeUndefined();
+});
+
+test("every place has a radius, and none lies outside the hand-drawn edge by far", () => {
+  const [lats, lons] = [outline.map(([lat]) => lat), outline.map(([, lon]) => lon)];
+  for (const { name, lat, lon, radius_m } of [...places, ...districts]) {
+    expect(radius_m, name).toBeGreaterThan(100);
+    expect(lat > Math.min(...lats) - 0.02 && lat < Math.max(...lats) + 0.02 && lon > Math.min(...lons) - 0.02 && lon < Math.max(...lons) + 0.02, name).toBe(true);
+  }
+  expect(districts.length).toBe(13);
+});
