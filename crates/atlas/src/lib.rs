@@ -1,17 +1,17 @@
 //! Districts, places, ways: pure look-ups in built-in data; integers out.
 //!
-//! Only `decide` asks the atlas; its answers go into the event, so `evolve` and a replay never look
-//! anything up and a better atlas cannot rewrite an old shift.
+//! Of what is folded only `decide` asks the atlas; its answers go into the event, so `evolve` and a
+//! replay never look anything up and a better atlas cannot rewrite an old shift.
 
-mod distance;
+mod city;
 mod places;
 mod travel;
 
 use hansho_model::{DegreesE7, DistrictId, MetresU32, Position};
 
-pub use distance::{metres_between, metres_from_city};
+pub use city::metres_from_city;
 pub use places::{NamedPlace, PLACES};
-pub use travel::{Travel, nearest_district, travel};
+pub use travel::{Travel, distance, nearest_district, travel};
 
 /// A district (地区) of the city.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

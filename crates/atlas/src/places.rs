@@ -91,13 +91,13 @@ const fn place(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{by_id, metres_between};
+    use crate::{by_id, distance};
 
     #[test]
     fn every_place_has_a_name_of_its_own_and_lies_in_or_near_its_district() {
         for (index, each) in PLACES.iter().enumerate() {
             let district = by_id(each.district).unwrap();
-            let metres = metres_between(each.position, district.centre).0;
+            let metres = distance(each.position, district.centre).0;
             // 平's centre is its post, at the western end of the town: the coast is 10 km away.
             assert!(metres <= district.radius.0 + 2_000, "{} lies {metres} m off", each.name);
             assert!(PLACES.iter().take(index).all(|other| other.name != each.name));

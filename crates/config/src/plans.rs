@@ -31,23 +31,25 @@ pub(crate) fn read(dir: &Path) -> (Vec<Plan>, Vec<Fault>) {
             None => (name, None),
         };
         let known = IncidentKind::from_word(kind);
-        let level = subkind.and_then(IncidentSubkind::from_word);
-        let level = level.filter(|level| Some(level.kind()) == known);
-        if let (Some(of), Some(subkind), None) = (known, subkind, level) {
-            let own = IncidentSubkind::ALL.iter().filter(|level| level.kind() == of);
-            let words: Vec<&str> = own.map(|level| level.as_str()).collect();
-            let message = format!("`{subkind}` is no second level of `{kind}`");
-            let remedy = match words.as_slice() {
-                [] => "it has none: write the kind alone".to_owned(),
-                words => format!("known ones are {}", words.join(", ")),
-            };
-            reader.fault(key.span(), message, remedy);
-        }
         if known.is_none() {
             let words: Vec<&str> = IncidentKind::ALL.iter().map(|kind| kind.as_str()).collect();
             let message = format!("`{kind}` is no kind of incident");
             reader.fault(key.span(), message, format!("known kinds are {}", words.join(", ")));
         }
+        let level = match (known, subkind) {
+            (Some(known), Some(word)) => {
+                let found = IncidentSubkind::from_word(word).filter(|level| level.kind() == known);
+                if found.is_none() {
+                    let levels = IncidentSubkind::ALL.iter().filter(|level| level.kind() == known);
+                    let words: Vec<&str> = levels.map(|level| level.as_str()).collect();
+                    let message = format!("`{word}` is no second level of `{kind}`");
+                    reader.fault(key.span(), message, format!("there are: {}", words.join(", ")));
+                    continue;
+                }
+                found
+            }
+            _ => None,
+        };
         let Some(section) = reader.as_table(name.to_owned(), key.span(), value) else { continue };
         reader.check_keys(&section, &["first"]);
         let first = needs(&mut reader, &section);

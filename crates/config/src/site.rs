@@ -134,7 +134,12 @@ fn listeners<'a>(
         if let Some((other, _)) = taken.iter().find(|(_, other)| clash(*other, at.value)) {
             let message = format!("port {} is already taken by `{other}`", at.value.port());
             let remedy = format!("give `{name}` another port, or take `{other}` out of `listen`");
-            reader.fault(at.span, message, remedy);
+            reader.fault(at.span.clone(), message, remedy);
+        }
+        if name == "sip" && at.value.ip().is_unspecified() {
+            let message = "peers answer to this address, and this is none".to_owned();
+            let remedy = "name the address under which gateways and phones reach this machine";
+            reader.fault(at.span, message, remedy.to_owned());
         }
         taken.push((name, at.value));
     }

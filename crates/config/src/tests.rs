@@ -94,7 +94,7 @@ session_hours = 1.5
         r#"mode = "real"
 headquarters = "試験消防本部"
 unknown_devices = "refuse"
-listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700" }
+listen = { console = "0.0.0.0:7700", dc09 = "127.0.0.1:7700", sip = "0.0.0.0:5060" }
 [mail]
 relay = "relay.example.jp:25"
 sender = "a@city.example.jp"
@@ -283,6 +283,7 @@ fn limits_of_units_and_plans_hold_at_the_limit_and_one_more() {
         let line = |n| format!("\"fire/k{n}\" = {{ first = [] }}\n");
         run_fleet("", &(0..count).map(line).collect::<String>())
     };
+    assert!(plans(1).contains("`k0` is no second level of `fire`"));
     assert!(!plans(PLANS_MAX).contains("plans are in the file"));
     assert!(plans(PLANS_MAX + 1).contains("101 plans are in the file"));
     let needs = |count: usize| {

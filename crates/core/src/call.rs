@@ -228,7 +228,7 @@ fn similar(id: IncidentId, incident: &Incident, signal: &Signal, spot: Spot) -> 
     let apart = signal.received_at.duration_since(incident.perceived_at);
     let wide = |radius: Option<MetresU32>| radius.map_or(0, |radius| radius.0);
     let near = SIMILAR_METRES.max(wide(spot.radius)).max(wide(incident.place.radius));
-    let distance = hansho_atlas::metres_between(spot.position, position);
+    let distance = hansho_atlas::distance(spot.position, position);
     let fits = apart.abs() <= SIMILAR_TIME
         && distance.0 <= near
         && signal.incident.is_none_or(|own| own != id);

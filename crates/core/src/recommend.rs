@@ -115,10 +115,8 @@ impl State {
 
 /// The plan of this kind: of the second level when there is one, else of the first.
 fn plan_of(plans: &[Plan], kind: IncidentKind, subkind: Option<IncidentSubkind>) -> Option<&Plan> {
-    let of = |level: Option<IncidentSubkind>| {
-        plans.iter().find(|plan| plan.kind == kind && plan.subkind == level)
-    };
-    subkind.and_then(|subkind| of(Some(subkind))).or_else(|| of(None))
+    let of = |level| plans.iter().find(|plan| plan.kind == kind && plan.subkind == level);
+    of(subkind).or_else(|| of(None))
 }
 
 fn asked_abilities(needs: &[PlanNeed]) -> Vec<Ability> {

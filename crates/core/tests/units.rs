@@ -608,7 +608,7 @@ fn a_heart_stops_in_chuodai() {
     let unknown = world.state.recommend_as(
         incident,
         IncidentKind::Ems,
-        Some(IncidentSubkind::Illness),
+        Some(IncidentSubkind::Mass),
         world.now,
     );
     assert_eq!(told(&world, &unknown.unwrap()), told(&world, &recommend(&world, incident)));

@@ -203,7 +203,7 @@ fn read_offer(
     raw: Vec<u8>,
     trunks: &[IpAddr],
 ) -> CallOffer<Private<String>, Private<Vec<u8>>> {
-    let ip = peer.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let ip = peer.parse::<SocketAddr>().ok().map(|address| address.ip().to_canonical());
     let asserted = ip.is_some_and(|ip| trunks.contains(&ip));
     match Message::parse(&raw) {
         Ok(request) => offer::offer(&request, asserted, peer.to_owned(), raw),

@@ -191,7 +191,7 @@ fn plans() -> Vec<Plan> {
         need(Ability::Pump, 1),
         need(Ability::Ambulance, 1),
     ];
-    let plan = |kind, subkind, first| Plan { kind, subkind, first };
+    let plan = |kind, subkind: Option<IncidentSubkind>, first| Plan { kind, subkind, first };
     vec![
         plan(IncidentKind::Fire, None, building),
         plan(IncidentKind::Fire, Some(IncidentSubkind::Alarm), vec![need(Ability::Pump, 1)]),

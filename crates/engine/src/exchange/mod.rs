@@ -34,6 +34,8 @@ use spool::Spool;
 
 /// Words of the supervisor that may wait.
 const WORDS_MAX: usize = 1_024;
+/// Shortest sleep.
+const NAP_MIN: Duration = Duration::from_millis(1);
 /// Longest sleep: the clock is looked at this often, whatever happens.
 const NAP_MAX: Duration = Duration::from_millis(250);
 
@@ -150,6 +152,8 @@ pub struct Exchange {
     records: Records,
     spool: Spool,
     core: Option<mpsc::Sender<ToCore>>,
+    /// When time is looked at next, at the latest.
+    due: Timestamp,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -176,13 +180,19 @@ impl Exchange {
             tracing::warn!(count = left.len(), "Calls of an earlier run are not journalled yet.");
         }
         let records = Records::new(clock::now(), left);
-        Ok(Self { endpoint: Endpoint::new(setup), flows, records, spool, core: None })
+        let endpoint = Endpoint::new(setup);
+        Ok(Self { endpoint, flows, records, spool, core: None, due: clock::now() })
     }
 
     /// Runs until the supervisor drops its end.
     pub async fn run(mut self, mut words: mpsc::Receiver<Word>) {
         loop {
             let nap = self.act(clock::now());
+            if self.due <= clock::now() {
+                // However much comes in, time passes, too.
+                self.tick(clock::now());
+                continue;
+            }
             tokio::select! {
                 word = words.recv() => match word {
                     Some(word) => self.obey(clock::now(), word),
@@ -248,6 +258,7 @@ impl Exchange {
     }
 
     fn tick(&mut self, now: Timestamp) {
+        self.due = now.saturating_add(NAP_MAX).unwrap_or(now);
         self.endpoint.handle_timeout(now);
         self.records.tick(now);
         let alone = self.records.alone_since();
@@ -278,10 +289,11 @@ impl Exchange {
                 Output::Close(flow) => self.flows.close(flow.id),
                 Output::Idle(deadline) => {
                     let next = [deadline, self.records.next_deadline()].into_iter().flatten().min();
-                    let nap = next.map_or(NAP_MAX, |next| {
-                        Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO)
-                    });
-                    return nap.clamp(Duration::from_millis(1), NAP_MAX);
+                    // A moment at least: a deadline that stays in the past must not spin.
+                    let soonest = now.saturating_add(NAP_MIN).unwrap_or(now);
+                    self.due = next.map_or(self.due, |next| self.due.min(next.max(soonest)));
+                    let nap = Duration::try_from(self.due.duration_since(now));
+                    return nap.unwrap_or(Duration::ZERO).min(NAP_MAX);
                 }
             }
         }

@@ -135,7 +135,7 @@ pub(super) fn plans(plans: &[Plan]) -> PlansApplied {
     };
     let plan = |plan: &Plan| PlanOf {
         kind: plan.kind.code(),
-        subkind: plan.subkind.map(|subkind| subkind.code()),
+        subkind: plan.subkind.map(Code::code),
         first: plan.first.iter().map(need).collect(),
     };
     PlansApplied { plans: plans.iter().map(plan).collect() }
@@ -302,8 +302,8 @@ fn read_plan(value: PlanOf) -> Result<Plan, BodyError> {
         Ok(PlanNeed { ability: Code::from_code(ability)?, count, with })
     };
     let first: Result<_, BodyError> = value.first.into_iter().map(need).collect();
-    let (kind, subkind) = (Code::from_code(value.kind)?, word(value.subkind)?);
-    Ok(Plan { kind, subkind, first: first? })
+    let subkind = value.subkind.map(Code::from_code).transpose()?;
+    Ok(Plan { kind: Code::from_code(value.kind)?, subkind, first: first? })
 }
 
 fn read_ordered(value: UnitsOrdered<'_>) -> Result<Event, BodyError> {

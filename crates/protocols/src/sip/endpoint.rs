@@ -94,6 +94,37 @@ pub struct Live<'a> {
 ///
 /// A call rings (180) only when [`CallFact::Offered`] is durable, and neither CANCEL nor BYE is
 /// answered before the fact that it made is.
+///
+/// ```
+/// use hansho_protocols::sip::{Endpoint, Flow, Output, Setup, SipTransport, Timers};
+///
+/// let now = "2026-04-01T00:00:30Z".parse().unwrap();
+/// let ours = "192.0.2.1:5060".parse().unwrap();
+/// let mut endpoint = Endpoint::new(Setup {
+///     udp: ours,
+///     tcp: ours,
+///     numbers: Vec::new(),
+///     trunks: Vec::new(),
+///     seats: Vec::new(),
+///     timers: Timers::default(),
+///     seed: [7; 16],
+/// });
+/// let peer = "192.0.2.7:5060".parse().unwrap();
+/// let flow = Flow { transport: SipTransport::Udp, local: ours, peer, id: 0 };
+/// let invite = "INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\n\
+///               From: <sip:+819000000001@carrier.example>;tag=1\r\nTo: <urn:service:sos>\r\n\
+///               Call-ID: 1@192.0.2.7\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+/// endpoint.handle_datagram(now, flow, invite.as_bytes()).unwrap();
+/// let Output::Transmit(_, trying) = endpoint.poll_output() else { panic!() };
+/// assert!(trying.starts_with(b"SIP/2.0 100 "));
+/// let Output::Fact(receipt, fact) = endpoint.poll_output() else { panic!() };
+/// assert_eq!(fact.call.0, "1@192.0.2.7;1");
+/// assert!(matches!(endpoint.poll_output(), Output::Idle(_)));
+/// // Only now does it ring.
+/// endpoint.handle_durable(now, receipt);
+/// let Output::Transmit(_, ringing) = endpoint.poll_output() else { panic!() };
+/// assert!(ringing.starts_with(b"SIP/2.0 180 "));
+/// ```
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) setup: Setup,
@@ -235,16 +266,42 @@ impl Endpoint {
         match found.stage {
             Stage::Over => false,
             Stage::Connected => found.winner().is_some_and(|fork| fork.seat == seat),
-            Stage::Offered => self.ring(now, call, seat, false),
+            Stage::Offered => {
+                self.stop_ringing_everywhere(now, call, seat);
+                self.ring(now, call, seat, false)
+            }
         }
     }
 
     /// Rings every seat's phone until one takes the call: for the time when there is no core.
+    /// Doing it again does nothing: phones that do not take it are rung again in their time.
     pub fn ring_all(&mut self, now: Timestamp, call: &CallRef) {
+        let rings = |found: &Call| found.everywhere || found.stage != Stage::Offered;
+        if !self.calls.get(call).is_none_or(rings) {
+            self.ring_everywhere(now, call);
+        }
+    }
+
+    /// The core is back and names a seat: the other phones are not needed any more.
+    fn stop_ringing_everywhere(&mut self, now: Timestamp, call: &CallRef, seat: &str) {
+        let answer_by = after(now, self.setup.timers.answer);
+        let known = self.setup.seats.iter().any(|each| each.name == seat);
         let Some(found) = self.calls.get_mut(call) else { return };
-        if found.stage != Stage::Offered {
+        if !known || !std::mem::take(&mut found.everywhere) {
             return;
         }
+        found.again_at = None;
+        found.told.clear();
+        let mut its = found.forks.iter_mut().filter(|fork| fork.seat == seat);
+        let but = its.find(|fork| fork.state == ForkState::Ringing).map(|fork| {
+            fork.answer_by = Some(answer_by);
+            fork.id
+        });
+        self.cancel_forks(now, call, but);
+    }
+
+    pub(super) fn ring_everywhere(&mut self, now: Timestamp, call: &CallRef) {
+        let Some(found) = self.calls.get_mut(call) else { return };
         found.everywhere = true;
         for fork in &mut found.forks {
             fork.answer_by = None;

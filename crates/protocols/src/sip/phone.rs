@@ -327,7 +327,7 @@ impl Endpoint {
     }
 
     /// The caller's ACK holds the answer that the phone's 200 asked for.
-    pub(super) fn late_ack(&mut self, _now: Timestamp, call: &CallRef, message: &Message) {
+    pub(super) fn late_ack(&mut self, call: &CallRef, message: &Message) {
         let Some(fork) = self.calls.get_mut(call).and_then(super::call::Call::winner) else {
             return;
         };
@@ -338,7 +338,7 @@ impl Endpoint {
     }
 
     /// A phone that still waits for its ACK gets it before the BYE.
-    pub(super) fn ack_before_bye(&mut self, _now: Timestamp, call: &CallRef, id: u64) {
+    pub(super) fn ack_before_bye(&mut self, call: &CallRef, id: u64) {
         let Some(fork) = self.calls.get_mut(call).and_then(|found| found.fork(id)) else { return };
         if std::mem::take(&mut fork.owes_ack) {
             let key = client_key(&fork.branch, "INVITE");

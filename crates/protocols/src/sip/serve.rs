@@ -16,6 +16,9 @@ use crate::FrameError;
 /// Largest session description that is passed on.
 const SDP_SIZE_MAX: usize = 8_192;
 
+/// Most requests of one side of a call that are open at once.
+pub(super) const DIALOG_COUNT_MAX: usize = 32;
+
 /// Methods that we know and do not speak.
 const KNOWN: [&str; 7] =
     ["MESSAGE", "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "PRACK"];
@@ -306,7 +309,7 @@ impl Endpoint {
         }
         found.acknowledged = true;
         let owes_bye = std::mem::take(&mut found.owes_bye);
-        self.late_ack(now, &call, message);
+        self.late_ack(&call, message);
         if owes_bye {
             self.bye(now, &call, Leg::Caller);
         }
@@ -336,6 +339,12 @@ impl Endpoint {
             return;
         }
         dialog.remote_cseq = number;
+        let id = dialog.call_id.clone();
+        let open = self.servers.values().filter(|s| s.request.first("Call-ID") == Some(&id));
+        if open.count() >= DIALOG_COUNT_MAX {
+            // One call may not take the room of all; who means it will ask again.
+            return;
+        }
         match message.method().unwrap_or_default() {
             "BYE" => {
                 if self.open(now, flow, via, message, &key) {
@@ -410,7 +419,7 @@ impl Endpoint {
     /// Sends a BYE.
     pub(super) fn bye(&mut self, now: Timestamp, call: &CallRef, leg: Leg) {
         if let Leg::Phone(id) = leg {
-            self.ack_before_bye(now, call, id);
+            self.ack_before_bye(call, id);
         }
         let Some(dialog) = self.dialog_mut(call, leg) else { return };
         dialog.cseq = dialog.cseq.saturating_add(1);

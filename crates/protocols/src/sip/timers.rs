@@ -3,6 +3,7 @@
 use hansho_model::{CallEnd, CallRef};
 use jiff::Timestamp;
 
+use super::address::Uri;
 use super::call::{ForkState, Leg, Stage};
 use super::endpoint::Endpoint;
 use super::transaction::after;
@@ -68,7 +69,10 @@ impl Endpoint {
         let Some(ok) = &mut found.ok else { return };
         if now < ok.gives_up_at {
             if let Some(bytes) = ok.repeat.due(now, &timers, false) {
-                let hop = ok.hop;
+                let (hop, leg) = (ok.hop, ok.leg);
+                let dialog = self.dialog_mut(call, leg).map(|dialog| dialog.clone());
+                let contact = dialog.and_then(|dialog| Uri::parse(&dialog.target)?.socket());
+                let hop = self.alive(hop, contact.unwrap_or_else(|| hop.address()));
                 self.send(hop, bytes);
             }
             return;
@@ -97,7 +101,7 @@ impl Endpoint {
         let Some(found) = self.calls.get_mut(call) else { return };
         if found.again_at.is_some_and(|at| now >= at) {
             found.again_at = None;
-            self.ring_all(now, &call.clone());
+            self.ring_everywhere(now, call);
         }
     }
 

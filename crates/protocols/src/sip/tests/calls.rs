@@ -286,12 +286,36 @@ fn a_phone_that_gives_up_is_rung_again_while_there_is_no_core() {
     for _round in 0..3 {
         let invite = house.messages(PHONES[0]).remove(0);
         house.phone(0, &answer(&invite, 480, None));
+        // Asked over and over, the phone still has its rest.
+        house.endpoint.ring_all(house.now, &call);
+        house.drain();
         assert_eq!(house.to(PHONES[0]), ["ACK"]);
         house.pass_s(11);
     }
     assert_eq!(house.to(PHONES[0]), ["INVITE"; 2]);
     let told = house.told();
     assert_eq!(told.iter().filter(|word| *word == "not connected desk1 480").count(), 1);
+}
+
+#[test]
+fn a_core_that_comes_back_and_names_a_seat_quiets_the_others() {
+    let mut house = House::new(SipTransport::Udp);
+    let call = house.ringing();
+    house.endpoint.ring_all(house.now, &call);
+    house.drain();
+    let first = house.messages(PHONES[0]).remove(0);
+    let second = house.messages(PHONES[1]).remove(0);
+    house.phone(0, &answer(&first, 180, None));
+    house.phone(1, &answer(&second, 180, None));
+    assert!(!house.endpoint.connect(house.now, &call, "desk9"));
+    assert!(house.endpoint.connect(house.now, &call, "desk2"));
+    house.drain();
+    assert_eq!((house.to(PHONES[0]), house.to(PHONES[1])), (vec!["CANCEL".to_owned()], Vec::new()));
+    house.pass_s(20);
+    assert_eq!(house.told(), ["not connected desk2 408"], "the one that was named is told of");
+    assert_eq!(house.to(PHONES[1]), ["CANCEL"]);
+    house.pass_s(60);
+    assert!(!house.to(PHONES[0]).contains(&"INVITE".to_owned()));
 }
 
 #[test]
@@ -409,5 +433,22 @@ fn a_caller_whose_connection_is_gone_is_reached_by_a_new_one() {
     house.phone(0, &legs.request("BYE", 1, ""));
     let (hop, bye) = house.sent.pop().unwrap();
     assert_eq!(said(&bye), "BYE");
+    assert_eq!(hop, Hop::Address(SipTransport::Tcp, super::house::address(TRUNK)));
+}
+
+#[test]
+fn a_200_is_repeated_over_a_new_connection_when_the_old_one_is_gone() {
+    let mut house = House::new(SipTransport::Tcp);
+    let call = house.ringing();
+    house.endpoint.connect(house.now, &call, "desk1");
+    house.drain();
+    let invite = house.messages(PHONES[0]).remove(0);
+    house.phone(0, &answer(&invite, 200, Some(PHONE_SDP)));
+    house.sent.clear();
+    let flow = super::house::flow(SipTransport::Tcp, TRUNK);
+    house.endpoint.handle_flow_closed(house.now, flow);
+    house.pass_s(1);
+    let (hop, again) = house.sent.pop().unwrap();
+    assert_eq!(said(&again), "200 INVITE");
     assert_eq!(hop, Hop::Address(SipTransport::Tcp, super::house::address(TRUNK)));
 }

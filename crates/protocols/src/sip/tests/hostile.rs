@@ -3,6 +3,7 @@
 use hansho_model::{CallFact, LocationFault};
 
 use super::house::{House, SDP, TRUNK, address, flow};
+use crate::sip::serve::DIALOG_COUNT_MAX;
 use crate::sip::{CALL_COUNT_MAX, FLOW_COUNT_MAX, SipTransport};
 
 fn first_to(house: &mut House, text: &str) -> String {
@@ -137,6 +138,23 @@ fn the_call_after_the_last_that_has_room_is_told_so() {
         assert_eq!(first_to(&mut house, &text), wanted);
     }
     assert_eq!(house.endpoint.calls().count(), CALL_COUNT_MAX);
+}
+
+#[test]
+fn one_call_does_not_take_the_room_of_all() {
+    let mut house = House::new(SipTransport::Udp);
+    let (_call, legs) = house.connected();
+    for number in 2..200 {
+        let text = house.in_dialog("INFO", &legs.caller, number, SDP);
+        house.caller(&text);
+    }
+    let passed = house.to(super::house::PHONES[0]).len();
+    // The INVITE's own transaction counts as well.
+    assert_eq!(passed, DIALOG_COUNT_MAX - 1);
+    house.pass_s(40);
+    let bye = house.in_dialog("BYE", &legs.caller, 300, "");
+    house.caller(&bye);
+    assert_eq!(house.told(), ["ended caller"]);
 }
 
 #[test]

@@ -3,5 +3,6 @@
 mod calls;
 mod hostile;
 mod house;
+mod locations;
 mod messages;
 mod properties;
