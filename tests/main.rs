@@ -17,4 +17,6 @@ mod peers;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod sip;
+#[cfg(test)]
 mod tidy;

@@ -1,4 +1,5 @@
-//! A dispatcher made of API calls: sees what rings, takes it, opens an incident, closes it.
+//! A dispatcher made of API calls: answers what rings, opens an incident or joins one, orders what
+//! is recommended, calls back, closes.
 //!
 //! For drills and load. It does what a person at the console does and knows what a person sees: the
 //! state of `GET /api/state`, nothing else.
@@ -10,14 +11,33 @@ use serde_json::{Value, json};
 
 use crate::http::request_as;
 
+mod work;
+
 /// What this dispatcher does with a signal that rings.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
     /// How long it rings before it is taken.
     pub answer_after: Duration,
-    /// Whether an incident is opened for it, and closed once helpers have answered or a minute is
-    /// over; else the signal is only taken.
+    /// Whether what was taken joins the incident that the console suggests, or one is opened for it;
+    /// whether those who hung up are called back once that is due; and whether what is over is
+    /// closed.
     pub open: bool,
+    /// Whether what is recommended is ordered, for every incident that this seat opened.
+    pub dispatch: bool,
+    /// How long an incident stays open, unless a helper comes before.
+    pub close_after: Duration,
+}
+
+impl Default for Habits {
+    /// Takes at once what rings, no more.
+    fn default() -> Self {
+        Self {
+            answer_after: Duration::ZERO,
+            open: false,
+            dispatch: false,
+            close_after: Duration::from_mins(1),
+        }
+    }
 }
 
 /// A seat with a log-in.
@@ -90,62 +110,39 @@ impl Desk {
         Ok(answer["seq"].as_u64().unwrap_or_default())
     }
 
-    /// Takes what rings, for ever. Returns only when the console has been away for a minute.
+    /// What the plan sends to an incident, and why.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`].
+    pub async fn recommendation(&self, incident: &str) -> Result<Value, DeskError> {
+        self.ask(&format!("/api/incidents/{incident}/recommendation"), None).await
+    }
+
+    /// The state with this event in it: what is read follows what is written by a moment.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`].
+    pub async fn state_since(&self, seq: u64) -> Result<Value, DeskError> {
+        loop {
+            let state = self.state().await?;
+            if state["seq"].as_u64().unwrap_or_default() >= seq {
+                return Ok(state);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Works as a dispatcher does, for ever. Returns only when the console has been away for a
+    /// minute.
     ///
     /// # Errors
     ///
     /// The last reason why the console was away.
     pub async fn work(&self, habits: Habits) -> Result<(), DeskError> {
-        let mut away = 0;
-        loop {
-            match self.round(habits).await {
-                Ok(()) => away = 0,
-                Err(error) if away >= 120 => return Err(error),
-                Err(_for_now) => away += 1,
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-
-    /// One look at the list, and what follows from it.
-    async fn round(&self, habits: Habits) -> Result<(), DeskError> {
-        let state = self.state().await?;
-        let now = state["at"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
-        for signal in list(&state, "signals") {
-            let rung = signal["received_at"].as_str().and_then(|at| at.parse().ok());
-            let (Some(now), Some(rung)) = (now, rung) else { continue };
-            let rung: jiff::Timestamp = rung;
-            let waited = now.duration_since(rung).unsigned_abs();
-            if signal["state"] == "ringing" && waited >= habits.answer_after {
-                self.take(signal, habits.open).await?;
-            }
-        }
-        for incident in list(&state, "incidents") {
-            if habits.open && incident["state"] == "open" {
-                let body = json!({"incident": incident["id"], "outcome": "handled"});
-                self.tolerate(self.command("CloseIncident", body).await)?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take(&self, signal: &Value, open: bool) -> Result<(), DeskError> {
-        let take = if signal["kind"] == "call" { "AnswerCall" } else { "AcknowledgeSignal" };
-        let body = json!({"signal": signal["id"], "position": self.position});
-        self.tolerate(self.command(take, body).await)?;
-        if open {
-            let body = json!({"signals": [signal["id"]], "kind": "ems"});
-            self.tolerate(self.command("OpenIncident", body).await)?;
-        }
-        Ok(())
-    }
-
-    /// Another seat may have been faster: that is no fault.
-    fn tolerate(&self, done: Result<u64, DeskError>) -> Result<(), DeskError> {
-        match done {
-            Err(DeskError::Refused { status: 409, .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        // Who rings is not to wait for what is written down about others.
+        tokio::try_join!(work::answer(self, habits), work::write_down(self, habits)).map(drop)
     }
 
     async fn ask(&self, path: &str, body: Option<&str>) -> Result<Value, DeskError> {

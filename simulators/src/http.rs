@@ -15,7 +15,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Asks `http://host:port/path` and reads the whole answer, at most 4 MiB, within ten seconds.
+/// Asks `http://host:port/path` and reads the whole answer, at most 64 MiB, within ten seconds.
 ///
 /// `body` makes it a POST of a form. HTTP/1.0 on purpose: the answer ends with the connection.
 ///
@@ -83,7 +83,7 @@ fn invalid(why: &'static str) -> io::Error {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const ANSWER_MAX: u64 = 4 << 20;
+const ANSWER_MAX: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

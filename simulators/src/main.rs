@@ -9,11 +9,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hansho_simulators::caller::{self, Crowd, Plan};
 use hansho_simulators::desk::{Desk, Habits};
 use hansho_simulators::devices::dc09::{Content, Key};
+use hansho_simulators::devices::sip::{Place, Shape};
 use hansho_simulators::mailbox::Mailbox;
 use hansho_simulators::pendant::{Link, Pendant, Stats};
+use hansho_simulators::phone::{Manner, Phone};
 use hansho_simulators::scenario::{self, Stage};
 use hansho_simulators::volunteer::{Shares, Tally, Volunteers};
 use serde::Deserialize as _;
@@ -30,6 +33,10 @@ struct Arguments {
 enum Task {
     /// A home unit: presses, repeats until it is acknowledged, prints what came of it.
     Pendant(PendantTask),
+    /// Somebody who calls 119: prints what came of it.
+    Caller(CallerTask),
+    /// The phone on a dispatcher's desk: prints what happens to it, until it is stopped.
+    Phone(PhoneTask),
     /// Catches all mails of a demo and shows them on a page.
     Mailbox {
         /// SMTP.
@@ -68,11 +75,11 @@ enum Task {
         /// How long a signal rings before it is taken, milliseconds.
         #[arg(long, default_value_t = 3_000)]
         answer_after: u64,
-        /// Opens an incident for what it takes, and closes it.
+        /// Opens an incident for what it takes or joins the suggested one, calls back, closes.
         #[arg(long)]
         open: bool,
-        /// Orders what is recommended; there are no units yet, so it changes nothing.
-        #[arg(long)]
+        /// Orders what is recommended for the incidents it opened.
+        #[arg(long, requires = "open")]
         dispatch: bool,
     },
     /// The demo's story: once with a verdict, or for as long as somebody watches.
@@ -108,6 +115,91 @@ struct PendantTask {
 }
 
 #[derive(Debug, Args)]
+struct CallerTask {
+    /// SIP door.
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    to: SocketAddr,
+    /// A stream instead of datagrams.
+    #[arg(long)]
+    tcp: bool,
+    /// Number as the network asserts it; empty when it gives none.
+    #[arg(long, default_value = "+819000000001")]
+    tel: String,
+    /// Asks that the number be withheld (184).
+    #[arg(long)]
+    withhold: bool,
+    /// What is asked for: sos, sos.fire, sos.ambulance ...
+    #[arg(long, default_value = "sos")]
+    service: String,
+    /// How the network says where the caller is.
+    #[arg(long, value_enum, default_value = "circle")]
+    shape: ShapeWord,
+    /// Degrees north.
+    #[arg(long, default_value_t = 37.0558, allow_negative_numbers = true)]
+    lat: f64,
+    /// Degrees east.
+    #[arg(long, default_value_t = 140.8930, allow_negative_numbers = true)]
+    lon: f64,
+    /// Metres.
+    #[arg(long, default_value_t = 18)]
+    radius: u32,
+    /// How the place was found: GPS, Cell, 802.11.
+    #[arg(long, default_value = "GPS")]
+    method: String,
+    /// How old the place is, seconds; negative from a clock that is ahead.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    age: i64,
+    /// Hangs up so long after the first sign of the other side, milliseconds: CANCEL while it rings,
+    /// BYE once it is answered.
+    #[arg(long)]
+    hang_up_after: Option<u64>,
+    /// Else hangs up so long after the answer, milliseconds.
+    #[arg(long, default_value_t = 5_000)]
+    talk: u64,
+    /// Gives up waiting for an answer, seconds.
+    #[arg(long, default_value_t = 120)]
+    patience: u64,
+    /// How many callers, each with the next number.
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+    /// How many call in a second.
+    #[arg(long, default_value_t = 1.0)]
+    rate: f64,
+    /// How far around the place they stand, metres.
+    #[arg(long, default_value_t = 0)]
+    spread: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShapeWord {
+    Circle,
+    Point,
+    Civic,
+    None,
+    Swapped,
+    Broken,
+}
+
+#[derive(Debug, Args)]
+struct PhoneTask {
+    /// Where it listens, UDP and TCP.
+    #[arg(long, default_value = "127.0.0.1:5070")]
+    listen: SocketAddr,
+    /// Rings so long before it is answered, milliseconds.
+    #[arg(long, default_value_t = 200)]
+    answer_after: u64,
+    /// Rings and is never answered.
+    #[arg(long, conflicts_with = "busy")]
+    never: bool,
+    /// Refuses every call with 486.
+    #[arg(long)]
+    busy: bool,
+    /// Hangs up so long after the answer, milliseconds; without it the caller does.
+    #[arg(long)]
+    talk: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 struct ScenarioTask {
     /// Plays once, prints a line an expectation; exit code 1 when one is missed.
     #[arg(long)]
@@ -124,6 +216,9 @@ struct ScenarioTask {
     /// DC-09 receiver.
     #[arg(long, default_value = "127.0.0.1:5009")]
     dc09: SocketAddr,
+    /// SIP door.
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    sip: SocketAddr,
     /// Web page of the mail catcher.
     #[arg(long, default_value = "http://127.0.0.1:8025")]
     mailbox: String,
@@ -147,6 +242,8 @@ fn main() -> ExitCode {
 async fn play(task: Task) -> ExitCode {
     match task {
         Task::Pendant(task) => pendant(&task).await,
+        Task::Caller(task) => call(&task).await,
+        Task::Phone(task) => phone(&task).await,
         Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
         Task::Volunteer { mailbox, seed, time_factor, night } => {
             let shares = if night { Shares::NIGHT } else { Shares::DAY };
@@ -154,13 +251,14 @@ async fn play(task: Task) -> ExitCode {
             volunteers.run(Arc::new(Tally::default())).await;
             ExitCode::SUCCESS
         }
-        Task::Desk { console, credentials, position, answer_after, open, dispatch: _ } => {
+        Task::Desk { console, credentials, position, answer_after, open, dispatch } => {
             let token = match token(&credentials) {
                 Ok(token) => token,
                 Err(error) => return fail(&error, 2),
             };
             let desk = Desk { console, token, position };
-            let habits = Habits { answer_after: Duration::from_millis(answer_after), open };
+            let answer_after = Duration::from_millis(answer_after);
+            let habits = Habits { answer_after, open, dispatch, ..Habits::default() };
             match desk.work(habits).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string(), 1),
@@ -200,6 +298,68 @@ async fn pendant(task: &PendantTask) -> ExitCode {
     ExitCode::from(u8::from(*acknowledged < u64::from(task.count)))
 }
 
+async fn call(task: &CallerTask) -> ExitCode {
+    let shape = match task.shape {
+        ShapeWord::Circle => Shape::Circle,
+        ShapeWord::Point => Shape::Point,
+        ShapeWord::Civic => Shape::Civic,
+        ShapeWord::None => Shape::None,
+        ShapeWord::Swapped => Shape::Swapped,
+        ShapeWord::Broken => Shape::Broken,
+    };
+    let place = Place {
+        shape,
+        lat: task.lat,
+        lon: task.lon,
+        radius_m: task.radius,
+        method: task.method.clone(),
+        age: jiff::SignedDuration::from_secs(task.age),
+    };
+    let plan = Plan {
+        tel: Some(task.tel.clone()).filter(|tel| !tel.is_empty()),
+        withheld: task.withhold,
+        service: task.service.clone(),
+        place,
+        hang_up_after: task.hang_up_after.map(Duration::from_millis),
+        talk: Duration::from_millis(task.talk),
+        patience: Duration::from_secs(task.patience),
+    };
+    let link = if task.tcp { Link::Tcp } else { Link::Udp };
+    let crowd = Crowd { count: task.count, per_second: task.rate, spread_m: task.spread };
+    let mut outcomes = caller::swarm(task.to, link, plan, crowd);
+    let (mut asked, mut not_asked) = (0_u32, 0_u32);
+    while let Some((plan, outcome)) = outcomes.recv().await {
+        say(&outcome.to_string());
+        if outcome.is_as_asked(&plan) {
+            asked += 1;
+        } else {
+            not_asked += 1;
+        }
+    }
+    if task.count > 1 {
+        say(&format!("{asked} as asked, {not_asked} otherwise"));
+    }
+    ExitCode::from(u8::from(not_asked > 0))
+}
+
+async fn phone(task: &PhoneTask) -> ExitCode {
+    let manner = match (task.never, task.busy) {
+        (true, _) => Manner::RingOn,
+        (false, true) => Manner::Refuse(486),
+        (false, false) => Manner::Answer(Duration::from_millis(task.answer_after)),
+    };
+    match Phone::start(task.listen, manner, task.talk.map(Duration::from_millis)).await {
+        Ok(mut phone) => {
+            say(&format!("a phone at {}, UDP and TCP", phone.address()));
+            while let Some(change) = phone.next().await {
+                say(&change.to_string());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&format!("the phone cannot listen on {}: {error}", task.listen), 2),
+    }
+}
+
 async fn mailbox(smtp: SocketAddr, web: SocketAddr) -> ExitCode {
     match Mailbox::start(smtp, web).await {
         Ok(mailbox) => {
@@ -215,9 +375,10 @@ async fn scenario(task: ScenarioTask) -> ExitCode {
         Ok(token) => token,
         Err(error) => return fail(&error, 2),
     };
-    let stage = Stage { console: task.console, token, dc09: task.dc09, mailbox: task.mailbox };
+    let ScenarioTask { console, dc09, sip, mailbox, demo, .. } = task;
+    let stage = Stage { console, token, dc09, sip, mailbox };
     let mut out = std::io::stdout();
-    if task.demo {
+    if demo {
         scenario::demo(&stage, &mut out).await;
         return ExitCode::SUCCESS;
     }

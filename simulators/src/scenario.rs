@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::caller::Plan;
 use crate::desk::{Desk, list};
 use crate::devices::dc09::{Content, Key};
 use crate::http::{request, request_as};
 use crate::pendant::{Link, Pendant};
 use crate::volunteer::{Shares, Tally, Volunteers};
+
+mod calls;
 
 /// Where everything is.
 #[derive(Clone, Debug)]
@@ -24,12 +27,16 @@ pub struct Stage {
     pub token: String,
     /// DC-09 receiver.
     pub dc09: SocketAddr,
+    /// SIP door.
+    pub sip: SocketAddr,
     /// Web page of the mail catcher.
     pub mailbox: String,
 }
 
 /// Longest wait for something that must come about.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a caller of the demo waits for an answer before hanging up.
+const CALLERS_PATIENCE: Duration = Duration::from_mins(3);
 /// Key of account 4391 in the demo's register.
 const KEY_4391: [u8; 24] = [
     0x07, 0xe5, 0x43, 0x60, 0xd6, 0x99, 0x84, 0x4c, 0x3a, 0xfa, 0x71, 0x07, 0x52, 0xdc, 0x76, 0xff,
@@ -49,18 +56,25 @@ pub async fn check(stage: &Stage, out: &mut (dyn Write + Send)) -> (u32, u32) {
     repeat_and_strangers(stage, &desk, &mut verdict).await;
     faults_and_rubbish(stage, &desk, &mut verdict).await;
     through_an_incident(&desk, &mut verdict).await;
+    calls::answered(stage, &desk, &mut verdict).await;
+    calls::a_fire(stage, &desk, &mut verdict).await;
+    calls::given_up(stage, &desk, &mut verdict).await;
     let books = eventually(|| async {
         let state = desk.state().await.ok()?;
         let all = list(&state, "accounting");
-        let book = all.iter().find(|book| book["door"] == "dc09")?;
-        let count = |name: &str| book[name].as_u64().unwrap_or_default();
-        let fates = count("durable") + count("refused") + count("shed") + count("in_flight");
-        (count("received") > 0 && count("received") == fates && count("in_flight") == 0)
-            .then_some(())
+        let used = all.iter().any(|book| book["door"] == "dc09" && book["received"] != 0);
+        (used && all.iter().all(closes)).then_some(())
     });
     verdict
-        .say("the door's books close: nothing received is unaccounted for", books.await.is_some());
+        .say("the doors' books close: nothing received is unaccounted for", books.await.is_some());
     (verdict.met, verdict.missed)
+}
+
+/// Whether whatever came in at a door has met its fate.
+fn closes(book: &Value) -> bool {
+    let count = |name: &str| book[name].as_u64().unwrap_or_default();
+    let fates: u64 = ["durable", "refused", "shed", "coalesced"].map(count).iter().sum();
+    count("received") == fates && count("in_flight") == 0
 }
 
 async fn press_and_mail(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
@@ -185,13 +199,18 @@ pub async fn demo(stage: &Stage, out: &mut (dyn Write + Send)) {
     let volunteers = stage.volunteers(Shares::DAY, 10);
     let reading = tokio::spawn(async move { volunteers.run(Arc::new(Tally::default())).await });
     let desk = stage.desk();
-    let acts: [(&str, Content); 6] = [
-        ("4017", Content::press(3)),
-        ("4022", Content::ContactId { qualifier: 1, code: 301, partition: 0, zone: 0 }),
-        ("4110", Content::Sia("Nri1/QA003".to_owned())),
-        ("BEEF", Content::press(1)),
-        ("4007", Content::ContactId { qualifier: 1, code: 302, partition: 0, zone: 0 }),
-        ("4205", Content::ContactId { qualifier: 1, code: 110, partition: 1, zone: 10 }),
+    let pressed = |account, content| Act::Press(account, content);
+    let acts = [
+        pressed("4017", Content::press(3)),
+        Act::Call(calls::illness()),
+        pressed("4022", Content::ContactId { qualifier: 1, code: 301, partition: 0, zone: 0 }),
+        pressed("4110", Content::Sia("Nri1/QA003".to_owned())),
+        Act::Call(calls::of_the_fire(0)),
+        pressed("BEEF", Content::press(1)),
+        Act::Call(calls::of_the_fire(5)),
+        pressed("4007", Content::ContactId { qualifier: 1, code: 302, partition: 0, zone: 0 }),
+        Act::Call(calls::without_a_place()),
+        pressed("4205", Content::ContactId { qualifier: 1, code: 110, partition: 1, zone: 10 }),
     ];
     for round in 0_u32.. {
         let account = format!("{}", 4_001 + round.wrapping_mul(7) % 390);
@@ -200,15 +219,35 @@ pub async fn demo(stage: &Stage, out: &mut (dyn Write + Send)) {
         let place = usize::try_from(round / 8).unwrap_or_default() % acts.len();
         if round % 8 == 1
             && waiting(&desk).await < 4
-            && let Some((account, content)) = acts.get(place)
+            && let Some(act) = acts.get(place)
         {
-            let mut unit = Pendant::new(stage.dc09, Link::Tcp, account, None);
-            unit.set_sequence(u16::try_from(round % 9_998).unwrap_or_default() + 1);
-            note(out, content.id(), account, unit.send(content).await.is_ok());
+            play(stage, act, round, out).await;
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
     reading.abort();
+}
+
+/// What happens in the demo.
+enum Act {
+    Press(&'static str, Content),
+    Call(Plan),
+}
+
+async fn play(stage: &Stage, act: &Act, round: u32, out: &mut (dyn Write + Send)) {
+    match act {
+        Act::Call(plan) => {
+            let plan = Plan { patience: CALLERS_PATIENCE, ..plan.clone() };
+            drop(writeln!(out, "  {:<9} {}", "119", plan.tel.as_deref().unwrap_or("withheld")));
+            // Whether it is answered is the newcomer's business.
+            tokio::spawn(calls::dial(stage.sip, plan));
+        }
+        Act::Press(account, content) => {
+            let mut unit = Pendant::new(stage.dc09, Link::Tcp, account, None);
+            unit.set_sequence(u16::try_from(round % 9_998).unwrap_or_default() + 1);
+            note(out, content.id(), account, unit.send(content).await.is_ok());
+        }
+    }
 }
 
 async fn waiting(desk: &Desk) -> usize {

@@ -7,6 +7,7 @@ pub(crate) mod dc09;
 pub(crate) mod http;
 pub(crate) mod post;
 pub(crate) mod setup;
+pub(crate) mod sipp;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -49,6 +50,7 @@ struct Running {
 pub(crate) struct Addresses {
     pub(crate) console: SocketAddr,
     pub(crate) dc09: SocketAddr,
+    pub(crate) sip: SocketAddr,
 }
 
 /// All that the house said on standard error, over all its starts.
@@ -132,7 +134,8 @@ impl House {
             let found = words().find_map(|word| word.strip_prefix(name));
             found.map(|value| value.trim_matches('"').parse().unwrap()).unwrap()
         };
-        let addresses = Addresses { console: field("console="), dc09: field("dc09=") };
+        let (console, dc09, sip) = (field("console="), field("dc09="), field("sip="));
+        let addresses = Addresses { console, dc09, sip };
         self.running = Some(Running { child, addresses });
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) devices: Vec<Device>,
     /// Where mails go; none without it.
     pub(crate) relay: Option<SocketAddr>,
+    /// Seats and their phones, reached over TCP where it says so.
+    pub(crate) phones: Vec<(&'static str, SocketAddr, bool)>,
     /// `refuse` in place of `show`.
     pub(crate) refuse_unknown: bool,
 }
@@ -77,6 +79,12 @@ impl Setup {
         self
     }
 
+    /// With the phone of one more seat.
+    pub(crate) fn with_phone(mut self, seat: &'static str, phone: SocketAddr, tcp: bool) -> Self {
+        self.phones.push((seat, phone, tcp));
+        self
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("hansho.toml"), self.house()).unwrap();
@@ -86,13 +94,21 @@ impl Setup {
 
     fn house(&self) -> String {
         let unknown = if self.refuse_unknown { "refuse" } else { "show" };
-        let (console, dc09) = (own_address(), own_address());
+        let (console, dc09, sip) = (own_address(), own_address(), own_address());
         let mut text = format!(
             "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
-             [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\n\
+             [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\nsip = \"{sip}:0\"\n\
+             [sip]\ntrunks = [\"127.0.0.1\"]\nnumbers = [\"119\"]\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"
         );
+        if !self.phones.is_empty() {
+            text.push_str("[seats]\n");
+        }
+        for (seat, phone, tcp) in &self.phones {
+            let parameter = if *tcp { ";transport=tcp" } else { "" };
+            writeln!(text, "{seat} = \"sip:{seat}@{phone}{parameter}\"").unwrap();
+        }
         if let Some(relay) = self.relay {
             write!(
                 text,

@@ -43,7 +43,11 @@ pub(crate) fn read(dir: &Path) -> (Vec<Plan>, Vec<Fault>) {
                     let levels = IncidentSubkind::ALL.iter().filter(|level| level.kind() == known);
                     let words: Vec<&str> = levels.map(|level| level.as_str()).collect();
                     let message = format!("`{word}` is no second level of `{kind}`");
-                    reader.fault(key.span(), message, format!("there are: {}", words.join(", ")));
+                    let remedy = match words.as_slice() {
+                        [] => "it has none: write the kind alone".to_owned(),
+                        words => format!("known ones are {}", words.join(", ")),
+                    };
+                    reader.fault(key.span(), message, remedy);
                     continue;
                 }
                 found

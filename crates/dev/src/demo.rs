@@ -55,9 +55,10 @@ impl Stage {
         let known = fs::read_to_string(&source)
             .map_err(|error| Failure::io(format!("reading {}", source.display()), error))?;
         let addresses = format!(
-            "console = \"{}\"\ndc09 = \"{}\"\nmailbox = \"{}\"\n\n",
+            "console = \"{}\"\ndc09 = \"{}\"\nsip = \"{}\"\nmailbox = \"{}\"\n\n",
             stage.console(),
             stage.address(DC09),
+            stage.address(SIP),
             stage.mailbox()
         );
         write_file(&stage.credentials, &format!("{addresses}{known}"))?;
@@ -78,7 +79,7 @@ impl Stage {
     }
 }
 
-/// Runs `act` beside a backbone with a fresh journal and nothing else, then stops the backbone.
+/// Runs `act` beside a backbone with a fresh journal and the seats' phones, then stops them.
 pub(crate) fn beside_backbone<T>(
     house: &House,
     port_base: u16,
@@ -106,6 +107,7 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     scenario.arg("--console").arg(stage.console());
     scenario.arg("--credentials").arg(&stage.credentials);
     scenario.arg("--dc09").arg(stage.address(DC09).to_string());
+    scenario.arg("--sip").arg(stage.address(SIP).to_string());
     scenario.arg("--mailbox").arg(stage.mailbox());
     if !check {
         println!("{}", welcome(stage)?);
@@ -114,8 +116,14 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     if check { cast.wait_for_verdict() } else { cast.wait_for_people() }
 }
 
-/// Starts the backbone and waits until it answers.
+/// Starts the seats' phones and the backbone, and waits until it answers.
 fn serve(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
+    for (name, port) in PHONES {
+        let mut phone = Command::new(house.binary("hansho-sim")?);
+        phone.arg("phone").arg("--listen").arg(stage.address(port).to_string());
+        phone.args(["--answer-after", "600"]);
+        cast.start(name, &stage.folder, phone)?;
+    }
     let mut serve = Command::new(house.binary("hansho")?);
     serve.arg("serve").arg("--config").arg(house.at("config/demo")).arg("--data").arg(&stage.data);
     if stage.port_base != 0 {
@@ -135,6 +143,7 @@ fn welcome(stage: &Stage) -> Result<String, Failure> {
             .to_owned(),
         format!("  console   {}", stage.console()),
         format!("  mail box  {}", stage.mailbox()),
+        format!("  119       {} (SIP, UDP and TCP)", stage.address(SIP)),
         format!("  pendants  {} (DC-09, TCP and UDP)", stage.address(DC09)),
         format!("  journal   {}", stage.data.display()),
         format!("  logs      {}/*.log", stage.folder.display()),
@@ -355,6 +364,9 @@ fn is_healthy(address: SocketAddr) -> bool {
 // The demo's ports, as in config/demo and its README.
 const CONSOLE: u16 = 8_119;
 pub(crate) const DC09: u16 = 5_009;
+pub(crate) const SIP: u16 = 5_060;
+/// The seats' phones, by the name of their log.
+const PHONES: [(&str, u16); 2] = [("phone-desk1", 5_070), ("phone-desk2", 5_072)];
 const SMTP: u16 = 2_525;
 const MAILBOX_WEB: u16 = 8_025;
 
@@ -402,8 +414,13 @@ mod tests {
     fn the_ports_are_those_of_the_demos_configuration() {
         let house = House::find().unwrap();
         let site = fs::read_to_string(house.at("config/demo/hansho.toml")).unwrap();
-        for port in [CONSOLE, DC09, SMTP] {
+        for port in [CONSOLE, DC09, SIP, SMTP] {
             assert!(site.contains(&format!("\"127.0.0.1:{port}\"")), "{port}");
+        }
+        for (name, port) in PHONES {
+            let seat = name.trim_start_matches("phone-");
+            let line = format!("{seat} = \"sip:{seat}@127.0.0.1:{port}\"");
+            assert!(site.contains(&line), "{line}");
         }
     }
 

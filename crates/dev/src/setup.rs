@@ -14,12 +14,14 @@ struct Package {
     is_there: fn() -> bool,
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 7] = [
     Package { name: "chromium", is_there: chromium_is_there },
     Package { name: "postfix", is_there: || is_installed("smtp-sink") },
     Package { name: "strace", is_there: || is_installed("strace") },
     Package { name: "fonts-noto-cjk", is_there: japanese_font_is_there },
     Package { name: "python3-venv", is_there: venv_is_there },
+    Package { name: "sip-tester", is_there: || is_installed("sipp") },
+    Package { name: "baresip-core", is_there: || is_installed("baresip") },
 ];
 
 /// Everything that `cargo dev test` needs.

@@ -580,23 +580,7 @@ impl Desk {
 
 /// Whether asking again later cannot help.
 const fn is_final(code: RefusalCode) -> bool {
-    match code {
-        RefusalCode::Duplicate
-        | RefusalCode::NotFound
-        | RefusalCode::AlreadyEnded
-        | RefusalCode::AlreadyAnswered
-        | RefusalCode::AlreadyJoined
-        | RefusalCode::StillOpen
-        | RefusalCode::Forbidden
-        | RefusalCode::Invalid
-        | RefusalCode::Expired
-        | RefusalCode::NotDue
-        | RefusalCode::StillRinging
-        | RefusalCode::NotAvailable
-        | RefusalCode::WrongMove
-        | RefusalCode::AlreadyOrdered => true,
-        RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
-    }
+    !matches!(code, RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded)
 }
 
 /// The outcome of an attempt that was written down and then not made.

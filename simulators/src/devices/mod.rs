@@ -2,3 +2,4 @@
 //! mistake of one cannot hide in the other.
 
 pub mod dc09;
+pub mod sip;
