@@ -60,13 +60,14 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 9] = [
+const FENCES: [(&str, &[&str]); 10] = [
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
     ("zstd", &["journal"]),
     ("axum", &["console", "simulators"]),
     ("rust-embed", &["console"]),
     ("lettre", &["alerts"]),
+    ("mqtt-protocol-core", &["protocols"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),

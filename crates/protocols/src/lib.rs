@@ -37,11 +37,12 @@
 
 mod accounts;
 pub mod dc09;
+pub mod mqtt;
 mod registry;
 mod session;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{Accounts, Key, KeyError, Standing, UnknownDevices};
+pub use accounts::{Accounts, DeviceKind, Key, KeyError, LogIn, Standing, UnknownDevices};
 pub use registry::Protocol;
 pub use session::{Durable, FrameError, Limits, Output, Receipt, Session, Setup, Transport};
