@@ -208,7 +208,7 @@ fn vectors(paths: &[PathBuf]) -> ExitCode {
 
 fn decode(protocol: &str, config: Option<&Path>) -> ExitCode {
     let accounts = match config.map(hansho_config::Config::load).transpose() {
-        Ok(config) => config.map(|config| house::accounts_of(&config)),
+        Ok(config) => config.map(|config| house::accounts_of(&config, protocol)),
         Err(error) => return explain(&error),
     };
     let mut input = Vec::new();

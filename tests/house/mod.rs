@@ -128,7 +128,8 @@ impl House {
         thread::spawn(move || log.follow(BufReader::new(stderr)));
         let line = self.log.wait_for(before, "The sockets are open.");
         let field = |name: &str| {
-            let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
+            let words = || line.split_whitespace().map(|word| word.trim_start_matches("doors="));
+            let found = words().find_map(|word| word.strip_prefix(name));
             found.map(|value| value.trim_matches('"').parse().unwrap()).unwrap()
         };
         let addresses = Addresses { console: field("console="), dc09: field("dc09=") };

@@ -51,6 +51,19 @@ pub const TEXT_CHARS_MAX: usize = 200;
 /// Districts of the city are numbered from 1 to this.
 pub const DISTRICT_MAX: u8 = 13;
 
+/// A door that may be listened at beside the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoorKey {
+    /// Its key in `[listen]`.
+    pub name: &'static str,
+    /// Whether it takes datagrams, too, on the same port.
+    pub datagrams: bool,
+}
+
+/// All doors beside the console.
+pub const DOORS: [DoorKey; 2] =
+    [DoorKey { name: "dc09", datagrams: true }, DoorKey { name: "watch", datagrams: false }];
+
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -71,8 +84,8 @@ pub struct Site {
     pub headquarters: String,
     /// Console and API.
     pub console: SocketAddr,
-    /// DC-09 receiver, TCP and UDP on the same port.
-    pub dc09: Option<SocketAddr>,
+    /// The other doors that are open, by their key in `[listen]`: one of [`DOORS`].
+    pub doors: BTreeMap<&'static str, SocketAddr>,
     /// What happens to a device nobody registered.
     pub unknown_devices: UnknownDevices,
     /// Mail relay and sender.
@@ -193,8 +206,8 @@ impl Site {
     pub fn shift_ports(&mut self, shift: u16) -> Result<(), PortShiftError> {
         let mut shifted = self.clone();
         shifted.console.set_port(shift_port(self.console.port(), shift)?);
-        if let Some(dc09) = &mut shifted.dc09 {
-            dc09.set_port(shift_port(dc09.port(), shift)?);
+        for door in shifted.doors.values_mut() {
+            door.set_port(shift_port(door.port(), shift)?);
         }
         if let Some(mail) = &mut shifted.mail {
             mail.relay = shift_loopback(&mail.relay, shift)?;

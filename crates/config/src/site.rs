@@ -1,5 +1,6 @@
 //! `hansho.toml`: the house.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::fault::Fault;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
 use crate::syntax;
-use crate::{MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+use crate::{DOORS, MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
 
 /// Reads `hansho.toml` in `dir`.
 pub(crate) fn read(dir: &Path) -> (Option<Site>, Vec<Fault>) {
@@ -62,7 +63,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         reader.integer(section, "session_hours", 1..=24)
     });
     demo_is_harmless(reader, mode.as_ref(), headquarters.as_ref(), mail.as_ref());
-    let (console, dc09) = listeners?;
+    let (console, doors) = listeners?;
     let mail = match mail {
         Some((settings, _, _)) => Some(settings?),
         None => None,
@@ -71,7 +72,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         mode: mode?.value,
         headquarters: headquarters?.value.to_owned(),
         console,
-        dc09,
+        doors,
         unknown_devices: unknown?.value,
         mail,
         answer_url: answer_url
@@ -110,7 +111,8 @@ fn word<'a, T: Copy>(
 fn listeners<'a>(
     reader: &mut Reader<'a>,
     root: &Section<'a>,
-) -> Option<(SocketAddr, Option<SocketAddr>)> {
+) -> Option<(SocketAddr, BTreeMap<&'static str, SocketAddr>)> {
+    let names = || std::iter::once("console").chain(DOORS.iter().map(|door| door.name));
     let section = reader.table(root, "listen");
     let Some(section) = section else {
         if root.table.get("listen").is_none() {
@@ -118,9 +120,9 @@ fn listeners<'a>(
         }
         return None;
     };
-    reader.check_keys(&section, &LISTENERS);
-    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
-    for name in LISTENERS {
+    reader.check_keys(&section, &names().collect::<Vec<_>>());
+    let mut taken: Vec<(&'static str, SocketAddr)> = Vec::new();
+    for name in names() {
         let text = if name == "console" {
             reader.required_text(&section, name, TEXT_CHARS_MAX, "\"127.0.0.1:8119\"")
         } else {
@@ -134,8 +136,8 @@ fn listeners<'a>(
         }
         taken.push((name, at.value));
     }
-    let find = |wanted: &str| taken.iter().find(|(name, _)| *name == wanted).map(|(_, at)| *at);
-    Some((find("console")?, find("dc09")))
+    let mut doors: BTreeMap<&'static str, SocketAddr> = taken.into_iter().collect();
+    Some((doors.remove("console")?, doors))
 }
 
 /// Whether both cannot be listened at. Port 0 means any free port.
@@ -255,7 +257,6 @@ fn demo_is_harmless(
 
 const KEYS: [&str; 8] =
     ["mode", "headquarters", "unknown_devices", "listen", "mail", "answers", "data", "console"];
-const LISTENERS: [&str; 2] = ["console", "dc09"];
 const MAIL_KEYS: [&str; 7] =
     ["relay", "connections", "sender", "message_domain", "starttls", "user", "password_file"];
 /// What must stand in the name of a demo's headquarters.

@@ -65,7 +65,7 @@ answers = "http://a"
 [listen]
 console = "127.0.0.1"
 dc09 = "127.0.0.1:7700"
-sip = "127.0.0.1:5060"
+telex = "127.0.0.1:5060"
 
 [mail]
 relay = "mail.example.jp"
@@ -295,7 +295,7 @@ fn ports_shift_together_or_not_at_all() {
     let mut site = Config::load(&demo()).unwrap().site;
     site.shift_ports(20_000).unwrap();
     assert_eq!(site.console.port(), 28_119);
-    assert_eq!(site.dc09.unwrap().port(), 25_009);
+    assert_eq!(site.doors["dc09"].port(), 25_009);
     assert_eq!(site.mail.as_ref().unwrap().relay, "127.0.0.1:22525");
     assert_eq!(site.answer_url, "http://127.0.0.1:28119");
     let error = site.shift_ports(40_000).unwrap_err();
@@ -303,7 +303,7 @@ fn ports_shift_together_or_not_at_all() {
         error.to_string(),
         "port 28119 plus 40000 is past 65535; choose a smaller port base"
     );
-    assert_eq!((site.console.port(), site.dc09.unwrap().port()), (28_119, 25_009));
+    assert_eq!((site.console.port(), site.doors["dc09"].port()), (28_119, 25_009));
 
     site.mail.as_mut().unwrap().relay = "relay.example.jp:25".to_owned();
     site.answer_url = "https://answer.example.jp".to_owned();

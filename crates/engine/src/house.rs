@@ -12,7 +12,7 @@ use hansho_alerts::mail::{Credentials, MailChannel, MailConfig, MailConfigError,
 use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
-use hansho_intake::{Entrance, Sessions, TcpLimits, serve_tcp, serve_udp};
+use hansho_intake::{Entrance, Identities, Sessions, TcpLimits, serve_tcp, serve_udp};
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
     free_bytes,
@@ -32,7 +32,7 @@ use crate::live::{self, Outlets, Queue};
 use crate::registry::{self, Subjects};
 use crate::replica::Replica;
 use crate::sequencer::Sequencer;
-use crate::sockets::Sockets;
+use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
 use crate::supervisor::{Options, Signals, SuperviseError};
 use crate::ways::Ways;
@@ -338,7 +338,7 @@ impl House {
             }
         }
         let mut doors = tokio::task::JoinSet::new();
-        open_dc09(config, sockets.dc09, &self.edge, &stopped, &mut doors)?;
+        open_doors(config, sockets.doors, &self.edge, &stopped, &mut doors)?;
         let console = console(config, &self.edge, &self.replica, &self.books, &clock)?;
         let listener = listener(sockets.console)?;
         let end = stopped.clone();
@@ -517,46 +517,73 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     Ok(mail)
 }
 
-fn open_dc09(
+/// What is spoken at a door: under which name it is accounted, and how long its links may rest.
+struct Spoken {
+    protocol: protocols::Protocol,
+    door: Door,
+    limits: protocols::Limits,
+}
+
+/// What is spoken at a door of the configuration, by its key in `[listen]`.
+fn spoken_at(key: &str) -> Option<Spoken> {
+    let (protocol, door, limits) = match key {
+        "dc09" => (protocols::Protocol::Dc09, Door::Dc09, protocols::Limits::default()),
+        "watch" => (protocols::Protocol::Watch, Door::Watch, protocols::Limits::TRACKERS),
+        _ => return None,
+    };
+    Some(Spoken { protocol, door, limits })
+}
+
+fn open_doors(
     config: &Config,
-    sockets: Option<(std::net::TcpListener, std::net::UdpSocket)>,
+    sockets: Vec<DoorSocket>,
     edge: &Arc<Edge>,
     stop: &watch::Receiver<bool>,
     doors: &mut tokio::task::JoinSet<()>,
 ) -> Result<(), HouseError> {
-    let Some((stream, datagrams)) = sockets else { return Ok(()) };
-    let accounts = Arc::new(accounts_of(config));
-    let entrance = |transport| {
-        let accounts = Arc::clone(&accounts);
-        let limits = protocols::Limits::default();
-        let sessions: Sessions = Arc::new(move || {
-            let setup =
-                protocols::Setup::new(Arc::clone(&accounts), transport, limits, clock::now());
-            protocols::Protocol::Dc09.session(setup)
-        });
-        let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
-        Entrance { door: Door::Dc09, sessions, sink, identities: Arc::default() }
-    };
-    let listener = listener(stream)?;
-    let streams = entrance(protocols::Transport::Stream);
-    doors.spawn(serve_tcp(listener, streams, TcpLimits::default(), stop.clone()));
-    datagrams.set_nonblocking(true).map_err(refused("use a socket"))?;
-    let socket = UdpSocket::from_std(datagrams).map_err(refused("use a socket"))?;
-    let single = entrance(protocols::Transport::Datagram);
-    doors.spawn(serve_udp(Arc::new(socket), single, stop.clone()));
+    // A device may come by any door of its protocol; its newest connection counts.
+    let mut identities: BTreeMap<Door, Arc<Identities>> = BTreeMap::new();
+    for DoorSocket { name, stream, datagrams } in sockets {
+        let Some(Spoken { protocol, door, limits }) = spoken_at(name) else {
+            tracing::error!(name, "Nothing is spoken at this door; it stays shut.");
+            continue;
+        };
+        let accounts = Arc::new(accounts_of(config, door.as_str()));
+        let identities = identities.entry(door).or_default();
+        let entrance = |transport| {
+            let accounts = Arc::clone(&accounts);
+            let sessions: Sessions = Arc::new(move || {
+                let accounts = Arc::clone(&accounts);
+                protocol.session(protocols::Setup::new(accounts, transport, limits, clock::now()))
+            });
+            let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
+            Entrance { door, sessions, sink, identities: Arc::clone(identities) }
+        };
+        let listener = listener(stream)?;
+        let streams = entrance(protocols::Transport::Stream);
+        doors.spawn(serve_tcp(listener, streams, TcpLimits::default(), stop.clone()));
+        let Some(datagrams) = datagrams else { continue };
+        datagrams.set_nonblocking(true).map_err(refused("use a socket"))?;
+        let socket = UdpSocket::from_std(datagrams).map_err(refused("use a socket"))?;
+        let single = entrance(protocols::Transport::Datagram);
+        doors.spawn(serve_udp(Arc::new(socket), single, stop.clone()));
+    }
     Ok(())
 }
 
-/// The register of devices as DC-09 sessions need it.
+/// The register of a door's devices as its sessions need it; a door has its protocol's name.
 #[must_use]
-pub fn accounts_of(config: &Config) -> protocols::Accounts {
+pub fn accounts_of(config: &Config, door: &str) -> protocols::Accounts {
     let unknown = match config.site.unknown_devices {
         hansho_config::UnknownDevices::Show => protocols::UnknownDevices::Show,
         hansho_config::UnknownDevices::Refuse => protocols::UnknownDevices::Refuse,
     };
     let mut accounts = protocols::Accounts::new(unknown);
     for (source, device) in &config.devices {
-        let Some(account) = source.strip_prefix("dc09:") else { continue };
+        let Some((at, account)) = source.split_once(':') else { continue };
+        if at != door {
+            continue;
+        }
         let key = device.aes_key.as_ref().and_then(|key| protocols::Key::new(key.0.clone()).ok());
         accounts.register(account, key);
     }

@@ -8,17 +8,24 @@ use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use hansho_config::Site;
+use hansho_config::{DOORS, Site};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// First word of the message that carries the sockets; a change of their order changes it.
-const GREETING: &[u8] = b"hansho-sockets-1";
+/// First word of the message that carries the sockets; the doors' names follow, one a space, with
+/// [`DATAGRAMS`] after those that bring a second socket.
+const GREETING: &str = "hansho-sockets-2";
+
+/// Marks a door that takes datagrams, too.
+const DATAGRAMS: char = '+';
 
 /// Most sockets in one message.
-const SOCKETS_MAX: usize = 16;
+const SOCKETS_MAX: usize = 32;
+
+/// Longest message, in bytes.
+const MESSAGE_SIZE_MAX: usize = 1_024;
 
 /// A socket that could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,30 +45,53 @@ pub struct BindError {
 pub struct Sockets {
     /// Console and API.
     pub console: TcpListener,
-    /// DC-09, when it is configured.
-    pub dc09: Option<(TcpListener, UdpSocket)>,
+    /// The other doors that are configured, in the order of [`DOORS`].
+    pub doors: Vec<DoorSocket>,
+}
+
+/// The sockets of one door.
+#[derive(Debug)]
+pub struct DoorSocket {
+    /// Its key of the configuration.
+    pub name: &'static str,
+    /// Takes connections.
+    pub stream: TcpListener,
+    /// Takes datagrams on the same port, where the door does.
+    pub datagrams: Option<UdpSocket>,
+}
+
+impl DoorSocket {
+    /// Opens a door. With port 0 the kernel chooses; UDP then takes the port that TCP got.
+    fn bind(name: &'static str, address: SocketAddr, datagrams: bool) -> Result<Self, BindError> {
+        let fault = |address| move |source| BindError { name, address, source };
+        let stream = TcpListener::bind(address).map_err(fault(address))?;
+        let same = stream.local_addr().map_err(fault(address))?;
+        let datagrams =
+            datagrams.then(|| UdpSocket::bind(same)).transpose().map_err(fault(same))?;
+        Ok(Self { name, stream, datagrams })
+    }
 }
 
 impl Sockets {
-    /// Opens what the configuration names. With port 0 the kernel chooses; DC-09's UDP then takes
-    /// the port that TCP got.
+    /// Opens what the configuration names.
     ///
     /// # Errors
     ///
     /// The first socket that cannot be opened.
     pub fn bind(site: &Site) -> Result<Self, BindError> {
-        let fault = |name, address| move |source| BindError { name, address, source };
-        let console = TcpListener::bind(site.console).map_err(fault("console", site.console))?;
-        let dc09 = match site.dc09 {
-            None => None,
-            Some(address) => {
-                let stream = TcpListener::bind(address).map_err(fault("dc09", address))?;
-                let same = stream.local_addr().map_err(fault("dc09", address))?;
-                let datagrams = UdpSocket::bind(same).map_err(fault("dc09", same))?;
-                Some((stream, datagrams))
-            }
-        };
-        Ok(Self { console, dc09 })
+        let fault = |source| BindError { name: "console", address: site.console, source };
+        let console = TcpListener::bind(site.console).map_err(fault)?;
+        let configured = DOORS.iter().filter_map(|door| Some((door, *site.doors.get(door.name)?)));
+        let doors = configured
+            .map(|(door, address)| DoorSocket::bind(door.name, address, door.datagrams))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { console, doors })
+    }
+
+    /// Takes a door out, for whoever answers it in place of the core.
+    pub fn take(&mut self, name: &str) -> Option<DoorSocket> {
+        let place = self.doors.iter().position(|door| door.name == name)?;
+        Some(self.doors.remove(place))
     }
 
     /// Sends copies of the sockets to a core.
@@ -70,16 +100,22 @@ impl Sockets {
     ///
     /// When the core has gone.
     pub fn send(&self, core: impl AsFd) -> io::Result<()> {
+        let mut message = GREETING.to_owned();
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.console.as_fd()];
-        if let Some((stream, datagrams)) = &self.dc09 {
-            fds.extend([stream.as_fd(), datagrams.as_fd()]);
+        for door in &self.doors {
+            message.extend([" ", door.name]);
+            fds.push(door.stream.as_fd());
+            if let Some(datagrams) = &door.datagrams {
+                message.push(DATAGRAMS);
+                fds.push(datagrams.as_fd());
+            }
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
             return Err(io::Error::other("too many sockets for one message"));
         }
-        sendmsg(core, &[IoSlice::new(GREETING)], &mut control, SendFlags::NOSIGNAL)?;
+        sendmsg(core, &[IoSlice::new(message.as_bytes())], &mut control, SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
@@ -91,14 +127,16 @@ impl Sockets {
     pub fn receive(supervisor: impl AsFd) -> io::Result<Self> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut greeting = [0; 64];
+        let mut message = [0; MESSAGE_SIZE_MAX];
         let received = recvmsg(
             supervisor,
-            &mut [IoSliceMut::new(&mut greeting)],
+            &mut [IoSliceMut::new(&mut message)],
             &mut control,
             RecvFlags::CMSG_CLOEXEC,
         )?;
-        if greeting.get(..received.bytes) != Some(GREETING) {
+        let message = message.get(..received.bytes).unwrap_or_default();
+        let mut words = std::str::from_utf8(message).unwrap_or_default().split(' ');
+        if words.next() != Some(GREETING) {
             return Err(io::Error::other(
                 "no sockets came; start this program as `hansho serve`, which brings them",
             ));
@@ -110,14 +148,56 @@ impl Sockets {
             }
         }
         let mut fds = fds.into_iter();
-        let missing = || io::Error::other("a socket is missing in the supervisor's message");
-        let console = TcpListener::from(fds.next().ok_or_else(missing)?);
-        let dc09 = match (fds.next(), fds.next()) {
-            (Some(stream), Some(datagrams)) => {
-                Some((TcpListener::from(stream), UdpSocket::from(datagrams)))
-            }
-            _ => None,
+        let mut next = || {
+            let missing = || io::Error::other("a socket is missing in the supervisor's message");
+            fds.next().ok_or_else(missing)
         };
-        Ok(Self { console, dc09 })
+        let console = TcpListener::from(next()?);
+        let mut doors = Vec::new();
+        for word in words {
+            let name = word.trim_end_matches(DATAGRAMS);
+            let unknown = || io::Error::other("the supervisor brings a door that no one knows");
+            let door = DOORS.iter().find(|door| door.name == name).ok_or_else(unknown)?;
+            let stream = TcpListener::from(next()?);
+            let datagrams =
+                word.ends_with(DATAGRAMS).then(&mut next).transpose()?.map(UdpSocket::from);
+            doors.push(DoorSocket { name: door.name, stream, datagrams });
+        }
+        Ok(Self { console, doors })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn the_core_gets_every_door_under_its_name() {
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let console = TcpListener::bind(any).unwrap();
+        let doors = DOORS.iter().map(|door| DoorSocket::bind(door.name, any, door.datagrams));
+        let mut sockets = Sockets { console, doors: doors.collect::<Result<_, _>>().unwrap() };
+        let taken = sockets.take("dc09").unwrap();
+        assert!(taken.datagrams.is_some() && sockets.take("dc09").is_none());
+        sockets.doors.push(taken);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        sockets.send(&ours).unwrap();
+        let received = Sockets::receive(&theirs).unwrap();
+        assert_eq!(received.doors.len(), DOORS.len());
+        for (sent, got) in sockets.doors.iter().zip(&received.doors) {
+            assert_eq!(sent.name, got.name);
+            assert_eq!(sent.stream.local_addr().unwrap(), got.stream.local_addr().unwrap());
+            assert_eq!(sent.datagrams.is_some(), got.datagrams.is_some());
+        }
+    }
+
+    #[test]
+    fn another_versions_message_is_refused() {
+        use std::io::Write as _;
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"hansho-sockets-1").unwrap();
+        assert!(Sockets::receive(&theirs).is_err());
     }
 }

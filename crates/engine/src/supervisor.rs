@@ -154,9 +154,10 @@ fn say_where(sockets: &Sockets) {
         address.map_or_else(|_unknown| "-".to_owned(), |address| address.to_string())
     };
     let console = name(sockets.console.local_addr());
-    let dc09 =
-        sockets.dc09.as_ref().map_or_else(|| "-".to_owned(), |(tcp, _)| name(tcp.local_addr()));
-    tracing::info!(console, dc09, "The sockets are open.");
+    let doors = sockets.doors.iter();
+    let doors: Vec<String> =
+        doors.map(|door| format!("{}={}", door.name, name(door.stream.local_addr()))).collect();
+    tracing::info!(console, doors = %doors.join(" "), "The sockets are open.");
 }
 
 /// How a core's life ended.

@@ -37,11 +37,13 @@
 
 mod accounts;
 pub mod dc09;
+mod findings;
 pub mod mqtt;
 mod registry;
 mod session;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use accounts::{Accounts, DeviceKind, Key, KeyError, LogIn, Standing, UnknownDevices};
 pub use registry::Protocol;

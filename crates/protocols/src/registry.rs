@@ -1,6 +1,6 @@
 //! The list of protocols. Append-only: config, vectors test, fuzz target and tools walk `ALL`.
 
-use crate::{Session, Setup, dc09, mqtt};
+use crate::{Session, Setup, dc09, mqtt, watch};
 
 macro_rules! protocols {
     ($($(#[$doc:meta])* $variant:ident = $module:ident,)+) => {
@@ -36,6 +36,8 @@ macro_rules! protocols {
 protocols! {
     /// Alarm receivers' IP protocol ANSI/SIA DC-09.
     Dc09 = dc09,
+    /// Wearable trackers of the 3G Elec / SeTracker family.
+    Watch = watch,
     /// Our own devices over MQTT 3.1.1 and 5.
     Mqtt = mqtt,
 }

@@ -124,6 +124,15 @@ pub struct Limits {
     pub idle: SignedDuration,
 }
 
+impl Limits {
+    /// Of trackers: 60 seconds, 60 seconds, 30 minutes; they report every 3 to 10 minutes.
+    pub const TRACKERS: Self = Self {
+        first_frame: SignedDuration::from_secs(60),
+        unfinished: SignedDuration::from_secs(60),
+        idle: SignedDuration::from_mins(30),
+    };
+}
+
 impl Default for Limits {
     /// 60 seconds, 60 seconds, 26 hours: the slowest class of supervision reports every 25 hours.
     fn default() -> Self {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use hansho_model::{Finding, Fix, FrameFault, Position, Report};
 use hansho_protocols::dc09::{Decoded, decode as decode_dc09};
-use hansho_protocols::{Accounts, FrameError, Limits, Output, Protocol, Setup, Transport};
+use hansho_protocols::{Accounts, Durable, FrameError, Limits, Output, Protocol, Setup, Transport};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -25,7 +26,80 @@ pub fn decode(
             Some(frames) => frames.iter().map(|frame| datagram(accounts, now, frame)).collect(),
             None => stream(accounts, now, input),
         },
+        Protocol::Watch => {
+            let reads = hex_lines(input).unwrap_or_else(|| vec![input.to_vec()]);
+            reads.iter().flat_map(|read| reports(protocol, accounts, now, read)).collect()
+        }
     }
+}
+
+/// What a session says of these bytes, all that there are.
+fn reports(
+    protocol: Protocol,
+    accounts: &Arc<Accounts>,
+    now: Timestamp,
+    input: &[u8],
+) -> Vec<String> {
+    let setup = Setup::new(Arc::clone(accounts), Transport::Datagram, Limits::default(), now);
+    let mut session = protocol.session(setup);
+    let fault = session.handle_bytes(now, input).err();
+    let mut lines = Vec::new();
+    while let Output::Report(receipt, report) = session.poll_output() {
+        lines.push((receipt, report));
+    }
+    let mut lines: Vec<String> = lines
+        .into_iter()
+        .map(|(receipt, report)| {
+            session.handle_durable(now, receipt, Durable::Stored);
+            let answer = match session.poll_output() {
+                Output::Transmit(bytes) => Some(bytes.escape_ascii().to_string()),
+                Output::Report(..) | Output::Idle(_) => None,
+            };
+            said(protocol, &report, answer.as_deref()).to_string()
+        })
+        .collect();
+    lines.extend(fault.map(|error| bad(protocol, &error).to_string()));
+    lines
+}
+
+fn said(protocol: Protocol, report: &Report, answer: Option<&str>) -> Value {
+    let telemetry = report.telemetry.map(|said| {
+        json!({
+            "fix": said.fix.as_ref().map(fix), "battery": said.battery, "steps": said.steps,
+            "charging": said.charging, "pulse": said.pulse, "stored": said.stored,
+        })
+    });
+    json!({
+        "protocol": protocol.name(), "device": report.device, "lane": report.lane.as_str(),
+        "observed_at": report.observed_at.map(|at| at.to_string()),
+        "findings": findings(&report.findings), "position": report.position.map(place),
+        "telemetry": telemetry, "refused": report.refused.map(FrameFault::as_str),
+        "answer": answer,
+    })
+}
+
+fn fix(fix: &Fix) -> Value {
+    json!({
+        "position": place(fix.position), "at": fix.at.map(|at| at.to_string()),
+        "valid": fix.valid, "method": fix.method.as_str(),
+        "accuracy_m": fix.accuracy.map(|metres| metres.0), "speed_e2_kmh": fix.speed_e2_kmh,
+        "course_e2": fix.course_e2, "altitude_cm": fix.altitude_cm,
+        "satellites": fix.satellites,
+    })
+}
+
+fn place(at: Position) -> Value {
+    json!({ "lat_e7": at.lat.e7(), "lon_e7": at.lon.e7() })
+}
+
+fn findings(findings: &[Finding]) -> Vec<Value> {
+    let one = |finding: &Finding| {
+        json!({
+            "class": finding.class.as_str(), "kind": finding.kind.as_str(),
+            "phase": finding.phase.as_str(), "code": finding.code, "zone": finding.zone,
+        })
+    };
+    findings.iter().map(one).collect()
 }
 
 /// `None` when the input is not lines of hexadecimal digits.
@@ -43,7 +117,7 @@ fn hex_lines(input: &[u8]) -> Option<Vec<Vec<u8>>> {
 fn datagram(accounts: &Accounts, now: Timestamp, bytes: &[u8]) -> String {
     match decode_dc09(accounts, now, bytes) {
         Ok(decoded) => good(&decoded, now).to_string(),
-        Err(error) => bad(&error).to_string(),
+        Err(error) => bad(Protocol::Dc09, &error).to_string(),
     }
 }
 
@@ -57,13 +131,13 @@ fn stream(accounts: &Arc<Accounts>, now: Timestamp, input: &[u8]) -> Vec<String>
         while let Output::Report(_receipt, report) = session.poll_output() {
             lines.push(datagram(accounts, now, &report.raw.0));
         }
-        lines.extend(fault.map(|error| bad(&error).to_string()));
+        lines.extend(fault.map(|error| bad(Protocol::Dc09, &error).to_string()));
     }
     lines
 }
 
-fn bad(error: &FrameError) -> Value {
-    json!({ "protocol": "dc09", "error": error.fault.as_str(), "hint": error.hint })
+fn bad(protocol: Protocol, error: &FrameError) -> Value {
+    json!({ "protocol": protocol.name(), "error": error.fault.as_str(), "hint": error.hint })
 }
 
 fn good(decoded: &Decoded, now: Timestamp) -> Value {
@@ -76,20 +150,8 @@ fn good(decoded: &Decoded, now: Timestamp) -> Value {
             }
         }
     }
-    let findings: Vec<Value> = decoded
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "class": finding.class.as_str(), "kind": finding.kind.as_str(),
-                "phase": finding.phase.as_str(), "code": finding.code, "zone": finding.zone,
-            })
-        })
-        .collect();
     let report = decoded.report(&[]);
     let deviations: Vec<&str> = report.deviations.iter().map(|each| each.as_str()).collect();
-    let position =
-        report.position.map(|at| json!({ "lat_e7": at.lat.e7(), "lon_e7": at.lon.e7() }));
     let answer = decoded
         .answer
         .encode(now, 0)
@@ -99,10 +161,10 @@ fn good(decoded: &Decoded, now: Timestamp) -> Value {
         "device": report.device,
         "lane": report.lane.as_str(),
         "observed_at": report.observed_at.map(|at| at.to_string()),
-        "findings": findings,
-        "position": position,
+        "findings": findings(&decoded.findings),
+        "position": report.position.map(place),
         "text": report.text.map(|text| text.0),
-        "refused": report.refused.map(hansho_model::FrameFault::as_str),
+        "refused": report.refused.map(FrameFault::as_str),
         "deviations": deviations,
         "answer": answer,
     });

@@ -7,6 +7,7 @@
 mod bench;
 mod dc09;
 mod repeat;
+mod trackers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -196,6 +197,7 @@ fn run_line(line: &str) -> (String, Outcome) {
         "dc09-reply" => dc09::reply,
         "dc09-stream" => dc09::stream,
         "dc09-repeat" => repeat::run,
+        "watch" => trackers::watch,
         _ => return (name, Outcome::Skipped),
     };
     (name, run(&case).map_or_else(Outcome::Failed, |()| Outcome::Passed))

@@ -21,7 +21,8 @@ fn the_shared_files_of_our_kinds_all_pass() {
         println!("skipped: there is no ../shared and HANSHO_SHARED names none");
         return;
     };
-    let mut summary = run(&[shared.join("vectors/pendants")]);
+    let mut summary =
+        run(&[shared.join("vectors/pendants"), shared.join("vectors/trackers/watch.jsonl")]);
     summary.failed.retain(|failure| !WRONG_CASES.contains(&failure.name.as_str()));
     assert!(summary.failed.is_empty(), "\n{summary}");
     assert!(summary.passed > 0, "{summary}");
@@ -42,7 +43,7 @@ fn damaged_lines_fail_and_unknown_kinds_are_skipped() {
     assert_eq!(one(r#"{"file":"a.xml"}"#), "-/- skipped");
     assert!(one("{").starts_with("- failed: line: expected a JSON object"));
     assert!(one("[]").starts_with("- failed: line: expected a JSON object"));
-    for kind in ["dc09", "dc09-reply", "dc09-stream", "dc09-repeat"] {
+    for kind in ["dc09", "dc09-reply", "dc09-stream", "dc09-repeat", "watch"] {
         let found = one(&format!(r#"{{"protocol":"{kind}","name":"x"}}"#));
         assert!(found.starts_with(&format!("{kind}/x failed")), "{found}");
     }
@@ -77,6 +78,33 @@ fn a_case_that_says_something_else_fails() {
     assert!(null(r#"{"error":"unknown_account"}"#).contains("failed: error"));
 }
 
+/// The same for trackers.
+#[test]
+fn a_tracker_that_says_something_else_fails() {
+    // [3G*1*000C*LK,50,100,85]
+    let case = |expect: &str| {
+        one(&format!(
+            r#"{{"protocol":"watch","kind":"decode","name":"x","frames":[{{"wire_hex":"5b33472a312a303030432a4c4b2c35302c3130302c38355d","expect":{expect}}}]}}"#,
+        ))
+    };
+    let reply = r#""replies":[{"hex":"5b33472a312a303030322a4c4b5d"}]"#;
+    let report = r#"{"fix":null,"alarms":[],"battery_pct":85,"steps":50}"#;
+    assert!(
+        case(&format!(r#"{{"reports":[{report}],{reply},"device_id":"1"}}"#)).ends_with("passed")
+    );
+    assert!(case(&format!(r#"{{"reports":[{report}],"replies":[]}}"#)).contains("failed: replies"));
+    assert!(case(&format!(r#"{{"reports":[],{reply}}}"#)).contains("failed: count of reports"));
+    assert!(
+        case(&format!(r#"{{"reports":[{report}],{reply},"device_id":"2"}}"#)).contains("device_id")
+    );
+    let sos = report.replace("[]", r#"["sos"]"#);
+    assert!(case(&format!(r#"{{"reports":[{sos}],{reply}}}"#)).contains("failed: alarms"));
+    let full = report.replace("85", "86");
+    assert!(case(&format!(r#"{{"reports":[{full}],{reply}}}"#)).contains("failed: battery_pct"));
+    let placed = report.replace(r#""fix":null"#, r#""fix":{"valid":true}"#);
+    assert!(case(&format!(r#"{{"reports":[{placed}],{reply}}}"#)).contains("failed: has a fix"));
+}
+
 #[test]
 fn files_that_cannot_be_run_are_told_apart() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -103,4 +131,23 @@ fn the_bench_decodes_hexadecimal_lines_and_raw_bytes() {
     assert!(lines[0].contains(r#""account":"4901""#), "{}", lines[0]);
     assert!(lines[1].contains(r#""error":"bad_frame""#), "{}", lines[1]);
     assert!(decode(b"").is_empty());
+}
+
+#[test]
+fn the_bench_decodes_watches() {
+    let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
+    let now = "2026-11-23T05:40:50Z".parse().unwrap();
+    let decode = |input: &[u8]| decode(Protocol::Watch, &accounts, now, input);
+    let place = "231126,054048,A,37.1096,N,140.9821,E,3.7,120,15,9,80,67,12,0,00010001,0,0";
+    // The length is wrong, as it often is.
+    let lines =
+        decode(format!("[3G*8800000003*0100*AL,{place}]\r\n[3G*8800000003*0002*LK]").as_bytes());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for part in
+        [r#""device":"8800000003""#, r#""kind":"help""#, r#""lat_e7":371096000"#, "*0002*AL]"]
+    {
+        assert!(lines[0].contains(part), "{part}: {}", lines[0]);
+    }
+    let lines = decode(b"5b33472a312a303030322a4c4b5d\n5b33472a312a303030322a4c");
+    assert!(lines[0].contains("[3G*1*0002*LK]") && lines[1].contains("bad_frame"), "{lines:?}");
 }

@@ -1,7 +1,7 @@
 //! What event codes mean for people who dispatch: urgency and kind. Names of the codes are those
 //! of DC-05-2016 (Contact ID) and DC-03 (SIA); the urgency is ours.
 
-use hansho_model::{AlarmClass, AlarmKind, Finding, Lane, Phase};
+use hansho_model::{AlarmClass, AlarmKind, Finding, Phase};
 
 /// Longest `code` and `zone` of a finding, in bytes.
 const WORD_SIZE_MAX: usize = 16;
@@ -29,22 +29,6 @@ pub fn sia_finding(code: &str, address: Option<&str>) -> Finding {
 /// Cuts to what a finding's words may hold.
 pub(crate) fn word(text: &str) -> String {
     text.chars().filter(|sign| matches!(sign, ' '..='~')).take(WORD_SIZE_MAX).collect()
-}
-
-/// Which lane findings belong to. An alarm that is still on counts like a new one: the report of
-/// its beginning may have been lost.
-pub(crate) fn lane(findings: &[Finding]) -> Lane {
-    let urgent = |finding: &Finding| {
-        matches!(finding.class, AlarmClass::Life | AlarmClass::Check)
-            && finding.phase != Phase::Restored
-    };
-    if findings.iter().any(urgent) {
-        Lane::A
-    } else if findings.iter().all(|finding| finding.class == AlarmClass::Test) {
-        Lane::D
-    } else {
-        Lane::C
-    }
 }
 
 fn cid_meaning(code: &str) -> (AlarmClass, AlarmKind) {
@@ -148,6 +132,7 @@ fn sia_meaning_by_letters(code: &str) -> (AlarmClass, AlarmKind, Phase) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::lane;
 
     fn cid(qualifier: char, code: &str) -> String {
         let found = cid_finding(qualifier, code, "003");
@@ -197,7 +182,7 @@ mod tests {
 
     #[test]
     fn no_finding_is_a_heartbeat_and_words_are_short() {
-        assert_eq!(lane(&[]), Lane::D);
+        assert_eq!(lane(&[]), hansho_model::Lane::D);
         let found = sia_finding("QA", Some("01234567890123456789"));
         assert_eq!(found.zone.len(), WORD_SIZE_MAX);
     }

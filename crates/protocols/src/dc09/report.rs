@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::message::{Decoded, subscriber};
 use super::payload::Payload;
-use super::{codes, text, time};
+use super::{text, time};
+use crate::findings::lane;
 
 /// Longest text of a report, in bytes.
 const TEXT_SIZE_MAX: usize = 1_024;
@@ -66,7 +67,7 @@ impl Decoded {
         Report {
             door: Door::Dc09,
             device: self.device(),
-            lane: codes::lane(&self.findings),
+            lane: lane(&self.findings),
             observed_at: self.observed_at(),
             device_key: self.key.clone(),
             findings: self.findings.clone(),

@@ -41,6 +41,7 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
         2 => vec(any::<u8>(), 0..40),
         1 => vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'"'), Just(b'0'), Just(0)], 0..30),
         1 => good.prop_map(|body| raw_framed(format!("\"{body}").as_bytes())),
+        4 => watch_frame(),
     ];
     (vec(frame, 0..6), vec(1_usize..30, 1..8)).prop_map(|(frames, cuts)| {
         let bytes = frames.concat();
@@ -55,6 +56,26 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
             rest = after;
         }
         pieces
+    })
+}
+
+/// Frames of watches with lengths right and wrong, and brackets in names.
+fn watch_frame() -> impl Strategy<Value = Vec<u8>> {
+    let place = "2[0-9]1126,0540[0-9]{2},[AV],-?37\\.[0-9]{1,8},[NS]?, ?140\\.[0-9]{4},[EW]?,3\\.7,\
+                 120,15,9,80,67,1,0,[0-9A-F]{8}(,[ -~]{0,24})?";
+    let content = prop_oneof![
+        place.prop_map(|place| format!("UD,{place}")),
+        place.prop_map(|place| format!("AL,{place}")),
+        place.prop_map(|place| format!("UD2,{place}")),
+        Just("LK,50,100,85".to_owned()),
+        "(INIT|TKQ|TK|heart|JXTK|img),?[ -~]{0,12}",
+    ];
+    let head = "(3G|SG|ZJ)\\*(4901|4902)(\\*00[0-9A-F]{2})?";
+    (head, content, 0..40_usize, "[\\r\\n\\[\\] ]{0,2}").prop_map(|(head, content, off, after)| {
+        // Mostly right.
+        let length =
+            if off < 30 { content.len() } else { (content.len() + 35).saturating_sub(off) };
+        format!("[{head}*{length:04X}*{content}]{after}").into_bytes()
     })
 }
 
