@@ -7,6 +7,7 @@ use std::path::Path;
 use hansho_model::{DistrictId, Private};
 
 use crate::fault::Fault;
+use crate::mqtt;
 use crate::people::People;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
@@ -72,7 +73,10 @@ fn device<'a>(
     section: &Section<'a>,
     people: Option<&People>,
 ) -> Option<Device> {
-    reader.check_keys(section, &["subscriber", "helpers", "district", "address", "aes_key"]);
+    let mut keys = vec!["subscriber", "helpers", "district", "address"];
+    let logs_in = section.name.starts_with("mqtt:");
+    keys.extend(if logs_in { &mqtt::LOGIN_KEYS[..] } else { &["aes_key"] });
+    reader.check_keys(section, &keys);
     let subscriber =
         reader.required_text(section, "subscriber", TEXT_CHARS_MAX, "\"subscriber-0001\"");
     let known = |reader: &mut Reader<'a>, key: &Located<&'a str>| {
@@ -97,12 +101,17 @@ fn device<'a>(
     let address = reader.text(section, "address", TEXT_CHARS_MAX);
     let aes_key = reader.text(section, "aes_key", 512);
     let aes_key = reader.parsed(aes_key, syntax::aes_key);
+    let login = logs_in.then(|| mqtt::login(reader, section));
     Some(Device {
         subscriber: subscriber?.value.to_owned(),
         helpers,
         district: district.and_then(|id| u8::try_from(id).ok()).map(DistrictId),
         address: address.map(|address| Private(address.value.to_owned())),
         aes_key: aes_key.map(|key| Private(key.value)),
+        login: match login {
+            Some(login) => Some(login?),
+            None => None,
+        },
     })
 }
 

@@ -10,8 +10,8 @@ use hansho_model::Mode;
 use crate::fault::Fault;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
-use crate::syntax;
 use crate::{DOORS, MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+use crate::{mqtt, syntax};
 
 /// Reads `hansho.toml` in `dir`.
 pub(crate) fn read(dir: &Path) -> (Option<Site>, Vec<Fault>) {
@@ -62,6 +62,8 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         reader.check_keys(section, &["session_hours"]);
         reader.integer(section, "session_hours", 1..=24)
     });
+    let tls = mqtt::tls(reader, root, folder, mode.as_ref().map(|mode| mode.value));
+    let foreign_brokers = mqtt::foreign_brokers(reader, root, folder);
     demo_is_harmless(reader, mode.as_ref(), headquarters.as_ref(), mail.as_ref());
     let (console, doors) = listeners?;
     let mail = match mail {
@@ -74,6 +76,8 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         console,
         doors,
         unknown_devices: unknown?.value,
+        tls,
+        foreign_brokers,
         mail,
         answer_url: answer_url
             .map_or_else(|| format!("http://{console}"), |url| url.value.to_owned()),
@@ -196,7 +200,7 @@ fn starttls<'a>(
     Some(word.value)
 }
 
-fn login<'a>(
+pub(crate) fn login<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
     folder: &Path,
@@ -255,8 +259,18 @@ fn demo_is_harmless(
     }
 }
 
-const KEYS: [&str; 8] =
-    ["mode", "headquarters", "unknown_devices", "listen", "mail", "answers", "data", "console"];
+const KEYS: [&str; 10] = [
+    "mode",
+    "headquarters",
+    "unknown_devices",
+    "listen",
+    "tls",
+    "foreign_broker",
+    "mail",
+    "answers",
+    "data",
+    "console",
+];
 const MAIL_KEYS: [&str; 7] =
     ["relay", "connections", "sender", "message_domain", "starttls", "user", "password_file"];
 /// What must stand in the name of a demo's headquarters.

@@ -380,3 +380,34 @@ fn the_demos_credentials_open_its_log_ins() {
     }
     assert_eq!(table["token"].as_str(), Some("hansho-demo-token-dispatcher1"));
 }
+
+#[test]
+fn faults_of_mqtt() {
+    let people = "user-1 = { name = \"利用者 1\" }";
+    let hash = "a".repeat(64);
+    let device = |rest: &str| format!("\"mqtt:p-7001\" = {{ subscriber = \"user-1\"{rest} }}\n");
+    let sound = device(&format!(
+        ", password_blake3 = \"{hash}\", kind = \"tracker\", class = \"telemetry\""
+    ));
+    assert_eq!(run(SITE, people, &sound), "sound");
+    let devices = [
+        device(""),
+        device(
+            ", password_blake3 = \"geheim\", kind = \"siren\", class = \"state\", aes_key = \"00\"",
+        )
+        .replace("7001", "7002"),
+        format!("\"dc09:4001\" = {{ subscriber = \"user-1\", password_blake3 = \"{hash}\" }}"),
+    ];
+    let site = SITE
+        .replace("training", "real")
+        .replace("[listen]", "[listen]\nmqtts = \"127.0.0.1:8883\"");
+    let site = format!(
+        "{site}\n\
+         [[foreign_broker]]\nname = \"vendor\"\nserver = \"mqtt.example.jp\"\nclient_id = \"hq\"\n\
+         topics = {{ \"v/+/alarm\" = \"alarm\", \"v/#\" = \"state\", \"v/+/x\" = \"siren\" }}\n\
+         [[foreign_broker]]\nname = \"Vendor\"\nuser = \"u\"\n"
+    );
+    let text = run(&site, people, &devices.concat());
+    assert!(!text.contains("geheim") && !text.contains("aaaa"), "{text}");
+    insta::assert_snapshot!(text);
+}

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hansho_model::DeviceKind;
+
 /// What to do with a device that nobody registered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownDevices {
@@ -58,36 +60,6 @@ pub enum Standing<'a> {
     Plain,
     /// Registered, must encrypt with this key.
     Keyed(&'a Key),
-}
-
-/// What kind of device logs in; a part of its topics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DeviceKind {
-    /// Emergency pendant (緊急通報装置).
-    #[default]
-    Pendant,
-    /// Tracker (見守りGPS端末).
-    Tracker,
-}
-
-impl DeviceKind {
-    /// Both.
-    pub const ALL: &'static [Self] = &[Self::Pendant, Self::Tracker];
-
-    /// Its word in topics and in the register.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pendant => "pendant",
-            Self::Tracker => "tracker",
-        }
-    }
-
-    /// From its word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|each| each.as_str() == word)
-    }
 }
 
 /// How a device logs in, and what it is registered for.

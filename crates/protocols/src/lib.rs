@@ -45,6 +45,6 @@ mod session;
 mod tests;
 pub mod watch;
 
-pub use accounts::{Accounts, DeviceKind, Key, KeyError, LogIn, Standing, UnknownDevices};
+pub use accounts::{Accounts, Key, KeyError, LogIn, Standing, UnknownDevices};
 pub use registry::Protocol;
 pub use session::{Durable, FrameError, Limits, Output, Receipt, Session, Setup, Transport};

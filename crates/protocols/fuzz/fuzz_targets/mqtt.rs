@@ -9,8 +9,9 @@
 
 use std::sync::Arc;
 
+use hansho_model::DeviceKind;
 use hansho_protocols::{
-    Accounts, DeviceKind, Durable, Limits, LogIn, Output, Protocol, Setup, Transport,
+    Accounts, Durable, Limits, LogIn, Output, Protocol, Setup, Transport,
     UnknownDevices,
 };
 use jiff::Timestamp;

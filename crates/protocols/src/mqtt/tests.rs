@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hansho_model::{FrameFault, Lane, LoadLevel, Report};
+use hansho_model::{DeviceKind, FrameFault, Lane, LoadLevel, Report};
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,8 +10,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::*;
 use crate::{
-    Accounts, DeviceKind, Durable, FrameError, Limits, LogIn, Output, Receipt, Session, Setup,
-    Transport, UnknownDevices,
+    Accounts, Durable, FrameError, Limits, LogIn, Output, Receipt, Session, Setup, Transport,
+    UnknownDevices,
 };
 
 const ALARM: &str = "hansho/v1/pendant/p-7001/alarm";

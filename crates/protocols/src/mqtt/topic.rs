@@ -1,8 +1,6 @@
 //! Topics: `hansho/v1/<pendant|tracker>/<id>/<alarm|state|telemetry|down>`.
 
-use hansho_model::Lane;
-
-use crate::DeviceKind;
+use hansho_model::{DeviceKind, Lane};
 
 /// Longest name of a device, in bytes.
 const DEVICE_SIZE_MAX: usize = 32;

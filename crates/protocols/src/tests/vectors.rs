@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hansho_model::{AlarmClass, Finding, Report};
+use hansho_model::{AlarmClass, DeviceKind, Finding, Report};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    Accounts, DeviceKind, Durable, Key, Limits, LogIn, Output, Protocol, Receipt, Session, Setup,
-    Transport, UnknownDevices,
+    Accounts, Durable, Key, Limits, LogIn, Output, Protocol, Receipt, Session, Setup, Transport,
+    UnknownDevices,
 };
 
 #[derive(Deserialize)]
