@@ -60,7 +60,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 10] = [
+const FENCES: [(&str, &[&str]); 12] = [
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
     ("zstd", &["journal"]),
@@ -70,6 +70,8 @@ const FENCES: [(&str, &[&str]); 10] = [
     ("mqtt-protocol-core", &["protocols"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
+    ("tokio-rustls", &["intake"]),
+    ("rcgen", &["engine"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),
 ];
 

@@ -15,7 +15,7 @@
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo");
 //! let config = hansho_config::Config::load(&folder)?;
 //! assert_eq!(config.site.mode, hansho_model::Mode::Demo);
-//! assert!(config.devices.len() >= 400);
+//! assert_eq!(config.devices.keys().filter(|name| name.starts_with("dc09:")).count(), 400);
 //! # Ok(())
 //! # }
 //! ```

@@ -330,14 +330,22 @@ fn a_device_has_the_name_under_which_it_reports() {
 fn the_demo_is_the_invented_city() {
     let config = Config::load(&demo()).unwrap_or_else(|error| panic!("{error}"));
     let mut pendants: BTreeMap<u8, usize> = BTreeMap::new();
-    for device in config.devices.values() {
+    let dc09 = || config.devices.iter().filter(|(name, _)| name.starts_with("dc09:"));
+    for (_, device) in dc09() {
         *pendants.entry(device.district.unwrap().0).or_default() += 1;
         assert!((2..=3).contains(&device.helpers.len()));
     }
     let counts: Vec<usize> = pendants.into_values().collect();
     assert_eq!(counts, [110, 78, 58, 38, 30, 20, 10, 10, 14, 9, 6, 5, 12]);
     let accounts = (4_001..=4_400).map(|account| format!("dc09:{account}"));
-    assert!(accounts.eq(config.devices.keys().cloned()));
+    assert!(accounts.eq(dc09().map(|(name, _)| name.clone())));
+    for name in ["p-7001", "p-7002", "t-8001", "t-8002"] {
+        let login = config.devices[&format!("mqtt:{}", name.to_uppercase())].login.unwrap();
+        assert_eq!(
+            login.password_hash,
+            *blake3::hash(format!("hansho-demo-{name}").as_bytes()).as_bytes()
+        );
+    }
     let home = &config.devices["dc09:4007"].address.as_ref().unwrap().0;
     assert!(home.starts_with("三和町差塩 架空"), "利用者 0007 lives there");
     let ciphers = config.devices.values().filter(|device| device.aes_key.is_some()).count();

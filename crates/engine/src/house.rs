@@ -12,7 +12,7 @@ use hansho_alerts::mail::{Credentials, MailChannel, MailConfig, MailConfigError,
 use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
-use hansho_intake::{Entrance, Identities, Sessions, TcpLimits, serve_tcp, serve_udp};
+use hansho_intake::{Entrance, Identities, Sessions, TcpLimits, serve_tcp, serve_tls, serve_udp};
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
     free_bytes,
@@ -35,6 +35,7 @@ use crate::sequencer::Sequencer;
 use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
 use crate::supervisor::{Options, Signals, SuperviseError};
+use crate::tls::{self, CertificateError};
 use crate::ways::Ways;
 
 /// Events after which a snapshot is made.
@@ -98,6 +99,9 @@ pub enum HouseError {
         #[source]
         source: io::Error,
     },
+    /// The certificate of the doors that speak TLS.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A log-in's password hash.
     #[error("a log-in cannot be used")]
     Password(#[from] PasswordError),
@@ -136,6 +140,7 @@ impl HouseError {
             | Self::Vault(_)
             | Self::Mail(_)
             | Self::MailPassword { .. }
+            | Self::Certificate(_)
             | Self::Password(_) => true,
             // Another process that is about to end may still hold the folder.
             Self::Journal(error) | Self::Fold(FoldError::Journal(error)) => {
@@ -338,7 +343,7 @@ impl House {
             }
         }
         let mut doors = tokio::task::JoinSet::new();
-        open_doors(config, sockets.doors, &self.edge, &stopped, &mut doors)?;
+        open_doors(config, &self.data, sockets.doors, &self.edge, &stopped, &mut doors)?;
         let console = console(config, &self.edge, &self.replica, &self.books, &clock)?;
         let listener = listener(sockets.console)?;
         let end = stopped.clone();
@@ -529,6 +534,7 @@ fn spoken_at(key: &str) -> Option<Spoken> {
     let (protocol, door, limits) = match key {
         "dc09" => (protocols::Protocol::Dc09, Door::Dc09, protocols::Limits::default()),
         "watch" => (protocols::Protocol::Watch, Door::Watch, protocols::Limits::TRACKERS),
+        "mqtt" | "mqtts" => (protocols::Protocol::Mqtt, Door::Mqtt, protocols::Limits::default()),
         _ => return None,
     };
     Some(Spoken { protocol, door, limits })
@@ -536,6 +542,7 @@ fn spoken_at(key: &str) -> Option<Spoken> {
 
 fn open_doors(
     config: &Config,
+    data: &Path,
     sockets: Vec<DoorSocket>,
     edge: &Arc<Edge>,
     stop: &watch::Receiver<bool>,
@@ -560,8 +567,13 @@ fn open_doors(
             Entrance { door, sessions, sink, identities: Arc::clone(identities) }
         };
         let listener = listener(stream)?;
-        let streams = entrance(protocols::Transport::Stream);
-        doors.spawn(serve_tcp(listener, streams, TcpLimits::default(), stop.clone()));
+        let (streams, limits) = (entrance(protocols::Transport::Stream), TcpLimits::default());
+        if name == "mqtts" {
+            let identity = tls::identity(config.site.tls.as_ref(), data)?;
+            doors.spawn(serve_tls(listener, identity, streams, limits, stop.clone()));
+        } else {
+            doors.spawn(serve_tcp(listener, streams, limits, stop.clone()));
+        }
         let Some(datagrams) = datagrams else { continue };
         datagrams.set_nonblocking(true).map_err(refused("use a socket"))?;
         let socket = UdpSocket::from_std(datagrams).map_err(refused("use a socket"))?;
@@ -586,6 +598,14 @@ pub fn accounts_of(config: &Config, door: &str) -> protocols::Accounts {
         }
         let key = device.aes_key.as_ref().and_then(|key| protocols::Key::new(key.0.clone()).ok());
         accounts.register(account, key);
+        if let Some(login) = &device.login {
+            let log_in = protocols::LogIn {
+                password: login.password_hash.into(),
+                kind: login.kind,
+                telemetry_only: login.telemetry_only,
+            };
+            accounts.admit(account, log_in);
+        }
     }
     accounts
 }

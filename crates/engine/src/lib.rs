@@ -19,4 +19,5 @@ pub mod sequencer;
 pub mod sockets;
 pub mod start;
 pub mod supervisor;
+pub mod tls;
 pub mod ways;

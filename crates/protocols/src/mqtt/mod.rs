@@ -45,6 +45,13 @@ pub fn session(setup: Setup) -> Box<dyn Session> {
     Box::new(Mqtt::new(setup))
 }
 
+/// The report of a message on one of our topics, from whomever it came; `None` for other topics.
+#[must_use]
+pub fn message_report(topic: &str, payload: &[u8]) -> Option<Report> {
+    let (owner, class) = topic::publish(topic)?;
+    Some(session::report(&owner.device, class, payload::read(class, payload), topic, payload))
+}
+
 /// The report of a message that came by somebody else's broker: same payload, class and device
 /// from the broker's own topic.
 #[must_use]
