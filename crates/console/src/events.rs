@@ -132,5 +132,7 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::SessionOpened { role, .. } => ("SessionOpened", json!({"role": role.as_str()})),
         Event::SessionClosed { .. } => ("SessionClosed", json!({})),
         Event::LogInRefused { .. } => ("LogInRefused", json!({})),
+        Event::LoadChanged { level } => ("LoadChanged", json!({"level": level.get()})),
+        Event::AlarmsLimited { device } => ("AlarmsLimited", json!({"source": device.0})),
     }
 }

@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandId, DegreesE7, DeviceEntry, DistrictId, Door,
     EffectId, EffectOutcome, Facts, Finding, FrameFault, Idem, IncidentId, IncidentKind,
-    IncidentOutcome, KeyId, Language, Mailbox, MetresU32, Mode, NoticeId, Outcome, OutcomeDetail,
-    PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed, Seq, Settings,
-    SignalId, SignalOutcome, SourceId, Template, Token,
+    IncidentOutcome, KeyId, Language, LoadLevel, Mailbox, MetresU32, Mode, NoticeId, Outcome,
+    OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed, Seq,
+    Settings, SignalId, SignalOutcome, SourceId, Template, Token,
 };
 use jiff::Timestamp;
 
 /// Version of this encoding; part of every snapshot.
-pub const SNAPSHOT_VERSION: u32 = 2;
+pub const SNAPSHOT_VERSION: u32 = 3;
 
 /// Longest list, map or text that is read back, in elements.
 const LENGTH_MAX: u32 = 16_000_000;
@@ -161,6 +161,17 @@ canonical!(Recipient { person, address, token, name, language });
 canonical!(Facts { alarm, subscriber, address, district, at });
 canonical!(OutcomeDetail { code, enhanced, again });
 canonical!(EffectOutcome { effect, attempt, outcome, detail });
+
+impl Canonical for LoadLevel {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.get().put(out);
+    }
+
+    fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
+        let number = u8::take(input)?;
+        Self::new(number).ok_or(DecodeError::Range)
+    }
+}
 
 impl Canonical for Seq {
     fn put(&self, out: &mut Vec<u8>) {

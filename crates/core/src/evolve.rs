@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use hansho_model::{
-    AlarmClass, AlarmKind, Attempt, DeviceEntry, Door, EffectId, Event, Facts, Finding, IncidentId,
-    Lane, Mail, NoticeId, Outcome, PersonId, Recipient, Recorded, SealedReport, Seq, Settled,
-    SignalId, SourceId, Template,
+    AlarmClass, AlarmKind, Attempt, Deviation, DeviceEntry, Door, EffectId, Event, Facts, Finding,
+    IncidentId, Lane, Mail, NoticeId, Outcome, PersonId, Recipient, Recorded, SealedReport, Seq,
+    Settled, SignalId, SourceId, Template,
 };
 use jiff::Timestamp;
 
 use crate::canonical::Canonical;
 use crate::dedupe::{ALARM_MEMORY, TELEMETRY_MEMORY};
 use crate::state::{
-    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Note,
-    Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
+    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
+    Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
 
@@ -210,6 +210,8 @@ impl State {
             Event::SessionClosed { token } => {
                 self.sessions.remove(token);
             }
+            Event::LoadChanged { level } => self.load = Load { level: *level, since: Some(at) },
+            Event::AlarmsLimited { .. } => {}
         }
     }
 
@@ -238,7 +240,9 @@ impl State {
         helpers: &[PersonId],
         entry: &DeviceEntry,
     ) {
-        let device = self.devices.entry(source).or_insert_with(|| new_device(Door::Dc09));
+        let door = entry.source.split_once(':').and_then(|(door, _)| Door::from_word(door));
+        let door = door.unwrap_or(Door::Dc09);
+        let device = self.devices.entry(source).or_insert_with(|| new_device(door));
         device.entry = Some(entry.clone());
         device.subscriber = Some(subscriber);
         device.helpers = helpers.to_vec();
@@ -262,6 +266,12 @@ impl State {
             device.refused_lately = (minute, count);
         } else {
             device.reports = device.reports.saturating_add(1);
+        }
+        if report.deviations.contains(&Deviation::AlarmFromTelemetry) {
+            let minute = minute_of(recorded.at);
+            let (last, count) = device.alarms_lately;
+            let count = if last == minute { count.saturating_add(1) } else { 1 };
+            device.alarms_lately = (minute, count);
         }
         let last = LastReport {
             seq: recorded.seq,
@@ -539,6 +549,7 @@ pub(crate) fn new_device(door: Door) -> Device {
         refused_lately: (0, 0),
         last_report: None,
         faults: BTreeSet::new(),
+        alarms_lately: (0, 0),
     }
 }
 

@@ -37,7 +37,7 @@ pub use decide::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 pub use dedupe::Seen;
 pub use evolve::EffectChange;
 pub use state::{
-    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Note,
-    Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
+    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
+    Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };

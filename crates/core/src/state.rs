@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
     AlarmKind, AnswerChoice, DeviceEntry, Door, Effect, EffectId, Facts, Finding, IncidentId,
-    IncidentKind, IncidentOutcome, KeyId, Mail, NoticeId, OutcomeDetail, PersonEntry, PersonId,
-    Place, Position, Recipient, Role, Sealed, Seq, Settings, SignalId, SignalOutcome, SourceId,
-    Template, Token,
+    IncidentKind, IncidentOutcome, KeyId, LoadLevel, Mail, NoticeId, OutcomeDetail, PersonEntry,
+    PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings, SignalId, SignalOutcome,
+    SourceId, Template, Token,
 };
 use jiff::Timestamp;
 
@@ -35,6 +35,9 @@ pub mod limits {
     pub const SESSIONS: usize = 1_000;
     /// Refused reports of one source that are journalled in a minute; more are counted only.
     pub const REFUSALS_A_MINUTE: u16 = 6;
+    /// Alarms of a device registered for telemetry alone that are taken in a minute; the next is
+    /// said to be too many, more are counted only.
+    pub const TELEMETRY_ALARMS_A_MINUTE: u16 = 6;
 }
 
 /// Everything that is known.
@@ -60,7 +63,17 @@ pub struct State {
     pub(crate) incident_day: (String, u32),
     /// BLAKE3 chain over every effect ever owed.
     pub(crate) effects_sum: [u8; 32],
+    pub(crate) load: Load,
     pub(crate) index: Index,
+}
+
+/// What the house gives up under load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// How much.
+    pub level: LoadLevel,
+    /// Since when; `None` before the first change.
+    pub since: Option<Timestamp>,
 }
 
 /// What can be found again from the rest; not part of the encoding.
@@ -110,6 +123,9 @@ pub struct Device {
     pub last_report: Option<Box<LastReport>>,
     /// Faults that go on.
     pub faults: BTreeSet<Fault>,
+    /// Minute of the last alarms of a device that is registered for telemetry alone, and how many
+    /// fell in it.
+    pub alarms_lately: (i64, u16),
 }
 
 impl Device {
@@ -502,6 +518,12 @@ impl State {
         self.sessions.get(token).filter(|session| session.expires_at > now)
     }
 
+    /// What the house gives up under load.
+    #[must_use]
+    pub const fn load(&self) -> Load {
+        self.load
+    }
+
     /// What was taken lately.
     #[must_use]
     pub const fn seen(&self) -> &Seen {
@@ -632,6 +654,7 @@ impl Canonical for State {
             seen,
             incident_day,
             effects_sum,
+            load,
             index: _,
         } = self;
         seq.put(out);
@@ -651,6 +674,7 @@ impl Canonical for State {
         seen.put(out);
         incident_day.put(out);
         effects_sum.put(out);
+        load.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -672,6 +696,7 @@ impl Canonical for State {
             seen: Canonical::take(input)?,
             incident_day: Canonical::take(input)?,
             effects_sum: Canonical::take(input)?,
+            load: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();
@@ -691,7 +716,9 @@ canonical!(Device {
     refused_lately,
     last_report,
     faults,
+    alarms_lately,
 });
+canonical!(Load { level, since });
 canonical!(LastReport { seq, observed_at, received_at, findings, position, text, refused });
 canonical!(Fault { kind, zone, code, since });
 canonical!(Signal {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     AlarmKind, AnswerChoice, Attempt, DeviceEntry, EffectId, Facts, Idem, IncidentId, IncidentKind,
-    IncidentOutcome, NoticeId, PersonEntry, PersonId, Place, Recipient, Sealed, SealedReport, Seq,
-    Settings, Settled, SignalId, SignalOutcome, SourceId, Template, Token,
+    IncidentOutcome, LoadLevel, NoticeId, PersonEntry, PersonId, Place, Recipient, Sealed,
+    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Template, Token,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -249,5 +249,16 @@ pub enum Event {
     LogInRefused {
         /// Keyed hash of the name that was typed.
         name: Token,
+    },
+    /// The house gives up more under load, or less.
+    LoadChanged {
+        /// From here on.
+        level: LoadLevel,
+    },
+    /// A device that is registered for telemetry alone has called for help too often: until the
+    /// minute is over its alarms are counted only.
+    AlarmsLimited {
+        /// The device.
+        device: SourceId,
     },
 }

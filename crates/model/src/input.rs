@@ -1,6 +1,6 @@
 //! Inputs: what the core decides about.
 
-use crate::{Answer, Command, EffectId, EffectOutcome, SealedReport, Seq, Start};
+use crate::{Answer, Command, EffectId, EffectOutcome, LoadLevel, SealedReport, Seq, Start};
 
 /// A report from a device, a command of a person, the outcome of an effect, or a tick of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Input {
     Outcome(Vec<EffectOutcome>),
     /// Time has passed; `State::next_deadline` asked for it.
     Tick,
+    /// The house gives up more under load, or less.
+    Load(LoadLevel),
 }
 
 /// What an asker gets when its input is durable.

@@ -73,7 +73,8 @@ impl Core for Shared {
                 | Input::Report(_)
                 | Input::Command(_)
                 | Input::Answer(_)
-                | Input::Tick) => panic!("the outbox never submits {other:?}"),
+                | Input::Tick
+                | Input::Load(_)) => panic!("the outbox never submits {other:?}"),
             }
             told.push(Change::Observed(last));
             let sender = world.changes.lock().unwrap().clone();

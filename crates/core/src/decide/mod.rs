@@ -6,7 +6,7 @@ mod registers;
 mod report;
 
 use hansho_model::{
-    Answer, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode, Seq, SourceId,
+    Answer, Draft, Event, Idem, Input, LoadLevel, NoticeId, Refusal, RefusalCode, Seq, SourceId,
 };
 use jiff::Timestamp;
 
@@ -32,6 +32,7 @@ impl State {
             Input::Attempt(effects) => self.decide_attempt(now, effects, &mut batch)?,
             Input::Outcome(outcomes) => self.decide_outcome(now, outcomes, &mut batch)?,
             Input::Tick => self.decide_tick(now, &mut batch),
+            Input::Load(level) => self.decide_load(*level, &mut batch),
         }
         Ok(batch.drafts)
     }
@@ -78,6 +79,12 @@ impl State {
     fn decide_tick(&self, now: Timestamp, batch: &mut Batch) {
         for (_, notice) in self.index.expiries.iter().take_while(|(at, _)| *at <= now) {
             batch.push_core(Event::NoticeExpired { notice: *notice });
+        }
+    }
+
+    pub(super) fn decide_load(&self, level: LoadLevel, batch: &mut Batch) {
+        if self.load.level != level {
+            batch.push_core(Event::LoadChanged { level });
         }
     }
 

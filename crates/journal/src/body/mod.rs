@@ -66,6 +66,8 @@ kinds! {
     25 = SESSION_OPENED "SessionOpened",
     26 = SESSION_CLOSED "SessionClosed",
     27 = LOG_IN_REFUSED "LogInRefused",
+    56 = LOAD_CHANGED "LoadChanged",
+    57 = ALARMS_LIMITED "AlarmsLimited",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

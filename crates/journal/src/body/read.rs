@@ -2,9 +2,9 @@
 
 use hansho_model::{
     Attempt, DegreesE7, DeviceEntry, DistrictId, EffectId, EffectOutcome, Event, Facts, Finding,
-    Fix, IncidentId, KeyId, Mailbox, MetresU32, NoticeId, OutcomeDetail, PersonEntry, PersonId,
-    Place, Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SourceId,
-    Telemetry, Token,
+    Fix, IncidentId, KeyId, LoadLevel, Mailbox, MetresU32, NoticeId, OutcomeDetail, PersonEntry,
+    PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SignalId,
+    SourceId, Telemetry, Token,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,15 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v1::LogInRefused { name } = whole(payload)?;
             Event::LogInRefused { name: Token(name.0) }
         }
+        kinds::LOAD_CHANGED => {
+            let v1::LoadChanged { level } = whole(payload)?;
+            let out_of_range = BodyError::OutOfRange { what: "the level of load" };
+            Event::LoadChanged { level: LoadLevel::new(level).ok_or(out_of_range)? }
+        }
+        kinds::ALARMS_LIMITED => {
+            let v1::AlarmsLimited { device } = whole(payload)?;
+            Event::AlarmsLimited { device: SourceId(device) }
+        }
         other => return Err(BodyError::UnknownKind { kind: i64::from(other) }),
     })
 }
@@ -169,6 +178,8 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::SESSION_OPENED => json::<v1::SessionOpened>(payload),
         kinds::SESSION_CLOSED => json::<v1::SessionClosed>(payload),
         kinds::LOG_IN_REFUSED => json::<v1::LogInRefused>(payload),
+        kinds::LOAD_CHANGED => json::<v1::LoadChanged>(payload),
+        kinds::ALARMS_LIMITED => json::<v1::AlarmsLimited>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, Attempt, DegreesE7, Deviation, DeviceEntry, DistrictId,
     Door, EffectId, EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, KeyId, Lane, Language, Mailbox, MetresU32, Mode, NoticeId,
-    Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed,
-    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Telemetry, Template,
-    Token,
+    IncidentKind, IncidentOutcome, KeyId, Lane, Language, LoadLevel, Mailbox, MetresU32, Mode,
+    NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient,
+    Role, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId,
+    Telemetry, Template, Token,
 };
 use jiff::Timestamp;
 
@@ -314,9 +314,14 @@ pub(crate) fn first_samples() -> Vec<Event> {
     [people(), reports(), signals(), notices(), answers()].concat()
 }
 
+fn loads() -> Vec<Event> {
+    let level = |number| Event::LoadChanged { level: LoadLevel::new(number).unwrap() };
+    vec![level(0), level(4), Event::AlarmsLimited { device: SourceId(401) }]
+}
+
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks()].concat()
+    [first_samples(), tracks(), loads()].concat()
 }
 
 fn golden(name: &str) -> PathBuf {

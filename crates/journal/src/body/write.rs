@@ -140,6 +140,12 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         Event::LogInRefused { name } => {
             row(out, kinds::LOG_IN_REFUSED, &v1::LogInRefused { name: Bytes16(name.0) })
         }
+        Event::LoadChanged { level } => {
+            row(out, kinds::LOAD_CHANGED, &v1::LoadChanged { level: level.get() })
+        }
+        Event::AlarmsLimited { device } => {
+            row(out, kinds::ALARMS_LIMITED, &v1::AlarmsLimited { device: device.0 })
+        }
     }
 }
 
