@@ -15,7 +15,7 @@ use hansho_core::{SNAPSHOT_VERSION, State};
 use hansho_intake::{Entrance, Identities, Sessions, TcpLimits, serve_tcp, serve_tls, serve_udp};
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
-    free_bytes,
+    free_bytes, probe,
 };
 use hansho_model::{Door, Input, Lane, Recorded, Seq};
 use hansho_outbox::{Change, Runner};
@@ -46,6 +46,10 @@ const SNAPSHOT_TIME: Duration = Duration::from_secs(900);
 const ROOM_TO_START_BYTES: u64 = 32 << 20;
 /// How often free room is looked at.
 const DISK_WATCH: Duration = Duration::from_secs(5);
+/// How often the disk's own speed is measured, and with how many writes.
+const PROBE_EVERY: Duration = Duration::from_secs(60);
+/// See [`PROBE_EVERY`].
+const PROBE_ROUNDS: u32 = 16;
 /// How often the supervisor is told that the core lives.
 const LIFE_SIGN: Duration = Duration::from_millis(250);
 /// Time that mails under way have to come down when the core ends.
@@ -357,6 +361,7 @@ impl House {
                 tracing::error!(%error, "The console's door broke.");
             }
         });
+        doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
         doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
         let line = life_signs(supervisor)?;
         tracing::info!("The doors are open.");
@@ -662,6 +667,28 @@ fn console(
     }))
 }
 
+/// Measures what the disk alone takes, now and then: the time of a commit is judged by it.
+async fn probe_disk(
+    folder: std::path::PathBuf,
+    queue: Arc<Queue>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let folder = folder.clone();
+        let probed = tokio::task::spawn_blocking(move || probe(&folder, PROBE_ROUNDS)).await;
+        match probed {
+            Ok(Ok(probe)) => queue.board().note_probe(probe.p50),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Chain(&error), "The disk could not be measured.");
+            }
+            Err(_ended) => {}
+        }
+        if tokio::time::timeout(PROBE_EVERY, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
+    }
+}
+
 /// Looks at the free room; when it is low, gives up the reserve and sheds telemetry, so that
 /// alarms can still be journalled.
 async fn watch_disk(
@@ -684,13 +711,13 @@ async fn watch_disk(
             }
         };
         let tight = free < low;
-        if tight && !edge.set_tight(true) {
+        if tight && !edge.queue().board().set_tight(true) {
             tracing::error!(free, "Little room is left: telemetry is shed, the reserve given up.");
             let released = reserve.lock().unwrap_or_else(PoisonError::into_inner).release();
             if let Err(error) = released {
                 tracing::error!(error = %Chain(&error), "The reserve could not be given up.");
             }
-        } else if free > low.saturating_mul(4) && edge.set_tight(false) {
+        } else if free > low.saturating_mul(4) && edge.queue().board().set_tight(false) {
             tracing::warn!(free, "There is room again; the next start sets the reserve up.");
         }
     }
