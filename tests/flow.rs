@@ -8,6 +8,7 @@ use std::time::Duration;
 use hansho_core::{SNAPSHOT_VERSION, State};
 use hansho_journal::{SnapshotStore, SqliteReader, Vault};
 use hansho_model::{Event, Reveal as _, Sealed, Seq};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::house::dc09::{self, Link};
@@ -374,6 +375,20 @@ fn holds(path: &Path, value: &[u8]) -> bool {
 }
 
 /// The one of a list whose field has this value.
+/// A core that neither dies nor answers must not keep a city waiting.
+#[test]
+fn a_core_that_hangs_is_killed_and_started_again() {
+    let mut house = House::start_new(&Setup::new(vec![device()]));
+    let hung = house.core().unwrap();
+    kill_process(hung, Signal::STOP).unwrap();
+    house.wait_core_gone(hung);
+    house.wait_ready();
+    let mut link = Link::tcp(house.addresses().dc09, PATIENCE).unwrap();
+    let frame = dc09::press("9001", 1, 1);
+    assert!(link.ask(&frame).unwrap().contains(&dc09::ack(1)));
+    assert!(house.stop().success());
+}
+
 fn one(list: &Value, field: &str, value: &str) -> Value {
     let mut found = list.as_array().unwrap().iter().filter(|each| each[field] == value);
     let first = found.next().unwrap_or_else(|| panic!("no {value} in {list}"));

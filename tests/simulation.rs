@@ -1,5 +1,5 @@
-//! The whole house in virtual time: home units, dispatchers, helpers and a mail relay around real
-//! sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
+//! The whole house in virtual time: home units, callers, dispatchers, helpers and a mail relay around
+//! real sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
 //! are lost, doubled, reordered and damaged; commits fail; the relay breaks off; clocks are set; the
 //! machine dies at any step.
 //!
@@ -9,6 +9,7 @@ mod audit;
 mod dice;
 mod disk;
 mod house;
+mod line;
 mod outside;
 mod plan;
 mod town;
@@ -57,6 +58,8 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.shed += tally.shed;
     sum.refused += tally.refused;
     sum.answers += tally.answers;
+    sum.connected += tally.connected;
+    sum.rung_again += tally.rung_again;
 }
 
 #[test]

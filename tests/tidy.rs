@@ -60,7 +60,8 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 12] = [
+const FENCES: [(&str, &[&str]); 13] = [
+    ("roxmltree", &["protocols"]),
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
     ("zstd", &["journal"]),

@@ -117,7 +117,7 @@ impl Desk {
             let rung: jiff::Timestamp = rung;
             let waited = now.duration_since(rung).unsigned_abs();
             if signal["state"] == "ringing" && waited >= habits.answer_after {
-                self.take(&signal["id"], habits.open).await?;
+                self.take(signal, habits.open).await?;
             }
         }
         for incident in list(&state, "incidents") {
@@ -130,10 +130,11 @@ impl Desk {
     }
 
     async fn take(&self, signal: &Value, open: bool) -> Result<(), DeskError> {
-        let body = json!({"signal": signal, "position": self.position});
-        self.tolerate(self.command("AcknowledgeSignal", body).await)?;
+        let take = if signal["kind"] == "call" { "AnswerCall" } else { "AcknowledgeSignal" };
+        let body = json!({"signal": signal["id"], "position": self.position});
+        self.tolerate(self.command(take, body).await)?;
         if open {
-            let body = json!({"signals": [signal], "kind": "ems"});
+            let body = json!({"signals": [signal["id"]], "kind": "ems"});
             self.tolerate(self.command("OpenIncident", body).await)?;
         }
         Ok(())

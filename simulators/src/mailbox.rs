@@ -20,6 +20,7 @@ mod web;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -102,6 +103,11 @@ impl Mailbox {
         self.shelf.after(0)
     }
 
+    /// From here on `hang.example.jp` answers like any other: a relay that was mended.
+    pub fn mend(&self) {
+        self.shelf.mended.store(true, Ordering::Relaxed);
+    }
+
     /// Waits until it has caught that many since its start.
     pub async fn caught(&self, count: u64) {
         let mut seen = self.shelf.count.subscribe();
@@ -117,11 +123,18 @@ pub(crate) struct Shelf {
     /// How often `slow.example.jp` has put off an address.
     put_off: Mutex<BTreeMap<String, u8>>,
     count: watch::Sender<u64>,
+    /// Whether the domain that never answers was mended.
+    mended: AtomicBool,
 }
 
 impl Default for Shelf {
     fn default() -> Self {
-        Self { mails: Mutex::default(), put_off: Mutex::default(), count: watch::Sender::new(0) }
+        Self {
+            mails: Mutex::default(),
+            put_off: Mutex::default(),
+            count: watch::Sender::new(0),
+            mended: AtomicBool::new(false),
+        }
     }
 }
 
@@ -158,6 +171,7 @@ impl Shelf {
         match domain.as_str() {
             "dead.example.jp" => Verdict::Refuse("550 5.1.1 Unknown user"),
             "full.example.jp" => Verdict::Refuse("552 5.2.2 mailbox full"),
+            "hang.example.jp" if self.mended.load(Ordering::Relaxed) => Verdict::Take,
             "hang.example.jp" => Verdict::Hang,
             "slow.example.jp" => {
                 let mut put_off = lock(&self.put_off);

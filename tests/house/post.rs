@@ -35,6 +35,11 @@ impl Post {
         self.mailbox().mails()
     }
 
+    /// The relay that never answers is mended.
+    pub(crate) fn mend(&self) {
+        self.mailbox().mend();
+    }
+
     /// Waits until it caught that many.
     pub(crate) fn wait(&self, count: usize) -> Vec<Caught> {
         super::wait("a mail", || (self.mails().len() >= count).then(|| self.mails()))

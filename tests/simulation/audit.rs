@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    AlarmClass, AlarmKind, CommandId, EffectId, Event, Idem, NoticeId, Outcome, PersonId, Phase,
-    Recorded, SealedReport, Seq, SignalId, SourceId, Token,
+    AlarmClass, AlarmKind, CallFact, CallRef, CommandId, EffectId, Event, Idem, NoticeId, Outcome,
+    PersonId, Phase, Recorded, SealedCallReport, SealedReport, Seq, SignalId, SourceId, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,6 +38,13 @@ struct Read {
     owners: BTreeMap<SignalId, SourceId>,
     helpers: BTreeMap<SourceId, Vec<PersonId>>,
     erased: BTreeSet<PersonId>,
+    /// What was said of calls, by its event.
+    said: BTreeMap<Seq, SealedCallReport>,
+    /// Calls by the event that offered them, and by their signals.
+    offers: BTreeMap<Seq, CallRef>,
+    rings: BTreeMap<SignalId, CallRef>,
+    /// Seats that answered a call.
+    answered: BTreeSet<(CallRef, String)>,
     /// Consequences that must be in the same batch: the cause, and what must follow.
     expected: BTreeMap<Seq, &'static str>,
 }
@@ -50,6 +57,8 @@ pub(super) struct Audit {
     /// The event that a command or an answer was told of.
     told: BTreeMap<CommandId, Seq>,
     acked: BTreeSet<Message>,
+    /// What was said of calls and was told to be kept.
+    heard: BTreeMap<Seq, SealedCallReport>,
     beats_acked: BTreeMap<String, u64>,
     made: BTreeSet<(EffectId, u16)>,
     /// When a notice was ordered, by the time that nobody sets.
@@ -88,6 +97,9 @@ impl Audit {
         for message in &self.acked {
             assert!(self.read.messages.contains_key(message), "{message:?} was acked and is lost");
         }
+        for (seq, said) in &self.heard {
+            assert!(self.read.said.get(seq) == Some(said), "{said:?} was kept and is lost");
+        }
         for (account, count) in &self.beats_acked {
             let kept = self.read.beats.get(account).copied().unwrap_or_default();
             assert!(kept >= *count, "{count} beats of {account} were acked, {kept} are kept");
@@ -118,6 +130,19 @@ impl Audit {
             "{message:?} is acknowledged and is not durable"
         );
         self.acked.insert(message);
+    }
+
+    /// The network is about to be answered: what was said is in the journal, word for word.
+    pub(super) fn call_heard(&mut self, said: &SealedCallReport, seq: Option<Seq>) {
+        let seq = seq.unwrap();
+        assert!(self.read.said.get(&seq) == Some(said), "{said:?} is answered and not durable");
+        self.heard.insert(seq, said.clone());
+    }
+
+    /// A seat's phone is about to ring.
+    pub(super) fn phone_rings(&self, call: &CallRef, position: &str) {
+        let answer = (call.clone(), position.to_owned());
+        assert!(self.read.answered.contains(&answer), "{answer:?} rings and nobody answered");
     }
 
     /// An attempt is about to be made.
@@ -203,6 +228,12 @@ impl Read {
             self.names.insert(*source, name.clone());
         } else if let Event::ReportReceived(report) = event {
             self.report(seq, at, report);
+        } else if let Event::CallReceived { said, .. } = event {
+            self.call(seq, said);
+        } else if let Event::SignalReceived { signal, report, alarm: AlarmKind::Call, .. } = event {
+            self.rings.insert(*signal, self.offers[report].clone());
+        } else if let Event::CallAnswered { signal, position } = event {
+            self.answered.insert((self.rings[signal].clone(), position.clone()));
         } else if let Event::SignalReceived { signal, alarm, refused, .. } = event {
             let other = self.open.insert(source, *signal);
             assert!(other.is_none(), "{signal} opens while {other:?} of the same device is open");
@@ -210,7 +241,9 @@ impl Read {
             if *alarm == AlarmKind::Help && !refused && self.has_helpers(source) {
                 self.expected.insert(seq, "a notice");
             }
-        } else if let Event::SignalEnded { signal, .. } = event {
+        } else if let Event::SignalEnded { signal, .. } = event
+            && !self.rings.contains_key(signal)
+        {
             let owner = self.owners.get(signal).copied();
             assert!(
                 owner.and_then(|owner| self.open.remove(&owner)) == Some(*signal),
@@ -268,6 +301,22 @@ impl Read {
             .any(|finding| finding.class == AlarmClass::Life && finding.phase != Phase::Restored);
         if calls {
             self.expected.insert(seq, "a signal");
+        }
+    }
+
+    fn call(&mut self, seq: Seq, said: &SealedCallReport) {
+        let before = self.said.insert(seq, said.clone());
+        assert!(before.is_none());
+        match &said.fact {
+            CallFact::Offered(_) => {
+                self.offers.insert(seq, said.call.clone());
+                self.expected.insert(seq, "a signal");
+            }
+            CallFact::Connected { position } | CallFact::NotConnected { position, .. } => {
+                let answer = (said.call.clone(), position.clone());
+                assert!(self.answered.contains(&answer), "{answer:?} and nobody answered");
+            }
+            CallFact::Abandoned | CallFact::Ended { .. } => {}
         }
     }
 

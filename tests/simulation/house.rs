@@ -12,10 +12,10 @@ use hansho_engine::lanes::{Envelope, LANE_CAPACITY, Lanes};
 use hansho_engine::live::{changes, left_waiting};
 use hansho_engine::sequencer::Sequencer;
 use hansho_model::{
-    CommandId, Door, EffectId, EffectOutcome, Input, Lane, Recorded, Refusal, RefusalCode, Report,
-    SealedReport,
+    CommandId, Door, Effect, EffectId, EffectOutcome, Input, Lane, Recorded, Refusal, RefusalCode,
+    Report, SealedCallReport, SealedReport,
 };
-use hansho_outbox::{Action, Change, Desk, Limits};
+use hansho_outbox::{Action, Change, Desk, Limits, Provider};
 use hansho_protocols::{Durable, Output, Protocol, Receipt, Session, Setup, Transport};
 use jiff::Timestamp;
 
@@ -31,6 +31,7 @@ pub(super) enum Waiter {
     Frame { connection: u64, receipt: Receipt },
     Telemetry,
     Command(usize, CommandId),
+    Said(usize, Box<SealedCallReport>),
     Answer(usize),
     Asked(Vec<EffectId>),
     Reported(Vec<EffectOutcome>),
@@ -133,9 +134,10 @@ impl House {
 impl World {
     /// A new core goes on from what the journal says.
     pub(super) fn open_house(&mut self, state: State) {
-        let mut desk = Desk::new(Limits::for_width(self.dice.place(4) + 1));
+        let limits = Limits::for_width(self.dice.place(4) + 1);
+        let mut desk = Desk::new(limits.with_provider_max(self.dice.place(2) + 1));
         for change in left_waiting(&state) {
-            desk.handle_change(change);
+            desk.handle_change(change, provider);
         }
         if self.plan.sabotage == Sabotage::RepeatsInterrupted {
             self.repeat_interrupted(&state);
@@ -303,6 +305,7 @@ impl World {
                 self.answer_frame(connection, receipt, Durable::Stored);
             }
             Waiter::Telemetry => self.settle(&heard),
+            Waiter::Said(place, said) => self.said_is_heard(place, &said, &heard),
             Waiter::Command(place, id) => {
                 told.into_iter().for_each(|seq| self.audit.promise(id, seq));
                 if !self.dice.percent(self.plan.loss) {
@@ -333,12 +336,13 @@ impl World {
     fn settle(&mut self, heard: &Heard) {
         let house = self.house.as_mut().unwrap();
         house.in_flight -= 1;
-        let durable = match heard {
-            Ok(_receipt) => true,
-            Err(refusal) => refusal.code == RefusalCode::Duplicate,
+        let fate = match heard {
+            Ok(_receipt) => Fate::Durable,
+            Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
+            Err(refusal) => Fate::Refused(refusal.code),
         };
-        house.books.settle(Door::Dc09, if durable { Fate::Durable } else { Fate::Refused });
-        self.tally.refused += u64::from(!durable);
+        house.books.settle(Door::Dc09, fate);
+        self.tally.refused += u64::from(fate != Fate::Durable);
     }
 
     /// Bytes reach the door.
@@ -364,7 +368,7 @@ impl World {
         let handled = connection.session.handle_bytes(now, bytes);
         if let Err(error) = handled {
             house.books.receive(Door::Dc09);
-            house.books.settle(Door::Dc09, Fate::Refused);
+            house.books.settle(Door::Dc09, Fate::Refused(RefusalCode::Invalid));
             if error.fatal {
                 house.connections.remove(&number);
                 return;
@@ -522,7 +526,7 @@ impl World {
         let house = self.house.as_mut().unwrap();
         let count = if some { house.to_desk.len().min(2) } else { house.to_desk.len() };
         for change in house.to_desk.drain(..count) {
-            house.desk.handle_change(change);
+            house.desk.handle_change(change, provider);
         }
         if !house.to_desk.is_empty() {
             self.desk_soon();
@@ -596,4 +600,15 @@ impl World {
 /// The core does not take an input: its lane is full, or it says "not now".
 fn busy(dice: &mut super::dice::Dice) -> Option<Heard> {
     dice.one_in(2).then(|| Err(Refusal::new(RefusalCode::RateLimited)))
+}
+
+/// Mails go to three providers; other effects have no limits.
+fn provider(effect: &Effect) -> Provider {
+    match effect {
+        Effect::Mail(mail) => {
+            let place = usize::from(mail.recipient.token.0[0]) % 3;
+            Provider::new(["au", "docomo", "softbank"][place])
+        }
+        Effect::ConnectCall { .. } | Effect::DestroyKey(_) => Provider::default(),
+    }
 }

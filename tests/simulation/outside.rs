@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use hansho_core::State;
+use hansho_core::{Signal, SignalState, State};
 use hansho_model::{
-    Actor, Answer, AnswerChoice, Command, CommandId, CommandKind, Effect, EffectId, IncidentKind,
-    IncidentOutcome, Input, Lane, RefusalCode, Role, SignalId, SignalOutcome, Token,
+    Actor, Answer, AnswerChoice, CallBackOutcome, Command, CommandId, CommandKind, Effect,
+    EffectId, IncidentKind, IncidentOutcome, Input, Lane, Place, RefusalCode, Role, SignalId,
+    SignalOutcome, Token,
 };
 use hansho_outbox::{Delivery, Task};
 use jiff::SignedDuration;
@@ -257,8 +258,11 @@ impl World {
     /// The desk hands out an attempt.
     pub(super) fn fly(&mut self, task: Task) {
         self.audit.attempt(task.id, task.number, self.now);
-        let fate =
-            if matches!(task.effect, Effect::DestroyKey(_)) { Fate::Accepted } else { self.fate() };
+        let fate = match task.effect {
+            Effect::Mail(_) => self.fate(),
+            Effect::DestroyKey(_) => Fate::Accepted,
+            Effect::ConnectCall { .. } => self.fate_of_line(),
+        };
         self.flown += 1;
         let number = self.flown;
         self.flights.insert(number, Flight { task, fate, dotted: false });
@@ -286,6 +290,20 @@ impl World {
         }
     }
 
+    /// The line to the telephone side is short, and broken only while a process starts.
+    fn fate_of_line(&mut self) -> Fate {
+        if self.healed {
+            return Fate::Accepted;
+        }
+        let taken = self.dice.one_in(2);
+        match self.dice.below(10) {
+            0..7 => Fate::Accepted,
+            7 => Fate::Refused(481),
+            8 => Fate::BrokenBeforeDot,
+            _ => Fate::BrokenAfterDot(taken),
+        }
+    }
+
     /// The whole message is with the relay, if it gets so far.
     pub(super) fn dot(&mut self, number: u64) {
         let Some(flight) = self.flights.get_mut(&number) else { return };
@@ -307,6 +325,7 @@ impl World {
             Effect::DestroyKey(key) => {
                 self.keys_destroyed.insert(key);
             }
+            Effect::ConnectCall { call, position } => self.ring_phone(&call, &position),
         }
     }
 
@@ -384,12 +403,13 @@ fn command_about(
     let incidents: Vec<_> = sees.incidents().keys().copied().collect();
     let incident = dice.pick(&incidents).copied();
     let words = dice.one_in(2).then(|| sealed(9, b"words"));
-    Some(match dice.below(12) {
+    Some(match dice.below(17) {
         0..=2 => CommandKind::AcknowledgeSignal { signal: signal?, position: "desk1".to_owned() },
         3 | 4 => CommandKind::OpenIncident {
             signals: vec![signal?],
             kind: IncidentKind::Ems,
-            district: None,
+            subkind: None,
+            place: Place::default(),
             place_text: words,
         },
         5 => CommandKind::JoinSignal { signal: signal?, incident: incident? },
@@ -401,6 +421,20 @@ fn command_about(
         10 => {
             let outcome = IncidentOutcome::Handled;
             CommandKind::CloseIncident { incident: incident?, outcome, note: words }
+        }
+        11..=14 => {
+            let position = if dice.one_in(2) { "desk1" } else { "desk2" }.to_owned();
+            // Mostly a call that rings; now and then whatever there is.
+            let rings =
+                |signal: &Signal| signal.call.is_some() && signal.state == SignalState::Ringing;
+            let ringing: Vec<SignalId> =
+                sees.signals().iter().filter(|(_, each)| rings(each)).map(|(id, _)| *id).collect();
+            let signal = dice.pick(&ringing).copied().or(signal)?;
+            CommandKind::AnswerCall { signal, position }
+        }
+        15 => {
+            let outcome = *dice.pick(CallBackOutcome::ALL)?;
+            CommandKind::CallBack { signal: signal?, outcome }
         }
         _ => {
             let token = Token([u8::try_from(dice.below(4)).unwrap(); 16]);

@@ -10,6 +10,7 @@ use hansho_protocols::dc09::crc16;
 use hansho_protocols::{Accounts, Key, UnknownDevices};
 
 use super::dice::Dice;
+use super::line::Caller;
 
 /// A home unit. It repeats a message under the same number until that is acknowledged.
 pub(super) struct Pendant {
@@ -50,6 +51,7 @@ pub(super) struct GivenAnswer {
 
 pub(super) struct Town {
     pub(super) pendants: Vec<Pendant>,
+    pub(super) callers: Vec<Caller>,
     pub(super) dispatchers: Vec<Dispatcher>,
     pub(super) answers: Vec<GivenAnswer>,
     pub(super) accounts: Arc<Accounts>,
@@ -81,7 +83,8 @@ impl Town {
         let dispatchers = dispatchers.collect();
         let start = start(devices, helpers, dice);
         let accounts = Arc::new(accounts);
-        Self { pendants, dispatchers, answers: Vec::new(), accounts, start, helpers }
+        let callers = (0..dice.place(5)).map(Caller::new).collect();
+        Self { pendants, callers, dispatchers, answers: Vec::new(), accounts, start, helpers }
     }
 }
 

@@ -43,6 +43,9 @@ pub(super) enum Happening {
         pendant: usize,
         bytes: Vec<u8>,
     },
+    CallerTimer(usize),
+    /// The phone of this seat takes the call or not, if it still rings.
+    PhoneAnswers(usize, String),
     DispatcherTimer(usize),
     CommandArrives(usize, Box<Command>),
     DispatcherHears(usize, CommandId, Heard),
@@ -87,6 +90,9 @@ pub(super) struct Tally {
     pub(super) shed: u64,
     pub(super) refused: u64,
     pub(super) answers: u64,
+    /// Calls that were connected, and that rang again after somebody had answered.
+    pub(super) connected: u64,
+    pub(super) rung_again: u64,
 }
 
 pub(super) struct World {
@@ -164,6 +170,10 @@ impl World {
             let wait = self.dice.between(1, 5_000);
             self.after_ms(wait, Happening::PendantTimer(place));
         }
+        for place in 0..self.town.callers.len() {
+            let wait = self.dice.between(1, 15_000);
+            self.after_ms(wait, Happening::CallerTimer(place));
+        }
         for place in 0..self.town.dispatchers.len() {
             let wait = self.dice.between(2_000, 10_000);
             self.after_ms(wait, Happening::DispatcherTimer(place));
@@ -238,6 +248,8 @@ impl World {
                 self.bytes_arrive(pendant, stream_of, &bytes);
             }
             Happening::ReplyArrives { pendant, bytes } => self.reply_arrives(pendant, &bytes),
+            Happening::CallerTimer(place) => self.caller_timer(place),
+            Happening::PhoneAnswers(place, position) => self.phone_answers(place, position),
             Happening::DispatcherTimer(place) => self.dispatcher_timer(place),
             Happening::CommandArrives(place, command) => self.command_arrives(place, command),
             Happening::DispatcherHears(place, id, heard) => {
@@ -339,6 +351,9 @@ impl World {
         for dispatcher in &self.town.dispatchers {
             let waits = &dispatcher.outstanding;
             assert!(waits.is_none(), "a dispatcher waits for ever: {waits:?}");
+        }
+        for caller in &self.town.callers {
+            caller.check_rest(state);
         }
         assert!(self.town.answers.iter().all(|each| each.done), "a helper waits for ever");
         assert!(state.owed().is_empty(), "still owed at the end: {:?}", state.owed());

@@ -100,6 +100,22 @@ fn told(delivery: Delivery) -> (Outcome, u16, bool) {
     (delivery.outcome, delivery.detail.code, delivery.detail.again)
 }
 
+#[test]
+fn domains_of_one_provider_share_its_limits() {
+    let mut config = config(25);
+    config.width = 2;
+    for domain in ["softbank.example.jp", "i.softbank.example.jp"] {
+        config.providers.insert(domain.to_owned(), "softbank".to_owned());
+    }
+    let channel = channel(config);
+    let of = |address| channel.provider(&Effect::Mail(Box::new(mail(address))));
+    assert_eq!(of("a@Softbank.example.jp").name(), "softbank");
+    assert_eq!(of("\"a@b\"@i.softbank.example.jp").name(), "softbank");
+    assert_eq!(of("a@mail.example.jp").name(), "mail.example.jp", "a provider of its own");
+    assert_eq!(channel.provider(&Effect::DestroyKey(KeyId(1))).name(), "", "without limits");
+    assert_eq!((channel.width(), channel.provider_width()), (2, 2), "four, and never over two");
+}
+
 /// aiosmtpd, started once for each test, ended with it.
 struct Faulty {
     child: Child,

@@ -1,9 +1,13 @@
-//! Districts: pure look-ups in built-in data; integers out.
+//! Districts and distances: pure look-ups in built-in data; integers out.
 //!
 //! Only `decide` asks the atlas; its answers go into the event, so `evolve` and a replay never look
 //! anything up and a better atlas cannot rewrite an old shift.
 
+mod distance;
+
 use hansho_model::{DegreesE7, DistrictId, MetresU32, Position};
+
+pub use distance::{metres_between, metres_from_city};
 
 /// A district (地区) of the city.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ mod source;
 mod syntax;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hansho_model::{DeviceKind, DistrictId, Lane, Language, Mode, Private, Role};
@@ -66,9 +66,10 @@ pub struct DoorKey {
 }
 
 /// All doors beside the console.
-pub const DOORS: [DoorKey; 4] = [
+pub const DOORS: [DoorKey; 5] = [
     DoorKey { name: "dc09", datagrams: true },
     DoorKey { name: "watch", datagrams: false },
+    DoorKey { name: "sip", datagrams: true },
     DoorKey { name: "mqtt", datagrams: false },
     DoorKey { name: "mqtts", datagrams: false },
 ];
@@ -95,6 +96,8 @@ pub struct Site {
     pub console: SocketAddr,
     /// The other doors that are open, by their key in `[listen]`: one of [`DOORS`].
     pub doors: BTreeMap<&'static str, SocketAddr>,
+    /// What the exchange knows beside its sockets.
+    pub sip: SipSettings,
     /// What happens to a device nobody registered.
     pub unknown_devices: UnknownDevices,
     /// Certificate and key of the doors that speak TLS; without them a demo makes its own.
@@ -120,6 +123,39 @@ pub enum UnknownDevices {
     Show,
     /// Refused at the wire, journalled, shown.
     Refuse,
+}
+
+/// Calls to 119: who brings them, and whose phones ring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SipSettings {
+    /// Users of ours that may be called beside `urn:service:sos`, such as the desk's own number.
+    pub numbers: Vec<String>,
+    /// Carriers' gateways: only these may assert a caller's number.
+    pub trunks: Vec<IpAddr>,
+    /// The seats' phones, in the order of their names.
+    pub seats: Vec<SeatSettings>,
+}
+
+/// A seat's phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatSettings {
+    /// Name of the seat, such as `desk1`.
+    pub name: String,
+    /// User part of its phone's URI.
+    pub user: String,
+    /// Where the phone is.
+    pub address: SocketAddr,
+    /// Whether it is reached over TCP; else over UDP.
+    pub tcp: bool,
+}
+
+impl SeatSettings {
+    /// URI of its phone.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let parameter = if self.tcp { ";transport=tcp" } else { "" };
+        format!("sip:{}@{}{parameter}", self.user, self.address)
+    }
 }
 
 /// Files for TLS, PEM.
@@ -162,6 +198,11 @@ pub struct MailSettings {
     pub relay: String,
     /// Connections side by side, 1 to 64.
     pub connections: u16,
+    /// Of these, to one provider at most, 1 to 64.
+    pub provider_connections: u16,
+    /// Provider of a mail domain (in lower case) that shares its limits with others; a domain that
+    /// is not here is a provider of its own.
+    pub providers: BTreeMap<String, String>,
     /// Sender's address.
     pub sender: String,
     /// Domain of message ids.
@@ -268,6 +309,9 @@ impl Site {
         shifted.console.set_port(shift_port(self.console.port(), shift)?);
         for door in shifted.doors.values_mut() {
             door.set_port(shift_port(door.port(), shift)?);
+        }
+        for seat in shifted.sip.seats.iter_mut().filter(|seat| seat.address.ip().is_loopback()) {
+            seat.address.set_port(shift_port(seat.address.port(), shift)?);
         }
         if let Some(mail) = &mut shifted.mail {
             mail.relay = shift_loopback(&mail.relay, shift)?;

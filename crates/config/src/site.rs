@@ -1,7 +1,7 @@
 //! `hansho.toml`: the house.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use hansho_model::Mode;
 use crate::fault::Fault;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
-use crate::{DOORS, MailSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+use crate::{DOORS, MailSettings, SeatSettings, SipSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
 use crate::{mqtt, syntax};
 
 /// Reads `hansho.toml` in `dir`.
@@ -57,6 +57,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         reader.check_keys(section, &["reserve_mib"]);
         reader.integer(section, "reserve_mib", 1..=65_536)
     });
+    let sip = sip(reader, root, mode.as_ref());
     let session = reader.table(root, "console");
     let session = session.as_ref().and_then(|section| {
         reader.check_keys(section, &["session_hours"]);
@@ -75,6 +76,7 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         headquarters: headquarters?.value.to_owned(),
         console,
         doors,
+        sip,
         unknown_devices: unknown?.value,
         tls,
         foreign_brokers,
@@ -144,6 +146,52 @@ fn listeners<'a>(
     Some((doors.remove("console")?, doors))
 }
 
+/// Who brings calls, and whose phones ring. In a demo all of them are on this machine: an invented
+/// emergency must ring no real phone.
+fn sip<'a>(
+    reader: &mut Reader<'a>,
+    root: &Section<'a>,
+    mode: Option<&Located<Mode>>,
+) -> SipSettings {
+    let mut settings = SipSettings::default();
+    let demo = mode.is_some_and(|mode| mode.value == Mode::Demo);
+    let at_home = |reader: &mut Reader<'a>, span: &Range<usize>, ip: IpAddr| {
+        if demo && !ip.is_loopback() && !reader.broken() {
+            let message = "a demo's calls may not leave this machine".to_owned();
+            reader.fault(span.clone(), message, "write an address in 127.0.0.0/8".to_owned());
+        }
+    };
+    if let Some(section) = reader.table(root, "sip") {
+        reader.check_keys(&section, &["numbers", "trunks"]);
+        let numbers = reader.texts(&section, "numbers", NUMBERS_MAX, 32);
+        settings.numbers.extend(numbers.iter().map(|number| number.value.to_owned()));
+        for text in reader.texts(&section, "trunks", TRUNKS_MAX, 64) {
+            let span = text.span.clone();
+            let Some(trunk) = reader.parsed(Some(text), syntax::ip) else { continue };
+            at_home(reader, &span, trunk.value);
+            settings.trunks.push(trunk.value);
+        }
+    }
+    let Some(section) = reader.table(root, "seats") else { return settings };
+    for (key, _) in section.table {
+        let name = key.get_ref().as_ref();
+        if settings.seats.len() >= SEATS_MAX || name.is_empty() || name.len() > SEAT_BYTES_MAX {
+            let message = format!("`{name}` is one seat too many, or no name of a seat");
+            let remedy = format!("at most {SEATS_MAX} seats of 1 to {SEAT_BYTES_MAX} bytes each");
+            reader.fault(key.span(), message, remedy);
+            continue;
+        }
+        let text = reader.text(&section, name, TEXT_CHARS_MAX);
+        let Some(phone) = reader.parsed(text, syntax::phone) else { continue };
+        let (user, address, tcp) = phone.value;
+        at_home(reader, &phone.span, address.ip());
+        let (name, user) = (name.to_owned(), user.to_owned());
+        settings.seats.push(SeatSettings { name, user, address, tcp });
+    }
+    settings.seats.sort_by(|a, b| a.name.cmp(&b.name));
+    settings
+}
+
 /// Whether both cannot be listened at. Port 0 means any free port.
 fn clash(a: SocketAddr, b: SocketAddr) -> bool {
     let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
@@ -162,6 +210,8 @@ fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Ma
     let domain = reader.text(section, "message_domain", 253);
     let domain = reader.parsed(domain, syntax::domain).map(|domain| domain.value.to_owned());
     let connections = reader.integer(section, "connections", 1..=64);
+    let provider_connections = reader.integer(section, "provider_connections", 1..=64);
+    let providers = providers(reader, section);
     let starttls = starttls(reader, section, relay.as_ref());
     let login = login(reader, section, folder);
     let settings = relay.as_ref().zip(sender.as_ref()).and_then(|(relay, sender)| {
@@ -169,6 +219,8 @@ fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Ma
         Some(MailSettings {
             relay: relay.value.clone(),
             connections: narrow(connections, CONNECTIONS),
+            provider_connections: narrow(provider_connections, PROVIDER_CONNECTIONS),
+            providers: providers.clone(),
             sender: sender.value.clone(),
             message_domain: domain.or(sender_domain)?,
             starttls: starttls?,
@@ -176,6 +228,31 @@ fn mail<'a>(reader: &mut Reader<'a>, section: &Section<'a>, folder: &Path) -> Ma
         })
     });
     (settings, relay, sender)
+}
+
+/// Mail domains with the provider that serves them, each once.
+fn providers<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let Some(table) = reader.table(section, "providers") else { return found };
+    for (key, _) in table.table {
+        let name = key.get_ref().as_ref();
+        if name.is_empty() || name.len() > PROVIDER_NAME_BYTES_MAX {
+            let message = format!("a provider's name of {} bytes", name.len());
+            let remedy = format!("1 to {PROVIDER_NAME_BYTES_MAX} bytes, such as `docomo`");
+            reader.fault(key.span(), message, remedy);
+            continue;
+        }
+        for text in reader.texts(&table, name, PROVIDER_DOMAINS_MAX, 253) {
+            let span = text.span.clone();
+            let Some(domain) = reader.parsed(Some(text), syntax::domain) else { continue };
+            let domain = domain.value.to_ascii_lowercase();
+            if let Some(other) = found.insert(domain, name.to_owned()) {
+                let message = format!("this domain is served by `{other}` already");
+                reader.fault(span, message, "let each domain stand once".to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// STARTTLS is required, unless the relay is on this machine.
@@ -259,11 +336,13 @@ fn demo_is_harmless(
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "mode",
     "headquarters",
     "unknown_devices",
     "listen",
+    "sip",
+    "seats",
     "tls",
     "foreign_broker",
     "mail",
@@ -271,11 +350,27 @@ const KEYS: [&str; 10] = [
     "data",
     "console",
 ];
-const MAIL_KEYS: [&str; 7] =
-    ["relay", "connections", "sender", "message_domain", "starttls", "user", "password_file"];
+const NUMBERS_MAX: usize = 16;
+const TRUNKS_MAX: usize = 64;
+const SEATS_MAX: usize = 64;
+const SEAT_BYTES_MAX: usize = 32;
+const MAIL_KEYS: [&str; 9] = [
+    "relay",
+    "connections",
+    "provider_connections",
+    "providers",
+    "sender",
+    "message_domain",
+    "starttls",
+    "user",
+    "password_file",
+];
 /// What must stand in the name of a demo's headquarters.
 const FICTITIOUS: &str = "架空";
 const ANSWER_MINUTES: u16 = 120;
 const RESERVE_MIB: u32 = 64;
 const SESSION_HOURS: u8 = 12;
 const CONNECTIONS: u16 = 8;
+const PROVIDER_CONNECTIONS: u16 = 4;
+const PROVIDER_NAME_BYTES_MAX: usize = 64;
+const PROVIDER_DOMAINS_MAX: usize = 64;

@@ -90,6 +90,34 @@ pub(crate) fn domain(text: &str) -> Result<&str, Wrong> {
     Ok(text)
 }
 
+/// An address without a port.
+pub(crate) fn ip(text: &str) -> Result<IpAddr, Wrong> {
+    text.parse().or_else(|_no_address| {
+        wrong(format!("`{text}` is no address"), "write it as \"192.0.2.10\"")
+    })
+}
+
+/// A seat's phone, `sip:user@address:port` with `;transport=tcp` when it is reached so: user,
+/// address, whether over TCP.
+pub(crate) fn phone(text: &str) -> Result<(&str, SocketAddr, bool), Wrong> {
+    let remedy = "write it as \"sip:desk1@192.0.2.21:5060\", with \";transport=tcp\" for TCP";
+    let (uri, parameter) = text.split_once(';').unwrap_or((text, "transport=udp"));
+    let tcp = match parameter {
+        "transport=tcp" => true,
+        "transport=udp" => false,
+        _ => return wrong(format!("`{parameter}` is no way to a phone"), remedy),
+    };
+    let parts = uri.strip_prefix("sip:").and_then(|rest| rest.split_once('@'));
+    let found = parts.and_then(|(user, host)| Some((user, host.parse().ok()?)));
+    let named = |user: &str| {
+        !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+    };
+    match found {
+        Some((user, address)) if named(user) => Ok((user, address, tcp)),
+        _ => wrong(format!("`{text}` is no address of a phone"), remedy),
+    }
+}
+
 /// First part of links: `http://` or `https://`, a host, no slash at the end, no query.
 pub(crate) fn url(text: &str) -> Result<&str, Wrong> {
     let remedy = "write it as \"https://answer.example.jp\", without a slash at its end";

@@ -38,16 +38,20 @@ fn a_small_configuration_is_sound() {
 #[test]
 fn defaults_are_as_documented() {
     let dir = tempfile::tempdir().unwrap();
-    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n";
+    let mail = "[mail]\nrelay = \"relay.example.jp:25\"\nsender = \"a@city.example.jp\"\n\
+                providers = { docomo = [\"docomo.example.jp\", \"Mail.example.jp\"] }\n";
     fs::write(dir.path().join("hansho.toml"), format!("{SITE}{mail}")).unwrap();
     fs::write(dir.path().join("people.toml"), "").unwrap();
     fs::write(dir.path().join("devices.toml"), "").unwrap();
     let site = Config::load(dir.path()).unwrap().site;
     assert_eq!(site.answer_url, "http://127.0.0.1:0");
     assert_eq!((site.answer_minutes, site.reserve_mib, site.session_hours), (120, 64, 12));
+    assert_eq!(site.sip, SipSettings::default(), "nobody may assert a number, nobody is rung");
     let mail = site.mail.unwrap();
     assert!(mail.starttls, "a relay on another machine is spoken to in secret");
     assert_eq!((mail.connections, mail.message_domain.as_str()), (8, "city.example.jp"));
+    assert_eq!((mail.provider_connections, mail.providers.len()), (4, 2));
+    assert_eq!(mail.providers["mail.example.jp"], "docomo");
 }
 
 #[test]
@@ -70,6 +74,8 @@ telex = "127.0.0.1:5060"
 [mail]
 relay = "mail.example.jp"
 connections = 65
+provider_connections = 0
+providers = { au = ["au.example.jp", "a b"], kddi = ["au.example.jp"], "" = [] }
 sender = "nobody"
 message_domain = "-x-"
 starttls = "maybe"
@@ -110,6 +116,14 @@ listen = { console = "127.0.0.1:0" }
 [mail]
 relay = "smtp.notexample.jp:25"
 sender = "dispatch@notexample.jp"
+[sip]
+trunks = ["127.0.0.1", "192.0.2.7", "carrier"]
+[seats]
+desk1 = "sip:desk1@192.0.2.21:5060"
+desk2 = "sip:desk2@phone.example.jp"
+desk3 = "desk3"
+desk4 = "sip:desk4@127.0.0.1:5074;transport=tls"
+"" = "sip:desk5@127.0.0.1:5076"
 "#,
         "a = { name = \"利用者\", mail = [\"someone@notexample.jp\"] }",
         "",

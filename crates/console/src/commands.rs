@@ -4,15 +4,15 @@
 use std::str::FromStr;
 
 use hansho_model::{
-    CommandId, CommandKind, DistrictId, IncidentKind, IncidentOutcome, PersonId, Sealed, SignalId,
-    SignalOutcome,
+    CallBackOutcome, CommandId, CommandKind, DegreesE7, DistrictId, IncidentKind, IncidentOutcome,
+    IncidentSubkind, MetresU32, PersonId, Place, Position, Sealed, SignalId, SignalOutcome,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::fault::Fault;
-use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::{DRAFT_BYTES_MAX, FORM_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::seams::Seal;
 
 /// Body of `POST /api/commands`.
@@ -22,8 +22,9 @@ pub(crate) struct Envelope {
     /// UUID of version 7, made by the client. Sent twice it has the effect of once.
     #[schema(format = "uuid")]
     pub(crate) id: String,
-    /// `AcknowledgeSignal`, `OpenIncident`, `JoinSignal`, `EndSignal`, `AddNote`,
-    /// `CloseIncident`, `ErasePerson`.
+    /// `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
+    /// `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
+    /// `ErasePerson`.
     pub(crate) kind: String,
     /// The fields of that kind.
     #[schema(value_type = Object)]
@@ -48,12 +49,103 @@ pub(crate) struct OpenIncident {
     signals: Vec<String>,
     /// Kind, such as `ems`.
     kind: String,
+    /// Second level of the kind, such as `building` of `fire`.
+    #[serde(default)]
+    subkind: Option<String>,
     /// District, 1 to 13, when the dispatcher names one.
     #[serde(default)]
     district: Option<u8>,
     /// Place in words, when the dispatcher typed some.
     #[serde(default)]
     place_text: Option<String>,
+    /// Latitude in degrees, with `lon`; without them the place is taken from the signals.
+    #[serde(default)]
+    lat: Option<f64>,
+    /// Longitude in degrees, with `lat`.
+    #[serde(default)]
+    lon: Option<f64>,
+    /// How far off that may be, 1 to 100,000 m.
+    #[serde(default)]
+    radius_m: Option<u32>,
+    /// Whether the dispatcher is sure of the place.
+    #[serde(default)]
+    confirmed: bool,
+}
+
+/// `AnswerCall`: rings the seat's phone and joins it with the caller.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnswerCall {
+    /// The call's signal.
+    signal: String,
+    /// The seat, such as `desk1`.
+    position: String,
+}
+
+/// `CallBack`: tells of a try to call back who hung up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallBack {
+    /// The call's signal.
+    signal: String,
+    /// `reached`, `no_answer`, `busy`, `wrong_number`.
+    outcome: String,
+}
+
+/// `SetPlace`: what is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetPlace {
+    /// The incident.
+    incident: String,
+    /// Place in words.
+    #[serde(default)]
+    place_text: Option<String>,
+    /// District, 1 to 13; another one than before without `lat` and `lon` moves to its centre.
+    #[serde(default)]
+    district: Option<u8>,
+    /// Latitude in degrees, with `lon`.
+    #[serde(default)]
+    lat: Option<f64>,
+    /// Longitude in degrees, with `lat`.
+    #[serde(default)]
+    lon: Option<f64>,
+    /// How far off that may be, 1 to 100,000 m; only with `lat` and `lon`.
+    #[serde(default)]
+    radius_m: Option<u32>,
+    /// Whether the dispatcher is sure of the place.
+    confirmed: bool,
+}
+
+/// `SetKind`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetKind {
+    /// The incident.
+    incident: String,
+    /// Kind, such as `fire`.
+    kind: String,
+    /// Second level of the kind, such as `building`.
+    #[serde(default)]
+    subkind: Option<String>,
+}
+
+/// `SaveDraft`: keeps what is typed, for any seat to go on with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SaveDraft {
+    /// Which form, such as `call:s123`; 1 to 64 bytes.
+    form: String,
+    /// What it holds, at most 4,096 bytes.
+    text: String,
+}
+
+/// `ClearDraft`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClearDraft {
+    /// Which form.
+    form: String,
 }
 
 /// `JoinSignal`: adds a signal to an incident.
@@ -136,11 +228,48 @@ pub(crate) fn read(bytes: &[u8], seal: &dyn Seal) -> Result<(CommandId, CommandK
     Ok((CommandId(id.into_bytes()), kind))
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm a command: the list is the point")]
 fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
     Ok(match envelope.kind.as_str() {
         "AcknowledgeSignal" => {
             let AcknowledgeSignal { signal, position } = fields(envelope)?;
             CommandKind::AcknowledgeSignal { signal: id(&signal, "body.signal")?, position }
+        }
+        "AnswerCall" => {
+            let AnswerCall { signal, position } = fields(envelope)?;
+            CommandKind::AnswerCall { signal: id(&signal, "body.signal")?, position }
+        }
+        "CallBack" => {
+            let CallBack { signal, outcome } = fields(envelope)?;
+            let signal = id(&signal, "body.signal")?;
+            let (all, name) = (CallBackOutcome::ALL, CallBackOutcome::as_str);
+            CommandKind::CallBack { signal, outcome: word(&outcome, "body.outcome", all, name)? }
+        }
+        "SetPlace" => set_place(fields(envelope)?, seal)?,
+        "SetKind" => {
+            let SetKind { incident, kind, subkind } = fields(envelope)?;
+            CommandKind::SetKind {
+                incident: id(&incident, "body.incident")?,
+                kind: word(&kind, "body.kind", IncidentKind::ALL, IncidentKind::as_str)?,
+                subkind: subkind_of(subkind.as_deref())?,
+            }
+        }
+        "SaveDraft" => {
+            let SaveDraft { form, text } = fields(envelope)?;
+            if text.len() > DRAFT_BYTES_MAX {
+                return Err(Fault::malformed(
+                    format!("a text of {} bytes", text.len()),
+                    "body.text",
+                    &format!("at most {DRAFT_BYTES_MAX} bytes of UTF-8"),
+                ));
+            }
+            let form = form_of(form)?;
+            let text = seal.seal(text.as_bytes()).ok_or(Fault::Internal)?;
+            CommandKind::SaveDraft { form, text }
+        }
+        "ClearDraft" => {
+            let ClearDraft { form } = fields(envelope)?;
+            CommandKind::ClearDraft { form: form_of(form)? }
         }
         "OpenIncident" => open_incident(fields(envelope)?, seal)?,
         "JoinSignal" => {
@@ -187,15 +316,26 @@ fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
             return Err(Fault::malformed(
                 "`kind` is no command",
                 "`kind`",
-                "one of AcknowledgeSignal, OpenIncident, JoinSignal, EndSignal, AddNote, \
-                 CloseIncident, ErasePerson",
+                "one of AcknowledgeSignal, AnswerCall, CallBack, OpenIncident, JoinSignal, \
+                 EndSignal, SetPlace, SetKind, AddNote, CloseIncident, SaveDraft, ClearDraft, \
+                 ErasePerson",
             ));
         }
     })
 }
 
 fn open_incident(body: OpenIncident, seal: &dyn Seal) -> Result<CommandKind, Fault> {
-    let OpenIncident { signals, kind, district, place_text } = body;
+    let OpenIncident {
+        signals,
+        kind,
+        subkind,
+        district,
+        place_text,
+        lat,
+        lon,
+        radius_m,
+        confirmed,
+    } = body;
     if signals.is_empty() || signals.len() > 64 {
         return Err(Fault::malformed(
             format!("{} signals", signals.len()),
@@ -209,9 +349,70 @@ fn open_incident(body: OpenIncident, seal: &dyn Seal) -> Result<CommandKind, Fau
             .map(|signal| id::<SignalId>(signal, "body.signals"))
             .collect::<Result<_, _>>()?,
         kind: word(&kind, "body.kind", IncidentKind::ALL, IncidentKind::as_str)?,
-        district: district.map(DistrictId),
+        subkind: subkind_of(subkind.as_deref())?,
+        place: Place {
+            district: district.map(DistrictId),
+            position: position(lat, lon)?,
+            radius: radius_m.map(MetresU32),
+            confirmed,
+        },
         place_text: sealed_option(place_text, "body.place_text", seal)?,
     })
+}
+
+fn set_place(body: SetPlace, seal: &dyn Seal) -> Result<CommandKind, Fault> {
+    let SetPlace { incident, place_text, district, lat, lon, radius_m, confirmed } = body;
+    Ok(CommandKind::SetPlace {
+        incident: id(&incident, "body.incident")?,
+        place: Place {
+            district: district.map(DistrictId),
+            position: position(lat, lon)?,
+            radius: radius_m.map(MetresU32),
+            confirmed,
+        },
+        place_text: sealed_option(place_text, "body.place_text", seal)?,
+    })
+}
+
+fn subkind_of(text: Option<&str>) -> Result<Option<IncidentSubkind>, Fault> {
+    let (all, name) = (IncidentSubkind::ALL, IncidentSubkind::as_str);
+    text.map(|text| word(text, "body.subkind", all, name)).transpose()
+}
+
+fn form_of(form: String) -> Result<String, Fault> {
+    if form.is_empty() || form.len() > FORM_BYTES_MAX {
+        return Err(Fault::malformed(
+            format!("a form's name of {} bytes", form.len()),
+            "body.form",
+            &format!("1 to {FORM_BYTES_MAX} bytes, such as `call:s123`"),
+        ));
+    }
+    Ok(form)
+}
+
+/// Both numbers, latitude first, or neither. They are never swapped by us.
+fn position(lat: Option<f64>, lon: Option<f64>) -> Result<Option<Position>, Fault> {
+    let fault = |what: &str| {
+        Fault::malformed(
+            what,
+            "body.lat, body.lon",
+            "give both in degrees: latitude -90 to 90, longitude -180 to 180",
+        )
+    };
+    let (lat, lon) = match (lat, lon) {
+        (Some(lat), Some(lon)) => (lat, lon),
+        (None, None) => return Ok(None),
+        (Some(_), None) | (None, Some(_)) => return Err(fault("one of two numbers is missing")),
+    };
+    let out_of_range = || fault("a number out of its range");
+    let (lat, lon) = (e7(lat).ok_or_else(out_of_range)?, e7(lon).ok_or_else(out_of_range)?);
+    Position::new(lat, lon).map(Some).ok_or_else(out_of_range)
+}
+
+/// In units of 1e-7 degree; `None` beyond 180 degrees.
+fn e7(degrees: f64) -> Option<DegreesE7> {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 180 degrees: 1.8e9 fits")]
+    (degrees.abs() <= 180.0).then(|| DegreesE7::from_e7((degrees * 1e7).round() as i32))
 }
 
 fn fields<T: DeserializeOwned>(envelope: &Envelope) -> Result<T, Fault> {
@@ -295,6 +496,21 @@ mod tests {
                 "OpenIncident",
                 r#"{"signals":["s7","s8"],"kind":"fire","district":2,"place_text":"駅前"}"#,
             ),
+            (
+                "OpenIncident",
+                r#"{"signals":["s7"],"kind":"fire","subkind":"building","lat":36.9758,"lon":140.8861,"radius_m":50,"confirmed":true}"#,
+            ),
+            ("AnswerCall", r#"{"signal":"s7","position":"desk1"}"#),
+            ("CallBack", r#"{"signal":"s7","outcome":"no_answer"}"#),
+            ("SetPlace", r#"{"incident":"i9","confirmed":true}"#),
+            (
+                "SetPlace",
+                r#"{"incident":"i9","place_text":"駅前","district":2,"lat":-90,"lon":180,"radius_m":1,"confirmed":false}"#,
+            ),
+            ("SetKind", r#"{"incident":"i9","kind":"ems","subkind":"cpa"}"#),
+            ("SetKind", r#"{"incident":"i9","kind":"search"}"#),
+            ("SaveDraft", r#"{"form":"call:s7","text":""}"#),
+            ("ClearDraft", r#"{"form":"call:s7"}"#),
             ("JoinSignal", r#"{"signal":"s7","incident":"i9"}"#),
             ("EndSignal", r#"{"signal":"s7","outcome":"mistake","reason":null}"#),
             ("AddNote", r#"{"incident":"i9","text":"2階から煙"}"#),
@@ -321,6 +537,24 @@ mod tests {
             ("JoinSignal", r#"{"signal":"s7","incident":"9"}"#, "body.incident"),
             ("OpenIncident", r#"{"signals":[],"kind":"ems"}"#, "body.signals"),
             ("OpenIncident", r#"{"signals":["s7"],"kind":"war"}"#, "body.kind"),
+            ("OpenIncident", r#"{"signals":["s7"],"kind":"ems","subkind":"x"}"#, "body.subkind"),
+            ("OpenIncident", r#"{"signals":["s7"],"kind":"ems","lat":37.0}"#, "body.lat, body.lon"),
+            (
+                "SetPlace",
+                r#"{"incident":"i9","confirmed":true,"lat":140.9,"lon":37.0}"#,
+                "body.lat, body.lon",
+            ),
+            (
+                "SetPlace",
+                r#"{"incident":"i9","confirmed":true,"lat":1e300,"lon":37.0}"#,
+                "body.lat, body.lon",
+            ),
+            ("SetPlace", r#"{"incident":"i9"}"#, "`body`"),
+            ("SetKind", r#"{"incident":"i9","kind":"x"}"#, "body.kind"),
+            ("CallBack", r#"{"signal":"s7","outcome":"x"}"#, "body.outcome"),
+            ("AnswerCall", r#"{"signal":"s7"}"#, "`body`"),
+            ("SaveDraft", r#"{"form":"","text":"x"}"#, "body.form"),
+            ("ClearDraft", r#"{"form":""}"#, "body.form"),
             ("EndSignal", r#"{"signal":"s7","outcome":"x"}"#, "body.outcome"),
             ("CloseIncident", r#"{"incident":"i9","outcome":"x"}"#, "body.outcome"),
             ("AddNote", r#"{"incident":"i9","text":"  "}"#, "body.text"),
@@ -342,6 +576,13 @@ mod tests {
         };
         assert!(signals(64).is_ok());
         assert!(signals(65).is_err());
+        let draft = |form: usize, text: usize| {
+            let (form, text) = ("x".repeat(form), "x".repeat(text));
+            run("SaveDraft", &format!(r#"{{"form":"{form}","text":"{text}"}}"#))
+        };
+        assert!(draft(FORM_BYTES_MAX, DRAFT_BYTES_MAX).is_ok());
+        assert!(draft(FORM_BYTES_MAX + 1, 1).is_err());
+        assert!(draft(1, DRAFT_BYTES_MAX + 1).is_err());
         let text = "x".repeat(TEXT_BYTES_MAX);
         assert!(run("AddNote", &format!(r#"{{"incident":"i9","text":"{text}"}}"#)).is_ok());
     }

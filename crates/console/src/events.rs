@@ -1,7 +1,7 @@
 //! Events as the stream shows them. Personal values are left out: whoever may see them gets them
 //! from `GET /api/state`, where what a person may see is decided once.
 
-use hansho_model::{Event, FrameFault, Recorded};
+use hansho_model::{CallFact, Event, FrameFault, IncidentSubkind, Recorded, SealedCallReport};
 use serde_json::{Value, json};
 
 use crate::view::StreamEvent;
@@ -73,10 +73,11 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::SignalEnded { signal, outcome, .. } => {
             ("SignalEnded", json!({"signal": signal.to_string(), "outcome": outcome.as_str()}))
         }
-        Event::IncidentOpened { incident, number, kind, place, .. } => (
+        Event::IncidentOpened { incident, number, kind, subkind, place, .. } => (
             "IncidentOpened",
             json!({
                 "incident": incident.to_string(), "number": number, "kind": kind.as_str(),
+                "subkind": subkind.map(IncidentSubkind::as_str),
                 "district": place.district.map(|district| district.0),
             }),
         ),
@@ -132,7 +133,57 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::SessionOpened { role, .. } => ("SessionOpened", json!({"role": role.as_str()})),
         Event::SessionClosed { .. } => ("SessionClosed", json!({})),
         Event::LogInRefused { .. } => ("LogInRefused", json!({})),
+        Event::CallReceived { said, .. } => ("CallReceived", call(said)),
+        Event::CallAnswered { signal, position } => {
+            ("CallAnswered", json!({"signal": signal.to_string(), "position": position}))
+        }
+        Event::CallAnswerLapsed { signal } => {
+            ("CallAnswerLapsed", json!({"signal": signal.to_string()}))
+        }
+        Event::CallBackDue { signal } => ("CallBackDue", json!({"signal": signal.to_string()})),
+        Event::CallBackTried { signal, outcome } => {
+            ("CallBackTried", json!({"signal": signal.to_string(), "outcome": outcome.as_str()}))
+        }
+        Event::PlaceSet { incident, place, .. } => (
+            "PlaceSet",
+            json!({
+                "incident": incident.to_string(), "confirmed": place.confirmed,
+                "district": place.district.map(|district| district.0),
+            }),
+        ),
+        Event::KindSet { incident, kind, subkind } => (
+            "KindSet",
+            json!({
+                "incident": incident.to_string(), "kind": kind.as_str(),
+                "subkind": subkind.map(IncidentSubkind::as_str),
+            }),
+        ),
+        Event::DraftSaved { form, .. } => ("DraftSaved", json!({"form": form})),
+        Event::DraftCleared { form } => ("DraftCleared", json!({"form": form})),
         Event::LoadChanged { level } => ("LoadChanged", json!({"level": level.get()})),
         Event::AlarmsLimited { device } => ("AlarmsLimited", json!({"source": device.0})),
     }
+}
+
+fn call(said: &SealedCallReport) -> Value {
+    let mut body = json!({
+        "call": said.call.0, "received_at": said.received_at.to_string(),
+        "unrecorded": said.unrecorded,
+    });
+    let fact = match &said.fact {
+        CallFact::Offered(offer) => json!({
+            "fact": "offered", "service": offer.service, "withheld": offer.withheld,
+            "locations": offer.locations.len(),
+        }),
+        CallFact::Abandoned => json!({"fact": "abandoned"}),
+        CallFact::Connected { position } => json!({"fact": "connected", "position": position}),
+        CallFact::NotConnected { position, status } => {
+            json!({"fact": "not_connected", "position": position, "status": status})
+        }
+        CallFact::Ended { by } => json!({"fact": "ended", "by": by.as_str()}),
+    };
+    if let (Value::Object(body), Value::Object(fact)) = (&mut body, fact) {
+        body.extend(fact);
+    }
+    body
 }

@@ -1,13 +1,14 @@
 //! From the core's state to what the API shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_core::{
-    Device, Incident, Notice, Person, RecipientState, RecipientStatus, Signal, State,
+    Call, CallPhase, Device, Incident, Notice, Person, RecipientState, RecipientStatus, SavedDraft,
+    Signal, State,
 };
 use hansho_model::{
-    AnswerChoice, DegreesE7, IncidentId, KeyId, Mode, NoticeId, Reveal, Role, Sealed, Seq,
-    SignalId, SourceId, Token,
+    AnswerChoice, CallerLocation, DegreesE7, EffectId, IncidentId, KeyId, LocationFault,
+    LocationShape, Mode, NoticeId, Reveal, Role, Sealed, Seq, SignalId, SourceId, Token,
 };
 use jiff::Timestamp;
 
@@ -90,6 +91,7 @@ impl Viewer<'_> {
                 since: self.state.load().since.map(|since| since.to_string()),
             },
             notices,
+            drafts: self.drafts(),
         }
     }
 
@@ -102,6 +104,9 @@ impl Viewer<'_> {
 
     fn signal(self, id: SignalId, signal: &Signal) -> view::Signal {
         let ended = signal.ended.as_ref();
+        let call = self.state.call_of(signal);
+        let number = call.filter(|call| !call.withheld).and_then(|call| call.number.as_ref());
+        let is_device = signal.call.is_none();
         let alarms = signal.findings.iter().map(|finding| view::Alarm {
             kind: finding.kind.as_str().to_owned(),
             class: finding.class.as_str().to_owned(),
@@ -111,23 +116,19 @@ impl Viewer<'_> {
         });
         view::Signal {
             id: id.to_string(),
-            kind: "pendant".to_owned(),
+            kind: if is_device { "pendant" } else { "call" }.to_owned(),
             door: signal.door.as_str().to_owned(),
             seq: id.0.get(),
             received_at: signal.received_at.to_string(),
             state: signal.state.as_str().to_owned(),
-            from: None,
-            device: Some(self.state.source_name(signal.source).to_owned()),
-            location: signal.position.filter(|_| self.is_whole()).map(|position| view::Location {
-                shape: "point".to_owned(),
-                lat: degrees(position.lat),
-                lon: degrees(position.lon),
-                radius_m: None,
-                confidence: None,
-                method: Some("device".to_owned()),
-                at: signal.observed_at.map(|at| at.to_string()),
-                refused: None,
-            }),
+            from: self.open(number),
+            withheld: call.is_some_and(|call| call.withheld),
+            service: call.map(|call| call.service.clone()).filter(|service| !service.is_empty()),
+            device: is_device.then(|| self.state.source_name(signal.source).to_owned()),
+            location: self.location(signal, call),
+            locations: self.locations(signal, call),
+            similar: self.similar(signal),
+            call: call.map(|call| self.call(call)),
             alarm: signal.alarm.as_str().to_owned(),
             alarms: alarms.collect(),
             zones: signal.zones.clone(),
@@ -149,6 +150,104 @@ impl Viewer<'_> {
             reason: self.open(ended.and_then(|end| end.reason.as_ref())),
             ended_at: ended.map(|end| end.at.to_string()),
             ended_by: ended.map(|end| self.operator(end.by)),
+        }
+    }
+
+    /// The place to show.
+    fn location(self, signal: &Signal, call: Option<&Call>) -> Option<view::Location> {
+        if !self.is_whole() {
+            return None;
+        }
+        match call {
+            Some(call) => call.shown().map(|shown| self.told_location(shown)),
+            None => device_location(signal),
+        }
+    }
+
+    fn locations(self, signal: &Signal, call: Option<&Call>) -> Vec<view::Location> {
+        if !self.is_whole() {
+            return Vec::new();
+        }
+        match call {
+            Some(call) => call.locations.iter().map(|each| self.told_location(each)).collect(),
+            None => device_location(signal).into_iter().collect(),
+        }
+    }
+
+    fn told_location(self, location: &CallerLocation<Sealed>) -> view::Location {
+        view::Location {
+            source: location.source.as_str().to_owned(),
+            shape: location.shape.map(LocationShape::as_str).map(str::to_owned),
+            lat: location.centre.map(|centre| degrees(centre.lat)),
+            lon: location.centre.map(|centre| degrees(centre.lon)),
+            radius_m: location.radius.map(|radius| radius.0),
+            confidence: location.confidence,
+            method: Some(location.method.clone()).filter(|method| !method.is_empty()),
+            at: location.at.map(|at| at.to_string()),
+            civic: self.open(location.civic.as_ref()),
+            refused: location.refused.map(LocationFault::as_str).map(str::to_owned),
+            marks: location.marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+        }
+    }
+
+    /// Asked for only while a person has to decide about it.
+    fn similar(self, signal: &Signal) -> Vec<view::Similar> {
+        if signal.ended.is_some() || !self.is_whole() {
+            return Vec::new();
+        }
+        let similar = self.state.similar(signal).into_iter();
+        similar
+            .map(|each| view::Similar {
+                incident: each.incident.to_string(),
+                distance_m: each.distance.0,
+                age_s: u32::try_from(each.age.as_secs()).unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    fn call(self, call: &Call) -> view::Call {
+        // Of an answer that came to nothing only the failure is told.
+        let taken =
+            matches!(call.phase, CallPhase::Connecting | CallPhase::Connected | CallPhase::Over);
+        let answer = call.answer.as_ref().filter(|_| taken);
+        let callbacks = call.call_backs.iter().map(|each| view::CallBackTry {
+            at: each.at.to_string(),
+            by: self.operator(each.by),
+            outcome: each.outcome.as_str().to_owned(),
+        });
+        view::Call {
+            state: call.phase.as_str().to_owned(),
+            position: answer.map(|answer| answer.position.clone()),
+            answered_at: answer.map(|answer| answer.at.to_string()),
+            connected_at: call.connected_at.map(|at| at.to_string()),
+            ended_at: call.over.map(|over| over.at.to_string()),
+            ended_by: call.over.map(|over| over.by.as_str().to_owned()),
+            unrecorded: call.unrecorded,
+            earlier: call.earlier,
+            callback_due: call.call_back_due.map(|due| due.to_string()),
+            callback_overdue: call.call_back_overdue,
+            callbacks: callbacks.collect(),
+            failed: call.failure.as_ref().map(|failure| view::CallFailure {
+                position: failure.position.clone(),
+                status: failure.status,
+            }),
+        }
+    }
+
+    fn drafts(self) -> Vec<view::Draft> {
+        if !self.is_whole() {
+            return Vec::new();
+        }
+        self.state.drafts().iter().map(|(form, draft)| self.draft(form, draft)).collect()
+    }
+
+    fn draft(self, form: &str, draft: &SavedDraft) -> view::Draft {
+        view::Draft {
+            form: form.to_owned(),
+            text: self.open(Some(&draft.text)),
+            by: self.operator(draft.by),
+            at: draft.at.to_string(),
+            seq: draft.seq.get(),
         }
     }
 
@@ -178,8 +277,8 @@ impl Viewer<'_> {
     fn incident(self, id: IncidentId, incident: &Incident) -> view::Incident {
         let end = incident.end.as_ref();
         let place = &incident.place;
-        // With a radius it is a district's centre; without one it is a device's own position.
-        let position = place.position.filter(|_| self.is_whole() || place.radius.is_some());
+        let position =
+            place.position.filter(|_| self.is_whole() || State::is_districts_centre(place));
         let notes = incident.notes.iter().map(|note| view::Note {
             seq: note.seq.get(),
             at: note.at.to_string(),
@@ -190,6 +289,7 @@ impl Viewer<'_> {
             id: id.to_string(),
             number: incident.number.clone(),
             kind: incident.kind.as_str().to_owned(),
+            subkind: incident.subkind.map(|subkind| subkind.as_str().to_owned()),
             state: if end.is_some() { "closed" } else { "open" }.to_owned(),
             place: view::Place {
                 text: self.open(incident.place_text.as_ref()),
@@ -201,6 +301,8 @@ impl Viewer<'_> {
             },
             signals: incident.signals.iter().map(ToString::to_string).collect(),
             units: Vec::new(),
+            perceived_at: incident.perceived_at.to_string(),
+            times: times(incident),
             opened_at: incident.opened_at.to_string(),
             opened_by: self.operator(incident.by),
             notes: notes.collect(),
@@ -281,9 +383,11 @@ impl Viewer<'_> {
                 uncertain.saturating_add(notice.outcomes.uncertain),
             )
         });
-        let owed = u32::try_from(self.state.owed().len()).unwrap_or(u32::MAX);
+        let is_mail = |id: &EffectId| self.state.notices().contains_key(&NoticeId(id.seq));
+        let mails = || self.state.owed().iter().filter(|(id, _)| is_mail(id)).map(|(_, owed)| owed);
+        let owed = u32::try_from(mails().count()).unwrap_or(u32::MAX);
         // A mail that is still owed after an attempt waits for a second one: the relay is in trouble.
-        let retrying = self.state.owed().values().any(|owed| owed.attempts > 1);
+        let retrying = mails().any(|owed| owed.attempts > 1);
         let state = match (retrying, owed) {
             (true, _) => "failing",
             (false, 0) => "ok",
@@ -312,6 +416,38 @@ impl Viewer<'_> {
 
 fn degrees(value: DegreesE7) -> f64 {
     f64::from(value.e7()) / 1e7
+}
+
+/// Where a device says it is.
+fn device_location(signal: &Signal) -> Option<view::Location> {
+    signal.position.map(|position| view::Location {
+        source: "device".to_owned(),
+        shape: Some(LocationShape::Point.as_str().to_owned()),
+        lat: Some(degrees(position.lat)),
+        lon: Some(degrees(position.lon)),
+        radius_m: None,
+        confidence: None,
+        method: Some("device".to_owned()),
+        at: signal.observed_at.map(|at| at.to_string()),
+        civic: None,
+        refused: None,
+        marks: Vec::new(),
+    })
+}
+
+/// What happened when. For an emergency call the ring is when it was known.
+fn times(incident: &Incident) -> BTreeMap<String, String> {
+    let all = [
+        ("received", Some(incident.perceived_at)),
+        ("answered", incident.answered_at),
+        ("perceived", Some(incident.perceived_at)),
+        ("opened", Some(incident.opened_at)),
+        ("place_set", incident.placed_at),
+        ("kind_set", Some(incident.kind_set_at)),
+        ("closed", incident.end.as_ref().map(|end| end.at)),
+    ];
+    let known = all.into_iter().filter_map(|(word, at)| Some((word.to_owned(), at?.to_string())));
+    known.collect()
 }
 
 fn outcomes(recipients: &[RecipientState]) -> view::Outcomes {

@@ -57,6 +57,12 @@ pub const STATE_WAIT_MAX: Duration = Duration::from_millis(500);
 /// No answer of `GET /api/state` is older than this.
 pub const STATE_AGE_MAX: Duration = Duration::from_millis(250);
 
+/// Bytes of a draft's name.
+pub const FORM_BYTES_MAX: usize = 64;
+
+/// Bytes of a draft.
+pub const DRAFT_BYTES_MAX: usize = 4_096;
+
 /// Bytes of a note, a reason or a place in words.
 pub const TEXT_BYTES_MAX: usize = 2_000;
 

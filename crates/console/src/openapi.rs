@@ -19,6 +19,8 @@ use crate::{api, commands, stream, view};
     components(schemas(
         commands::AcknowledgeSignal, commands::OpenIncident, commands::JoinSignal,
         commands::EndSignal, commands::AddNote, commands::CloseIncident, commands::ErasePerson,
+        commands::AnswerCall, commands::CallBack, commands::SetPlace, commands::SetKind,
+        commands::SaveDraft, commands::ClearDraft,
         view::Heartbeat, view::StreamEvent, view::World,
     )),
     security(("cookie" = []), ("bearer" = [])),

@@ -2,6 +2,8 @@
 //!
 //! The shape is a contract: fields may be added, none is renamed or removed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,6 +36,8 @@ pub struct World {
     pub accounting: Vec<Accounting>,
     /// How the mail does.
     pub mail: MailHealth,
+    /// What is typed and not yet sent, the newest of each form; any seat may go on with it.
+    pub drafts: Vec<Draft>,
     /// What the house gives up under load.
     pub load: Load,
 }
@@ -53,7 +57,7 @@ pub struct Load {
 pub struct Signal {
     /// Such as `s184200`.
     pub id: String,
-    /// `pendant`; later also `call`, `tracker` and others.
+    /// `pendant` or `call`; later also `tracker` and others.
     pub kind: String,
     /// Where it came in.
     pub door: String,
@@ -61,14 +65,25 @@ pub struct Signal {
     pub seq: u64,
     /// When intake had it.
     pub received_at: String,
-    /// `ringing` (nobody has it), `answered` (somebody has it), `ended`.
+    /// `ringing` (nobody has it), `answered` (somebody has it), `abandoned` (a caller hung up before
+    /// anybody answered; it still needs an outcome), `ended`.
     pub state: String,
-    /// Caller's number, for calls.
+    /// Caller's number, for calls; absent when the caller withholds it, and for a viewer.
     pub from: Option<String>,
+    /// Whether the caller withholds the number (184).
+    pub withheld: bool,
+    /// Service that a caller asked for, without `urn:service:`, such as `sos.fire`.
+    pub service: Option<String>,
     /// Source, such as `dc09:4901`.
     pub device: Option<String>,
-    /// Where it says it is.
+    /// Where it says it is: of `locations` the one to show. A proposal until a person confirms it.
     pub location: Option<Location>,
+    /// Every place that was told, in the order of arrival. None is ever overwritten.
+    pub locations: Vec<Location>,
+    /// Open incidents that may be the same event, nearest first, at most 3.
+    pub similar: Vec<Similar>,
+    /// The call, when it is one.
+    pub call: Option<Call>,
     /// What it is about, such as `help` or `fire`: the most urgent of `alarms`.
     pub alarm: String,
     /// What it says, the first first.
@@ -123,13 +138,16 @@ pub struct Alarm {
 /// A place as a shape, never a bare pin.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Location {
-    /// `circle` or `point`.
-    pub shape: String,
-    /// Latitude in degrees, WGS 84.
-    pub lat: f64,
-    /// Longitude in degrees, WGS 84.
-    pub lon: f64,
-    /// How far off it may be, in metres.
+    /// `value` (in the request), `reference` (as an address to ask) or `device`.
+    pub source: String,
+    /// `point`, `circle`, `ellipse`, `arcband`, `polygon`, `sphere`, `ellipsoid`, `prism`; absent
+    /// when it is refused or in words only.
+    pub shape: Option<String>,
+    /// Latitude of its middle in degrees, WGS 84; absent likewise.
+    pub lat: Option<f64>,
+    /// Longitude of its middle in degrees, WGS 84; absent likewise.
+    pub lon: Option<f64>,
+    /// How far off it may be, in metres; absent when that is unknown, which never means "exact".
     pub radius_m: Option<u32>,
     /// Chance that it is within, in per cent.
     pub confidence: Option<u8>,
@@ -137,8 +155,88 @@ pub struct Location {
     pub method: Option<String>,
     /// When it was true.
     pub at: Option<String>,
-    /// Why it is not trusted.
+    /// In words (civic address).
+    pub civic: Option<String>,
+    /// Why it has no point, such as `xml` or `range`.
     pub refused: Option<String>,
+    /// What is odd about it: `stale`, `clock`, `no-time`, `outside`, `wide`, `looks-swapped`.
+    pub marks: Vec<String>,
+}
+
+/// An open incident that may be the event that a signal is about.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Similar {
+    /// Such as `i184210`.
+    pub incident: String,
+    /// Between the two places.
+    pub distance_m: u32,
+    /// How long it was known when the signal came.
+    pub age_s: u32,
+}
+
+/// A call to 119.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Call {
+    /// `ringing`, `connecting` (somebody answered, the seat's phone rings), `connected`,
+    /// `abandoned` (the caller hung up before that), `over`.
+    pub state: String,
+    /// Seat that answered, or whose phone took it.
+    pub position: Option<String>,
+    /// When it was answered.
+    pub answered_at: Option<String>,
+    /// When the two could speak.
+    pub connected_at: Option<String>,
+    /// When it ended, connected or not.
+    pub ended_at: Option<String>,
+    /// `caller`, `desk`, or `lost`: a line died.
+    pub ended_by: Option<String>,
+    /// Whether some of it was answered before it was in the journal, as no core ran.
+    pub unrecorded: bool,
+    /// Calls of the same number in the 24 hours before.
+    pub earlier: u32,
+    /// When to call back by, while nobody has tried.
+    pub callback_due: Option<String>,
+    /// Whether that time has come.
+    pub callback_overdue: bool,
+    /// Tries to call back, oldest first.
+    pub callbacks: Vec<CallBackTry>,
+    /// The last try to connect, when it came to nothing: any seat may answer again.
+    pub failed: Option<CallFailure>,
+}
+
+/// A try to call back.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CallBackTry {
+    /// When.
+    pub at: String,
+    /// Who.
+    pub by: String,
+    /// `reached`, `no_answer`, `busy`, `wrong_number`.
+    pub outcome: String,
+}
+
+/// A seat's phone did not take a call.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CallFailure {
+    /// Seat.
+    pub position: String,
+    /// SIP status, such as 486 for busy; 0 when nothing was heard of it.
+    pub status: u16,
+}
+
+/// What is typed and not yet sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Draft {
+    /// Which form, such as `call:s184200`.
+    pub form: String,
+    /// What it holds; absent when the key to it was destroyed.
+    pub text: Option<String>,
+    /// Who typed last.
+    pub by: String,
+    /// When.
+    pub at: String,
+    /// Number of its event.
+    pub seq: u64,
 }
 
 /// Who said "I have it".
@@ -178,6 +276,8 @@ pub struct Incident {
     pub number: String,
     /// Kind, such as `fire`.
     pub kind: String,
+    /// Second level of the kind, such as `building`.
+    pub subkind: Option<String>,
     /// `open` or `closed`.
     pub state: String,
     /// Where.
@@ -186,6 +286,11 @@ pub struct Incident {
     pub signals: Vec<String>,
     /// Units ordered to it.
     pub units: Vec<String>,
+    /// When the fire service knew of it (覚知): the earliest of its signals.
+    pub perceived_at: String,
+    /// What happened when: `received` (入電), `answered` (受話), `perceived` (覚知), `opened`,
+    /// `place_set` (場所決定), `kind_set` (種別決定), `closed` (終了). What did not happen is absent.
+    pub times: BTreeMap<String, String>,
     /// When it was opened.
     pub opened_at: String,
     /// By whom.

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, CommandId, DegreesE7, DeviceEntry, DistrictId, Door,
-    EffectId, EffectOutcome, Facts, Finding, FrameFault, Idem, IncidentId, IncidentKind,
-    IncidentOutcome, KeyId, Language, LoadLevel, Mailbox, MetresU32, Mode, NoticeId, Outcome,
-    OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed, Seq,
-    Settings, SignalId, SignalOutcome, SourceId, Template, Token,
+    AlarmClass, AlarmKind, AnswerChoice, CallBackOutcome, CallEnd, CallRef, CallerLocation,
+    CommandId, DegreesE7, DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Facts, Finding,
+    FrameFault, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Language,
+    LoadLevel, LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MetresU32,
+    Mode, NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position,
+    Recipient, Role, Sealed, Seq, Settings, SignalId, SignalOutcome, SourceId, Template, Token,
 };
 use jiff::Timestamp;
 
@@ -128,7 +129,14 @@ word_enums!(
     Phase,
     Role,
     SignalOutcome,
-    Template
+    Template,
+    CallBackOutcome,
+    CallEnd,
+    IncidentSubkind,
+    LocationFault,
+    LocationMark,
+    LocationShape,
+    LocationSource
 );
 
 macro_rules! newtypes {
@@ -145,7 +153,7 @@ macro_rules! newtypes {
 }
 newtypes!(
     SourceId, PersonId, KeyId, CommandId, Idem, Token, DistrictId, MetresU32, SignalId, IncidentId,
-    NoticeId
+    NoticeId, CallRef
 );
 
 canonical!(EffectId { seq, index });
@@ -161,6 +169,18 @@ canonical!(Recipient { person, address, token, name, language });
 canonical!(Facts { alarm, subscriber, address, district, at });
 canonical!(OutcomeDetail { code, enhanced, again });
 canonical!(EffectOutcome { effect, attempt, outcome, detail });
+canonical!(CallerLocation<Sealed> {
+    source,
+    shape,
+    centre,
+    radius,
+    confidence,
+    method,
+    at,
+    civic,
+    refused,
+    marks,
+});
 
 impl Canonical for LoadLevel {
     fn put(&self, out: &mut Vec<u8>) {

@@ -1,5 +1,7 @@
 //! Bookkeeping: what an event that is in the journal changes. Never says no, looks nothing up.
 
+mod call;
+
 use std::collections::BTreeSet;
 
 use hansho_model::{
@@ -75,10 +77,19 @@ impl State {
         if let Event::EffectsAttempted { attempts } = &recorded.event {
             return attempts.iter().copied().map(EffectChange::Attempt).collect();
         }
-        if matches!(recorded.event, Event::PersonErased { .. }) {
+        if matches!(recorded.event, Event::PersonErased { .. } | Event::CallAnswered { .. }) {
             return change(EffectId { seq: recorded.seq, index: 0 }).into_iter().collect();
         }
-        Vec::new()
+        // What is heard of a call may end that its last answer is owed a phone's ringing.
+        let call = if let Event::CallReceived { said, .. } = &recorded.event {
+            self.calls.get(&said.call)
+        } else if let Event::CallAnswerLapsed { signal } = &recorded.event {
+            self.signals.get(signal).and_then(|signal| self.call_of(signal))
+        } else {
+            None
+        };
+        let answer = call.and_then(|call| call.answer.as_ref()?.seq);
+        answer.and_then(|seq| change(EffectId { seq, index: 0 })).into_iter().collect()
     }
 
     /// Effects of a notice, settled or not.
@@ -130,6 +141,10 @@ impl State {
             Event::ReportReceived(report) => self.receive_report(recorded, report),
             Event::SignalReceived { signal, report, alarm, zone, refused } => {
                 let (source, recorded_at) = (recorded.source, at);
+                if let Some(name) = self.index.offers.get(report).cloned() {
+                    self.receive_call(&name, *signal, source, recorded_at);
+                    return;
+                }
                 let call = Call { source, recorded_at, report: *report, alarm: *alarm };
                 self.receive_signal(*signal, call, zone, *refused);
             }
@@ -148,7 +163,7 @@ impl State {
                 let (outcome, by) = (*outcome, recorded.source);
                 self.end_signal(*signal, Ended { outcome, by, at, reason: reason.clone() });
             }
-            Event::IncidentOpened { incident, number, kind, place, place_text } => {
+            Event::IncidentOpened { incident, number, kind, subkind, place, place_text } => {
                 let record = Incident {
                     number: number.clone(),
                     kind: *kind,
@@ -159,6 +174,11 @@ impl State {
                     opened_at: at,
                     notes: Vec::new(),
                     end: None,
+                    subkind: *subkind,
+                    perceived_at: at,
+                    answered_at: None,
+                    placed_at: place.confirmed.then_some(at),
+                    kind_set_at: at,
                 };
                 self.open_incident(*incident, record);
             }
@@ -209,6 +229,31 @@ impl State {
             }
             Event::SessionClosed { token } => {
                 self.sessions.remove(token);
+            }
+            Event::CallReceived { said, caller } => self.hear_of_call(recorded, said, *caller),
+            Event::CallAnswered { signal, position } => {
+                self.answer_call(recorded, *signal, position);
+            }
+            Event::CallAnswerLapsed { signal } => self.lapse_answer(*signal),
+            Event::CallBackDue { signal } => self.remind_of_call_back(*signal),
+            Event::CallBackTried { signal, outcome } => {
+                self.try_call_back(recorded, *signal, *outcome);
+            }
+            Event::PlaceSet { incident, place, place_text } => {
+                if let Some(record) = self.incidents.get_mut(incident) {
+                    record.placed_at = record.placed_at.or_else(|| place.confirmed.then_some(at));
+                    record.place = place.clone();
+                    record.place_text.clone_from(place_text);
+                }
+            }
+            Event::KindSet { incident, kind, subkind } => {
+                if let Some(record) = self.incidents.get_mut(incident) {
+                    (record.kind, record.subkind, record.kind_set_at) = (*kind, *subkind, at);
+                }
+            }
+            Event::DraftSaved { form, text } => self.save_draft(recorded, form, text),
+            Event::DraftCleared { form } => {
+                self.drafts.remove(form);
             }
             Event::LoadChanged { level } => self.load = Load { level: *level, since: Some(at) },
             Event::AlarmsLimited { .. } => {}
@@ -313,6 +358,7 @@ impl State {
             incident: None,
             notices: Vec::new(),
             ended: None,
+            call: None,
         };
         self.signals.insert(id, signal);
         self.index.open_signals.entry(call.source).or_default().insert(id);
@@ -362,11 +408,16 @@ impl State {
     }
 
     fn join_signal(&mut self, signal: SignalId, incident: IncidentId) {
-        if let Some(record) = self.signals.get_mut(&signal) {
-            record.incident = Some(incident);
-        }
+        let Some(joined) = self.signals.get_mut(&signal) else { return };
+        joined.incident = Some(incident);
+        let received_at = joined.received_at;
+        let call = joined.call.as_ref().and_then(|name| self.calls.get(name));
+        let answered_at = call.and_then(|call| Some(call.answer.as_ref()?.at));
         if let Some(record) = self.incidents.get_mut(&incident) {
             record.signals.push(signal);
+            record.perceived_at = record.perceived_at.min(received_at);
+            let answers = [record.answered_at, answered_at];
+            record.answered_at = answers.into_iter().flatten().min();
         }
     }
 
@@ -375,7 +426,10 @@ impl State {
         let at = ended.at;
         record.state = SignalState::Ended;
         record.ended = Some(ended);
-        let source = record.source;
+        let (source, call) = (record.source, record.call.clone());
+        if let Some(call) = call {
+            self.end_call_back(&call);
+        }
         if let Some(open) = self.index.open_signals.get_mut(&source) {
             open.remove(&id);
             if open.is_empty() {
@@ -383,7 +437,10 @@ impl State {
             }
         }
         for old in keep_last(&mut self.index.ended_signals, (at, id)) {
-            self.signals.remove(&old);
+            let call = self.signals.remove(&old).and_then(|signal| signal.call);
+            if let Some(call) = call {
+                self.forget_call_of(&call, old);
+            }
         }
     }
 
@@ -491,6 +548,7 @@ impl State {
         } else {
             self.owed.remove(&id);
             self.keys_to_destroy.remove(&id.seq);
+            self.settle_connection(outcome);
         }
         let again = again_at.is_some();
         let Some(recipient) = self.recipient_mut(id) else { return };

@@ -2,7 +2,7 @@
 //!
 //! BLAKE3 in place of the reference's SHA-256: it is the house's one hash, and faster.
 
-use hansho_model::{CommandId, Idem, SealedReport, Seq};
+use hansho_model::{CallFact, CommandId, Idem, SealedCallReport, SealedReport, Seq};
 
 /// Key of a report: equal for equal messages of one device. A report without a device key is new
 /// every time: its key is made of the time it came and its sealed bytes.
@@ -14,6 +14,26 @@ pub(crate) fn of_report(report: &SealedReport) -> Idem {
         hasher.update(&report.raw.bytes);
     } else {
         hasher.update(&report.device_key);
+    }
+    first_half(&hasher)
+}
+
+/// Key of what is said of a call. What can happen to a call once has no time in it, so that an offer
+/// that was repeated over a lost answer is one; a phone may be tried twice.
+pub(crate) fn of_call(said: &SealedCallReport) -> Idem {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"call\0").update(said.call.0.as_bytes()).update(b"\0");
+    let (word, position) = match &said.fact {
+        CallFact::Offered(_) => ("offered", None),
+        CallFact::Abandoned => ("abandoned", None),
+        CallFact::Connected { position } => ("connected", Some(position)),
+        CallFact::NotConnected { position, .. } => ("not_connected", Some(position)),
+        CallFact::Ended { .. } => ("ended", None),
+    };
+    hasher.update(word.as_bytes());
+    if let Some(position) = position {
+        hasher.update(b"\0").update(position.as_bytes()).update(b"\0");
+        hasher.update(&said.received_at.as_microsecond().to_le_bytes());
     }
     first_half(&hasher)
 }

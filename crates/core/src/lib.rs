@@ -25,6 +25,7 @@
     )
 )]
 
+mod call;
 mod canonical;
 mod decide;
 mod dedupe;
@@ -32,8 +33,12 @@ mod evolve;
 mod idem;
 mod state;
 
+pub use call::{
+    Call, CallAnswer, CallBackTry, CallFailure, CallOver, CallPhase, EARLIER_TIME, SIMILAR_MAX,
+    SIMILAR_METRES, SIMILAR_TIME, SavedDraft, Similar,
+};
 pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
-pub use decide::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use decide::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 pub use dedupe::Seen;
 pub use evolve::EffectChange;
 pub use state::{

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    AlarmKind, AnswerChoice, DeviceEntry, Door, Effect, EffectId, Facts, Finding, IncidentId,
-    IncidentKind, IncidentOutcome, KeyId, LoadLevel, Mail, NoticeId, OutcomeDetail, PersonEntry,
-    PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings, SignalId, SignalOutcome,
-    SourceId, Template, Token,
+    AlarmKind, AnswerChoice, CallRef, DeviceEntry, Door, Effect, EffectId, Facts, Finding,
+    IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, LoadLevel, Mail, NoticeId,
+    OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings,
+    SignalId, SignalOutcome, SourceId, Template, Token,
 };
 use jiff::Timestamp;
 
+use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::dedupe::Seen;
 
@@ -35,6 +36,18 @@ pub mod limits {
     pub const SESSIONS: usize = 1_000;
     /// Refused reports of one source that are journalled in a minute; more are counted only.
     pub const REFUSALS_A_MINUTE: u16 = 6;
+    /// Tries to call back that are kept of one call.
+    pub const CALL_BACKS: usize = 50;
+    /// Drafts; the oldest makes room.
+    pub const DRAFTS: usize = 200;
+    /// Bytes of a draft's name.
+    pub const FORM_BYTES: usize = 64;
+    /// Bytes of a draft's text with its seal (nonce 24, tag 16).
+    pub const DRAFT_BYTES: usize = 4_096 + 40;
+    /// Bytes of a seat's name.
+    pub const SEAT_BYTES: usize = 32;
+    /// How far from its centre an incident may be said to be, in metres.
+    pub const PLACE_METRES: u32 = 100_000;
     /// Alarms of a device registered for telemetry alone that are taken in a minute; the next is
     /// said to be too many, more are counted only.
     pub const TELEMETRY_ALARMS_A_MINUTE: u16 = 6;
@@ -63,6 +76,12 @@ pub struct State {
     pub(crate) incident_day: (String, u32),
     /// BLAKE3 chain over every effect ever owed.
     pub(crate) effects_sum: [u8; 32],
+    /// Calls whose newest signal is kept.
+    pub(crate) calls: BTreeMap<CallRef, Call>,
+    /// Phones that are to be rung, by the answer that owes it.
+    pub(crate) connections: BTreeMap<Seq, Connection>,
+    /// The newest draft of each form.
+    pub(crate) drafts: BTreeMap<String, SavedDraft>,
     pub(crate) load: Load,
     pub(crate) index: Index,
 }
@@ -89,6 +108,12 @@ pub(crate) struct Index {
     pub(crate) ended_notices: BTreeSet<(Timestamp, NoticeId)>,
     /// Notices that still run, by their end.
     pub(crate) expiries: BTreeSet<(Timestamp, NoticeId)>,
+    /// Calls by the event that offered them.
+    pub(crate) offers: BTreeMap<Seq, CallRef>,
+    /// Calls that wait for a seat's phone, by the time when that takes too long.
+    pub(crate) connecting: BTreeSet<(Timestamp, CallRef)>,
+    /// Calls that nobody has called back, by the time when somebody should have.
+    pub(crate) call_backs: BTreeSet<(Timestamp, CallRef)>,
 }
 
 /// A person in the register.
@@ -210,6 +235,8 @@ pub struct Signal {
     pub notices: Vec<NoticeId>,
     /// What became of it.
     pub ended: Option<Ended>,
+    /// The call, when it is one.
+    pub call: Option<CallRef>,
 }
 
 /// Where a signal stands.
@@ -221,6 +248,8 @@ pub enum SignalState {
     Answered,
     /// It has an outcome.
     Ended,
+    /// The caller hung up before anybody answered; it still needs an outcome.
+    Abandoned,
 }
 
 impl SignalState {
@@ -231,6 +260,7 @@ impl SignalState {
             Self::Ringing => "ringing",
             Self::Answered => "answered",
             Self::Ended => "ended",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -280,6 +310,16 @@ pub struct Incident {
     pub notes: Vec<Note>,
     /// How it ended.
     pub end: Option<IncidentEnd>,
+    /// Second level of the kind.
+    pub subkind: Option<IncidentSubkind>,
+    /// When the fire service knew of it (覚知): the earliest of its signals.
+    pub perceived_at: Timestamp,
+    /// When the first of its calls was answered (受話).
+    pub answered_at: Option<Timestamp>,
+    /// When a dispatcher first confirmed a place (場所決定).
+    pub placed_at: Option<Timestamp>,
+    /// When a dispatcher last said of which kind it is (種別決定).
+    pub kind_set_at: Timestamp,
 }
 
 /// A line on an incident's record.
@@ -506,6 +546,18 @@ impl State {
         &self.notices
     }
 
+    /// Calls whose newest signal is kept.
+    #[must_use]
+    pub const fn calls(&self) -> &BTreeMap<CallRef, Call> {
+        &self.calls
+    }
+
+    /// The newest draft of each form.
+    #[must_use]
+    pub const fn drafts(&self) -> &BTreeMap<String, SavedDraft> {
+        &self.drafts
+    }
+
     /// Effects that are owed.
     #[must_use]
     pub const fn owed(&self) -> &BTreeMap<EffectId, Owed> {
@@ -545,6 +597,10 @@ impl State {
         if let Some(key) = self.keys_to_destroy.get(&id.seq) {
             return Some(Effect::DestroyKey(*key));
         }
+        if let Some(Connection { call, position }) = self.connections.get(&id.seq) {
+            let (call, position) = (call.clone(), position.clone());
+            return Some(Effect::ConnectCall { call, position });
+        }
         let notice = NoticeId(id.seq);
         self.mail(notice, id.index).map(|mail| Effect::Mail(Box::new(mail)))
     }
@@ -565,10 +621,22 @@ impl State {
         })
     }
 
+    /// Whether a place is no more than a district's centre, which says nothing of anybody.
+    #[must_use]
+    pub fn is_districts_centre(place: &Place) -> bool {
+        let known = place.district.and_then(hansho_atlas::by_id);
+        known.is_some_and(|district| {
+            place.position == Some(district.centre) && place.radius == Some(district.radius)
+        })
+    }
+
     /// When `decide` wants a tick, if ever.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.index.expiries.first().map(|(at, _)| *at)
+        let expiry = self.index.expiries.first().map(|(at, _)| *at);
+        let lapse = self.index.connecting.first().map(|(at, _)| *at);
+        let call_back = self.index.call_backs.first().map(|(at, _)| *at);
+        [expiry, lapse, call_back].into_iter().flatten().min()
     }
 
     /// The canonical encoding.
@@ -630,6 +698,9 @@ impl State {
                 index.expiries.insert((notice.expires_at, *id));
             }
         }
+        for (call, record) in &self.calls {
+            index.add_call(call, record);
+        }
         self.index = index;
     }
 }
@@ -654,6 +725,9 @@ impl Canonical for State {
             seen,
             incident_day,
             effects_sum,
+            calls,
+            connections,
+            drafts,
             load,
             index: _,
         } = self;
@@ -674,6 +748,9 @@ impl Canonical for State {
         seen.put(out);
         incident_day.put(out);
         effects_sum.put(out);
+        calls.put(out);
+        connections.put(out);
+        drafts.put(out);
         load.put(out);
     }
 
@@ -696,6 +773,9 @@ impl Canonical for State {
             seen: Canonical::take(input)?,
             incident_day: Canonical::take(input)?,
             effects_sum: Canonical::take(input)?,
+            calls: Canonical::take(input)?,
+            connections: Canonical::take(input)?,
+            drafts: Canonical::take(input)?,
             load: Canonical::take(input)?,
             index: Index::default(),
         };
@@ -741,11 +821,27 @@ canonical!(Signal {
     incident,
     notices,
     ended,
+    call,
 });
-canonical!(enum SignalState { 0 => Ringing, 1 => Answered, 2 => Ended });
+canonical!(enum SignalState { 0 => Ringing, 1 => Answered, 2 => Ended, 3 => Abandoned });
 canonical!(Acknowledged { by, position, at });
 canonical!(Ended { outcome, by, at, reason });
-canonical!(Incident { number, kind, place, place_text, signals, by, opened_at, notes, end });
+canonical!(Incident {
+    number,
+    kind,
+    place,
+    place_text,
+    signals,
+    by,
+    opened_at,
+    notes,
+    end,
+    subkind,
+    perceived_at,
+    answered_at,
+    placed_at,
+    kind_set_at,
+});
 canonical!(Note { seq, by, at, text });
 canonical!(IncidentEnd { outcome, by, at, note });
 canonical!(Notice {

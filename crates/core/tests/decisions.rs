@@ -5,13 +5,19 @@ mod world;
 use hansho_core::{RecipientStatus, SignalState};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, DistrictId, Effect, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, Input, Lane, Outcome, Phase, RefusalCode, Role, SealedReport,
-    SignalId, SignalOutcome,
+    IncidentKind, IncidentOutcome, Input, Lane, Outcome, Phase, Place, RefusalCode, Role,
+    SealedReport, SignalId, SignalOutcome,
 };
 use world::{World, finding, names, press, refused, report, sealed, seq_of, start, token};
 
 fn open(signals: Vec<SignalId>) -> CommandKind {
-    CommandKind::OpenIncident { signals, kind: IncidentKind::Ems, district: None, place_text: None }
+    CommandKind::OpenIncident {
+        signals,
+        kind: IncidentKind::Ems,
+        subkind: None,
+        place: Place::default(),
+        place_text: None,
+    }
 }
 
 #[test]
@@ -319,7 +325,8 @@ fn commands_that_cannot_be_done_are_refused_by_name() {
     let far = CommandKind::OpenIncident {
         signals: vec![signal],
         kind: IncidentKind::Ems,
-        district: Some(DistrictId(99)),
+        subkind: None,
+        place: Place { district: Some(DistrictId(99)), ..Place::default() },
         place_text: None,
     };
     assert_eq!(refusal(Role::Dispatcher, far), RefusalCode::Invalid);

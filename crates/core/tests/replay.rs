@@ -1,14 +1,17 @@
 //! Replay: the same journal gives the same state and the same effects; so does snapshot plus tail.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod world;
 
-use hansho_core::{DecodeError, State};
+use hansho_core::{CallPhase, DecodeError, OwedPhase, State, limits};
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, CommandKind, IncidentKind, IncidentOutcome, Input,
-    Outcome, Phase, Role, SignalId, SignalOutcome,
+    AlarmClass, AlarmKind, AnswerChoice, CallBackOutcome, CallEnd, CallFact, CommandKind,
+    DistrictId, IncidentKind, IncidentOutcome, IncidentSubkind, Input, Outcome, Phase, Place, Role,
+    Sealed, SignalId, SignalOutcome,
 };
 use proptest::prelude::*;
-use world::{World, finding, press, report, start};
+use world::{World, circle, finding, offered, press, report, start};
 
 /// One thing that may happen; numbers pick what it happens to.
 #[derive(Debug, Clone)]
@@ -26,6 +29,11 @@ enum Step {
     Answer(usize),
     Wait(i64),
     Restart,
+    Call(u8, u8),
+    AnswerCall(usize, bool),
+    CallBack(usize, usize),
+    Place(usize, usize),
+    Draft(u16),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -43,6 +51,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         any::<usize>().prop_map(Step::Answer),
         (1..4_000_i64).prop_map(Step::Wait),
         Just(Step::Restart),
+        (0..4_u8, 0..7_u8).prop_map(|(call, fact)| Step::Call(call, fact)),
+        (any::<usize>(), any::<bool>()).prop_map(|(which, other)| Step::AnswerCall(which, other)),
+        (any::<usize>(), any::<usize>()).prop_map(|(which, how)| Step::CallBack(which, how)),
+        (any::<usize>(), any::<usize>()).prop_map(|(which, how)| Step::Place(which, how)),
+        (0..300_u16).prop_map(Step::Draft),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -77,9 +90,10 @@ fn play(world: &mut World, step: &Step) {
         }
         Step::Open(which) => {
             let Some(signal) = signal(world, *which) else { return };
-            let (signals, kind) = (vec![signal], IncidentKind::Ems);
+            let (signals, kind, place) = (vec![signal], IncidentKind::Ems, Place::default());
+            let subkind = Some(IncidentSubkind::Illness);
             let open =
-                CommandKind::OpenIncident { signals, kind, district: None, place_text: None };
+                CommandKind::OpenIncident { signals, kind, subkind, place, place_text: None };
             world.command(Role::Dispatcher, open)
         }
         Step::End(which) => {
@@ -121,15 +135,82 @@ fn play(world: &mut World, step: &Step) {
             world.give(&Input::Tick)
         }
         Step::Restart => world.give(&Input::Start(Box::new(start()))),
+        Step::Call(call, fact) => world.said(&format!("call-{call}"), heard(*fact)),
+        Step::AnswerCall(which, other) => {
+            let Some(signal) = signal(world, *which) else { return };
+            let position = if *other { "desk2" } else { "desk1" }.to_owned();
+            world.command(Role::Dispatcher, CommandKind::AnswerCall { signal, position })
+        }
+        Step::CallBack(which, how) => {
+            let Some(signal) = signal(world, *which) else { return };
+            let outcome = CallBackOutcome::ALL[how % CallBackOutcome::ALL.len()];
+            world.command(Role::Dispatcher, CommandKind::CallBack { signal, outcome })
+        }
+        Step::Place(which, how) => {
+            let incidents: Vec<_> = world.state.incidents().keys().copied().collect();
+            let Some(incident) = incidents.get(which % incidents.len().max(1)) else { return };
+            let (incident, place_text) = (*incident, None);
+            let district = Some(DistrictId(u8::try_from(how % 13).unwrap() + 1));
+            let place = Place { district, confirmed: how.is_multiple_of(2), ..Place::default() };
+            let subkind = IncidentSubkind::ALL[how % IncidentSubkind::ALL.len()];
+            let (kind, subkind) = (subkind.kind(), Some(subkind));
+            let command = if how.is_multiple_of(3) {
+                CommandKind::SetKind { incident, kind, subkind }
+            } else {
+                CommandKind::SetPlace { incident, place, place_text }
+            };
+            world.command(Role::Supervisor, command)
+        }
+        Step::Draft(which) => {
+            let form = format!("call:s{}", which / 2);
+            let text = world::sealed("typed");
+            let save = which.is_multiple_of(2);
+            let command = if save {
+                CommandKind::SaveDraft { form, text }
+            } else {
+                CommandKind::ClearDraft { form }
+            };
+            world.command(Role::Dispatcher, command)
+        }
     };
     // A refusal is an answer: the invariants below hold after it, too.
     drop(done);
 }
 
+/// What the telephone side may say.
+fn heard(fact: u8) -> CallFact<Sealed, Sealed> {
+    let at = Some("2026-11-23T05:07:30Z".parse().unwrap());
+    let position = if fact.is_multiple_of(2) { "desk2" } else { "desk1" }.to_owned();
+    match fact {
+        0 | 1 => offered(vec![circle((369_650_000, 1_408_936_000), Some(42), at)]),
+        2 => CallFact::Abandoned,
+        3 => CallFact::Connected { position },
+        4 | 5 => CallFact::NotConnected { position, status: 486 },
+        _ => CallFact::Ended { by: CallEnd::Caller },
+    }
+}
+
 /// What always holds, whatever happened.
 fn check(state: &State) {
-    let open = state.signals().values().filter(|signal| signal.ended.is_none()).count();
+    let open = state.signals().values().filter(|signal| signal.ended.is_none());
+    let open = open.filter(|signal| signal.call.is_none()).count();
     assert!(open <= 1, "one open signal a device");
+    for (name, call) in state.calls() {
+        let signal = &state.signals()[&call.signal.unwrap()];
+        assert_eq!(signal.call.as_ref(), Some(name));
+        let waits = call.phase == CallPhase::Ringing && call.failure.is_none();
+        assert!(!waits || signal.ended.is_none(), "a caller waits and nobody sees it");
+        let awaited = call.phase == CallPhase::Connecting;
+        let answer = call.answer.as_ref().and_then(|answer| answer.seq);
+        for (id, owed) in state.owed() {
+            let waiting = matches!(owed.phase, OwedPhase::Waiting { .. });
+            let rings = Some(id.seq) == answer && waiting;
+            assert!(!rings || awaited, "a phone is to be rung for nobody");
+        }
+        let answered = awaited || call.phase == CallPhase::Connected;
+        assert!(!answered || signal.acknowledged.is_some(), "nobody has an answered call");
+    }
+    assert!(state.drafts().len() <= limits::DRAFTS);
     for (id, owed) in state.owed() {
         assert!(state.effect(*id).is_some(), "an owed effect can be carried out: {id} {owed:?}");
     }
@@ -155,6 +236,7 @@ proptest! {
         for step in &steps {
             play(&mut world, step);
             check(&world.state);
+            prop_assert!(world.told.iter().eq(world.state.owed().keys()), "the outbox knows else");
             snapshots.push((world.journal.len(), world.state.encode()));
         }
         let replayed = world.replayed();

@@ -25,8 +25,8 @@ use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, Command, CommandId, CommandKind,
     DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, IncidentKind,
     IncidentOutcome, Input, KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail,
-    PersonEntry, Phase, Recorded, Registry, Role, Sealed, SealedReport, Seq, Settings, SignalId,
-    Start, Token,
+    PersonEntry, Phase, Place, Recorded, Registry, Role, Sealed, SealedReport, Seq, Settings,
+    SignalId, Start, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -290,7 +290,8 @@ impl City {
         let position = "desk1".to_owned();
         self.command(number, 1, CommandKind::AcknowledgeSignal { signal, position });
         let (signals, kind) = (vec![signal], IncidentKind::Ems);
-        let open = CommandKind::OpenIncident { signals, kind, district: None, place_text: None };
+        let (subkind, place) = (None, Place::default());
+        let open = CommandKind::OpenIncident { signals, kind, subkind, place, place_text: None };
         let events = self.command(number, 2, open);
         let Some(Event::IncidentOpened { incident, .. }) = events.first().map(|each| &each.event)
         else {

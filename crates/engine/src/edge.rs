@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hansho_atlas::by_id;
-use hansho_console::Seal;
+use hansho_console::{Answered, Seal};
 use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
-    DistrictId, Door, EffectId, FrameFault, Input, Lane, Language, LoadLevel, RefusalCode, Report,
-    Sealed, SealedReport, Token,
+    CallFact, CallOffer, CallReport, CallSaid, CallerLocation, DistrictId, Door, EffectId,
+    FrameFault, Input, Lane, Language, LoadLevel, Private, Receipt, Refusal, RefusalCode, Report,
+    Sealed, SealedCallReport, SealedReport, Token,
 };
 use hansho_protocols::Durable;
 use hansho_telemetry::{Chain, Counter};
@@ -94,6 +95,97 @@ impl Edge {
             source,
         })
     }
+
+    /// Seals what the telephone side says. Callers are nobody in the register: their data is the
+    /// day's. The token tells that two calls came from one number, and not from which.
+    fn seal_call(&self, said: CallReport) -> Result<(SealedCallReport, Option<Token>), VaultError> {
+        let CallSaid { call, received_at, unrecorded, fact } = said;
+        let day = day_subject(received_at);
+        let (fact, caller) = match fact {
+            CallFact::Offered(offer) => {
+                let number = offer.number.as_ref();
+                let caller =
+                    number.map(|number| self.vault.token(CALLER_PURPOSE, number.0.as_bytes()));
+                (CallFact::Offered(Box::new(self.seal_offer(&day, *offer)?)), caller)
+            }
+            CallFact::Abandoned => (CallFact::Abandoned, None),
+            CallFact::Connected { position } => (CallFact::Connected { position }, None),
+            CallFact::NotConnected { position, status } => {
+                (CallFact::NotConnected { position, status }, None)
+            }
+            CallFact::Ended { by } => (CallFact::Ended { by }, None),
+        };
+        Ok((CallSaid { call, received_at, unrecorded, fact }, caller))
+    }
+
+    fn seal_offer(
+        &self,
+        day: &str,
+        offer: CallOffer<Private<String>, Private<Vec<u8>>>,
+    ) -> Result<CallOffer<Sealed, Sealed>, VaultError> {
+        let seal = |text: &Private<String>| self.vault.seal(day, text.0.as_bytes());
+        let location = |each: CallerLocation<Private<String>>| -> Result<_, VaultError> {
+            Ok(CallerLocation {
+                source: each.source,
+                shape: each.shape,
+                centre: each.centre,
+                radius: each.radius,
+                confidence: each.confidence,
+                method: each.method,
+                at: each.at,
+                civic: each.civic.as_ref().map(seal).transpose()?,
+                refused: each.refused,
+                marks: each.marks,
+            })
+        };
+        let locations: Result<_, _> = offer.locations.into_iter().map(location).collect();
+        Ok(CallOffer {
+            number: offer.number.as_ref().map(seal).transpose()?,
+            withheld: offer.withheld,
+            service: offer.service,
+            locations: locations?,
+            peer: seal(&offer.peer)?,
+            raw: self.vault.seal(day, &offer.raw.0)?,
+        })
+    }
+
+    /// Puts what the telephone side says through the seal and into the queue: what is said first is
+    /// decided about first. What comes of it ends when it is decided; only [`Durable::Stored`] says
+    /// that it is in the journal: before that nothing may be answered.
+    pub async fn hear(self: Arc<Self>, said: CallReport) -> Decided {
+        self.books.receive(Door::Sip);
+        Counter::IntakeReportsTotal.add(Lane::A.as_str(), 1);
+        let entered = match self.seal_call(said) {
+            Ok((said, caller)) => {
+                enter(&self.queue, Lane::A, Input::Call { said: Box::new(said), caller }).await
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "A call could not be sealed.");
+                None
+            }
+        };
+        // A task of its own, as for reports: what became of it is booked though nobody waits.
+        let booked = tokio::spawn(async move {
+            let fate = match entered {
+                Some(answered) => fate_of(answered.await),
+                None => Fate::Shed,
+            };
+            self.book(Door::Sip, Lane::A, fate)
+        });
+        Box::pin(async move { booked.await.unwrap_or(Durable::Shed) })
+    }
+
+    /// Books what became of something that came in.
+    fn book(&self, door: Door, lane: Lane, fate: Fate) -> Durable {
+        self.books.settle(door, fate);
+        match fate {
+            Fate::Durable | Fate::Coalesced | Fate::Refused(_) => Durable::Stored,
+            Fate::Shed => {
+                Counter::IntakeShedTotal.add(lane.as_str(), 1);
+                Durable::Shed
+            }
+        }
+    }
 }
 
 impl Sink for Edge {
@@ -144,41 +236,31 @@ impl Edge {
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
         let fate = match self.seal(peer, received_at, report) {
-            Ok(report) => self.decide(lane, report).await,
+            Ok(report) => self.decide(lane, Box::new(report)).await,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "A report could not be sealed.");
                 Fate::Shed
             }
         };
-        self.books.settle(door, fate);
-        match fate {
-            // What is refused by its rate alone is in no journal: a sender that would be told
-            // "taken" is not told so.
-            Fate::Refused(RefusalCode::RateLimited) if believed => Durable::Shed,
-            Fate::Durable | Fate::Coalesced | Fate::Refused(_) => Durable::Stored,
-            Fate::Shed => {
-                Counter::IntakeShedTotal.add(lane.as_str(), 1);
-                Durable::Shed
-            }
-        }
+        let durable = self.book(door, lane, fate);
+        // What is refused for its rate alone is in no journal: a sender that would hear "taken"
+        // does not hear it.
+        let limited = fate == Fate::Refused(RefusalCode::RateLimited);
+        if limited && believed { Durable::Shed } else { durable }
     }
 
     /// Alarms wait for room and hold back their sender; states and telemetry are thinned or shed.
-    async fn decide(&self, lane: Lane, report: SealedReport) -> Fate {
-        let (level, report) = (self.queue.board().level(), Box::new(report));
-        let given_up = match lane {
-            Lane::A | Lane::B => false,
-            Lane::C => level >= LoadLevel::ALARMS_ONLY || self.queue.board().is_tight(),
-            Lane::D => level >= LoadLevel::REFUSE_TELEMETRY || self.queue.board().is_tight(),
+    async fn decide(&self, lane: Lane, report: Box<SealedReport>) -> Fate {
+        let board = self.queue.board();
+        let level = board.level();
+        let (shed, thinned) = match lane {
+            Lane::A | Lane::B => (false, false),
+            Lane::C => (level >= LoadLevel::ALARMS_ONLY, level >= LoadLevel::THIN_STATES),
+            Lane::D => (level >= LoadLevel::REFUSE_TELEMETRY, level >= LoadLevel::THIN_TELEMETRY),
         };
-        if given_up {
+        if shed || (lane > Lane::B && board.is_tight()) {
             return Fate::Shed;
         }
-        let thinned = match lane {
-            Lane::A | Lane::B => false,
-            Lane::C => level >= LoadLevel::THIN_STATES,
-            Lane::D => level >= LoadLevel::THIN_TELEMETRY,
-        };
         if !thinned {
             return submit(&self.queue, lane, report).await;
         }
@@ -205,16 +287,26 @@ async fn windows(queue: Arc<Queue>, thinner: Arc<Thinner>, lane: Lane, stream: S
 }
 
 async fn submit(queue: &Queue, lane: Lane, report: Box<SealedReport>) -> Fate {
-    let mut input = Input::Report(report);
-    let answered = loop {
+    match enter(queue, lane, Input::Report(report)).await {
+        Some(answered) => fate_of(answered.await),
+        None => Fate::Shed,
+    }
+}
+
+/// Into the queue: alarms wait for room and hold back their sender, all else is given up.
+async fn enter(queue: &Queue, lane: Lane, mut input: Input) -> Option<Answered> {
+    loop {
         match queue.offer(lane, input) {
-            Ok(answered) => break answered,
-            Err(_shed) if lane > Lane::B => return Fate::Shed,
+            Ok(answered) => return Some(answered),
+            Err(_shed) if lane > Lane::B => return None,
             Err(back) => input = back,
         }
         queue.space().await;
-    };
-    match answered.await {
+    }
+}
+
+fn fate_of(answer: Result<Receipt, Refusal>) -> Fate {
+    match answer {
         Ok(_receipt) => Fate::Durable,
         Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
         Err(refusal) => {
@@ -250,6 +342,9 @@ impl hansho_alerts::mail::Lookups for Edge {
     }
 }
 
+/// Purpose of the tokens of callers' numbers.
+const CALLER_PURPOSE: &str = "caller";
+
 /// Purpose of the proofs in answer links.
 pub const ANSWER_PURPOSE: &str = "answer";
 
@@ -277,7 +372,9 @@ mod tests {
     use hansho_console::view::Accounting;
     use hansho_core::State;
     use hansho_journal::{SqliteJournal, SqliteReader};
-    use hansho_model::{AlarmClass, AlarmKind, Event, Finding, Phase, Private, Seq};
+    use hansho_model::{
+        AlarmClass, AlarmKind, CallRef, Event, Finding, LocationSource, Phase, Private, Seq,
+    };
     use tokio::sync::mpsc;
 
     use super::*;
@@ -360,6 +457,72 @@ mod tests {
             }
             (keys, limited)
         }
+    }
+
+    fn offer(call: &str, number: Option<&str>) -> CallReport {
+        let location = CallerLocation {
+            source: LocationSource::Value,
+            shape: None,
+            centre: None,
+            radius: None,
+            confidence: None,
+            method: String::new(),
+            at: None,
+            civic: Some(Private("invented town".to_owned())),
+            refused: None,
+            marks: Vec::new(),
+        };
+        let fact = CallFact::Offered(Box::new(CallOffer {
+            number: number.map(|number| Private(number.to_owned())),
+            withheld: false,
+            service: "sos".to_owned(),
+            locations: vec![location],
+            peer: Private("127.0.0.1:5060".to_owned()),
+            raw: Private(b"INVITE".to_vec()),
+        }));
+        CallSaid {
+            call: CallRef(call.to_owned()),
+            received_at: clock::now(),
+            unrecorded: false,
+            fact,
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_are_sealed_and_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Arc::new(Vault::open(folder.path()).unwrap());
+        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
+        let edge = Edge::new(Arc::clone(&vault), queue, books, Subjects::default());
+        let seal = |call, number| edge.seal_call(offer(call, number)).unwrap();
+        let (said, first) = seal("c1", Some("+819000000001"));
+        let CallFact::Offered(sealed) = said.fact else { panic!("another fact") };
+        let clear = |sealed: &Sealed| hansho_model::Reveal::reveal_text(&*vault, sealed).unwrap();
+        assert_eq!(clear(sealed.number.as_ref().unwrap()), "+819000000001");
+        assert_eq!(clear(sealed.locations[0].civic.as_ref().unwrap()), "invented town");
+        assert_eq!((clear(&sealed.raw), clear(&sealed.peer).len()), ("INVITE".to_owned(), 14));
+        assert!(first.is_some());
+        assert_eq!(seal("c2", Some("+819000000001")).1, first, "the same number");
+        assert_ne!(seal("c3", Some("+819000000002")).1, first, "another");
+        assert_eq!(seal("c4", None).1, None);
+        let ended = CallSaid { fact: CallFact::Abandoned, ..offer("c1", None) };
+        assert_eq!(edge.seal_call(ended).unwrap().1, None);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_heard_when_it_is_in_the_journal() {
+        let mut house = House::new(Duration::from_secs(5));
+        house.begin();
+        let said = offer("c1", Some("+819000000001"));
+        for _each in 0..2 {
+            let heard = Arc::clone(&house.edge).hear(said.clone()).await;
+            let heard = tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
+            assert_eq!(heard, Durable::Stored, "a repeat is answered like the first");
+        }
+        let books = house.edge.books.read();
+        let book = books.iter().find(|book| book.door == "sip").unwrap();
+        assert_eq!((book.received, book.durable), (2, 2));
+        house.end();
     }
 
     #[tokio::test]

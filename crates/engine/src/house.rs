@@ -21,7 +21,7 @@ use hansho_model::{Door, Input, Lane, Recorded, Seq};
 use hansho_outbox::{Change, Runner};
 use hansho_protocols as protocols;
 use hansho_telemetry::{Chain, Counter, Histogram};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::sync::{mpsc, watch};
 
 use crate::accounting::Books;
@@ -35,6 +35,7 @@ use crate::sequencer::Sequencer;
 use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
 use crate::supervisor::{Options, Signals, SuperviseError};
+use crate::telephone::{self, Exchangeable};
 use crate::tls::{self, CertificateError};
 use crate::ways::Ways;
 
@@ -50,8 +51,6 @@ const DISK_WATCH: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(60);
 /// See [`PROBE_EVERY`].
 const PROBE_ROUNDS: u32 = 16;
-/// How often the supervisor is told that the core lives.
-const LIFE_SIGN: Duration = Duration::from_millis(250);
 /// Time that mails under way have to come down when the core ends.
 const OUTBOX_END_MAX: Duration = Duration::from_secs(8);
 /// Batches that may wait for the replica; changes that may wait for the outbox.
@@ -256,6 +255,7 @@ struct House {
     edge: Arc<Edge>,
     replica: Arc<Replica>,
     ways: Ways,
+    telephone: Exchangeable,
     owed: Vec<Change>,
     changes: mpsc::Receiver<Change>,
     start: Input,
@@ -283,7 +283,8 @@ impl House {
         let start = Input::Start(Box::new(registry::start(config, &folded.state, &vault)?));
         let replica =
             Arc::new(Replica::new(folded.state.clone(), folded.passed_over.first().copied()));
-        let ways = Ways { mail: mail(config, &vault, &edge)?, vault };
+        let (orders, telephone) = telephone::telephone();
+        let ways = Ways { mail: mail(config, &vault, &edge)?, line: Some(orders), vault };
 
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
@@ -311,6 +312,7 @@ impl House {
             edge,
             replica,
             ways,
+            telephone,
             owed,
             changes,
             start,
@@ -363,7 +365,10 @@ impl House {
         });
         doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
         doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
-        let line = life_signs(supervisor)?;
+        supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
+        let line = UnixStream::from_std(supervisor).map_err(refused("use a socket"))?;
+        let trunks = config.site.sip.trunks.clone();
+        let line = telephone::serve(line, self.telephone, self.edge, self.replica, trunks);
         tracing::info!("The doors are open.");
         tokio::select! {
             () = signals.any() => {}
@@ -517,6 +522,8 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     let mut mail = MailConfig::plain(&host, port, &settings.message_domain);
     mail.servers = vec![Server { host, port }];
     mail.width = usize::from(settings.connections);
+    mail.provider_width = usize::from(settings.provider_connections);
+    mail.providers.clone_from(&settings.providers);
     mail.starttls = settings.starttls;
     if let Some((user, path)) = &settings.login {
         let password = std::fs::read_to_string(path).map_err(|source| {
@@ -721,22 +728,6 @@ async fn watch_disk(
             tracing::warn!(free, "There is room again; the next start sets the reserve up.");
         }
     }
-}
-
-/// Tells the supervisor that the core lives; ends when the supervisor has gone.
-fn life_signs(
-    supervisor: std::os::unix::net::UnixStream,
-) -> Result<impl Future<Output = ()>, HouseError> {
-    supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
-    let line = tokio::net::UnixStream::from_std(supervisor).map_err(refused("use a socket"))?;
-    Ok(async move {
-        loop {
-            match line.try_write(b".") {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
-                _ => tokio::time::sleep(LIFE_SIGN).await,
-            }
-        }
-    })
 }
 
 /// The outbox's line to the core.

@@ -20,11 +20,14 @@ use hansho_config::{Config, ConfigError, PortShiftError};
 use hansho_telemetry::Chain;
 use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::exchange::line::{self, ToCore, ToSupervisor};
+use crate::exchange::{self, Word};
 use crate::sockets::{BindError, Sockets};
 
 /// How a house is started.
@@ -49,6 +52,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const SOUND_AFTER: Duration = Duration::from_secs(60);
 /// A core says "I live" four times a second; silent this long, it is no longer relied on.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// A core that is silent this long will not come back by itself: it is killed and started again.
+/// The journal is whole whenever that happens.
+const HUNG_AFTER: Duration = Duration::from_secs(20);
+/// Frames of the line to the core that may wait, each way.
+const LINE_MAX: usize = 4_096;
 /// Time that a core has to end when it is asked to.
 const END_TIME_MAX: Duration = Duration::from_secs(15);
 
@@ -88,15 +96,18 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
     let mut config = Config::load(&options.config)?;
     config.site.shift_ports(options.port_base)?;
     allow_many_connections();
-    let sockets = Sockets::bind(&config.site)?;
+    let mut sockets = Sockets::bind(&config.site)?;
     say_where(&sockets);
+    // Calls to 119 are answered here: they must ring with the core gone.
+    let exchange = exchange::start(&config.site, sockets.take("sip"), options.data.clone())
+        .map_err(|source| SuperviseError::System { what: "open the SIP door", source })?;
     drop(config);
     let mut signals = Signals::new()?;
     let mut pause = PAUSE_MIN;
     let mut was_sound = false;
     loop {
         let started = clock::now();
-        let (end, spoke) = live_one(options, &sockets, &mut signals).await;
+        let (end, spoke) = live_one(options, &sockets, exchange.as_ref(), &mut signals).await;
         let asks = |status: &ExitStatus| status.code() == Some(i32::from(EXIT_MEND));
         was_sound |= spoke;
         match end {
@@ -130,11 +141,22 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
 async fn live_one(
     options: &Options,
     sockets: &Sockets,
+    exchange: Option<&mpsc::Sender<Word>>,
     signals: &mut Signals,
 ) -> (Result<End, SuperviseError>, bool) {
-    match Core::start(options, sockets) {
+    let lived = match Core::start(options, sockets, exchange.cloned()) {
         Ok(mut core) => (core.watch(signals).await, core.spoke),
         Err(error) => (Err(error), false),
+    };
+    if let Some(exchange) = exchange {
+        tell(exchange, Word::CoreWent).await;
+    }
+    lived
+}
+
+async fn tell(exchange: &mpsc::Sender<Word>, word: Word) {
+    if exchange.send(word).await.is_err() {
+        tracing::error!("The exchange does not listen any more.");
     }
 }
 
@@ -168,14 +190,22 @@ enum End {
 
 struct Core {
     child: Ward,
-    line: UnixStream,
+    /// What it says.
+    says: mpsc::Receiver<ToSupervisor>,
+    /// Where it hears of calls.
+    hears: mpsc::Sender<ToCore>,
+    exchange: Option<mpsc::Sender<Word>>,
     heard: Timestamp,
     silent: bool,
     spoke: bool,
 }
 
 impl Core {
-    fn start(options: &Options, sockets: &Sockets) -> Result<Self, SuperviseError> {
+    fn start(
+        options: &Options,
+        sockets: &Sockets,
+        exchange: Option<mpsc::Sender<Word>>,
+    ) -> Result<Self, SuperviseError> {
         let refused = |what| move |source| SuperviseError::System { what, source };
         let (ours, theirs) = StdUnixStream::pair().map_err(refused("make a pair of sockets"))?;
         // The running program itself: an upgrade may have replaced the file meanwhile.
@@ -196,22 +226,33 @@ impl Core {
         sockets.send(&ours).map_err(refused("hand over the sockets"))?;
         ours.set_nonblocking(true).map_err(refused("watch the core"))?;
         let line = UnixStream::from_std(ours).map_err(refused("watch the core"))?;
-        Ok(Self { child, line, heard: clock::now(), silent: false, spoke: false })
+        let (read, write) = line.into_split();
+        let (tell, says) = mpsc::channel(LINE_MAX);
+        let (hears, to_say) = mpsc::channel(LINE_MAX);
+        tokio::spawn(listen(read, tell));
+        tokio::spawn(speak(write, to_say));
+        let heard = clock::now();
+        Ok(Self { child, says, hears, exchange, heard, silent: false, spoke: false })
     }
 
     async fn watch(&mut self, signals: &mut Signals) -> Result<End, SuperviseError> {
-        let mut buffer = [0; 64];
         loop {
             if let Some(status) = self.exited()? {
                 return Ok(End::Exited(status));
             }
             tokio::select! {
-                read = self.line.read(&mut buffer) => match read {
+                said = self.says.recv() => match said {
                     // The line closes just before the core ends; its status comes at once.
-                    Ok(0) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                    Ok(_) => self.hear(),
+                    None => tokio::time::sleep(Duration::from_millis(10)).await,
+                    Some(ToSupervisor::Alive) => self.hear().await,
+                    Some(said) => self.pass_on(Word::Core(said)).await,
                 },
-                () = tokio::time::sleep(Duration::from_millis(100)) => self.listen(),
+                () = tokio::time::sleep(Duration::from_millis(100)) => {
+                    if self.hangs().await {
+                        tracing::error!("The core hangs; it is killed. The journal is whole.");
+                        return self.kill().map(End::Exited);
+                    }
+                }
                 () = signals.any() => return Ok(self.end().await.unwrap_or_else(|error| {
                     // Dropping it ends it once more; it is not to be started again.
                     tracing::error!(error = %Chain(&error), "The core could not be ended in order.");
@@ -221,27 +262,44 @@ impl Core {
         }
     }
 
-    fn hear(&mut self) {
+    async fn hear(&mut self) {
         if self.silent {
             tracing::warn!("The core speaks again.");
+        }
+        if self.silent || !self.spoke {
+            self.pass_on(Word::CoreCame(self.hears.clone())).await;
         }
         self.silent = false;
         self.spoke = true;
         self.heard = clock::now();
     }
 
-    fn listen(&mut self) {
+    async fn pass_on(&self, word: Word) {
+        if let Some(exchange) = &self.exchange {
+            tell(exchange, word).await;
+        }
+    }
+
+    /// Listens for signs of life; whether there were none for so long that there will be none.
+    async fn hangs(&mut self) -> bool {
         let silence = clock::now().duration_since(self.heard).unsigned_abs();
         // A first start enters whole registers and folds the journal before it speaks.
         if self.spoke && silence >= SILENCE_MAX && !self.silent {
             self.silent = true;
             tracing::error!("The core is silent; what it has not acknowledged, devices repeat.");
+            self.pass_on(Word::CoreWent).await;
         }
+        self.spoke && silence >= HUNG_AFTER
+    }
+
+    fn kill(&mut self) -> Result<ExitStatus, SuperviseError> {
+        let refused = |source| SuperviseError::System { what: "end the core", source };
+        self.child.0.kill().map_err(refused)?;
+        self.child.0.wait().map_err(refused)
     }
 
     /// Asks the core to end, and ends it when it does not.
     async fn end(&mut self) -> Result<End, SuperviseError> {
-        let refused = |source| SuperviseError::System { what: "end the core", source };
         let pid = rustix::process::Pid::from_child(&self.child.0);
         if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
             tracing::debug!(%error, "The core had ended already.");
@@ -254,8 +312,7 @@ impl Core {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tracing::error!("The core did not end when asked; it is killed. The journal is whole.");
-        self.child.0.kill().map_err(refused)?;
-        self.child.0.wait().map_err(refused)?;
+        self.kill()?;
         Ok(End::Asked)
     }
 
@@ -264,6 +321,24 @@ impl Core {
             .0
             .try_wait()
             .map_err(|source| SuperviseError::System { what: "wait for the core", source })
+    }
+}
+
+/// Reads what a core says until it ends.
+async fn listen(mut line: OwnedReadHalf, tell: mpsc::Sender<ToSupervisor>) {
+    while let Ok(said) = line::receive(&mut line).await {
+        if tell.send(said).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells a core of calls until it ends.
+async fn speak(mut line: OwnedWriteHalf, mut to_say: mpsc::Receiver<ToCore>) {
+    while let Some(message) = to_say.recv().await {
+        if line::send(&mut line, &message).await.is_err() {
+            return;
+        }
     }
 }
 

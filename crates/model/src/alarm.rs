@@ -104,6 +104,8 @@ words! {
         EnteredZone = "entered_zone",
         /// Nothing was heard for too long.
         Silent = "silent",
+        /// A call to 119 (119番通報).
+        Call = "call",
     }
 }
 
@@ -138,6 +140,56 @@ words! {
         Support = "support",
         /// その他
         Other = "other",
+    }
+}
+
+words! {
+    /// Second level of an incident's kind. Each belongs to one [`IncidentKind`].
+    IncidentSubkind {
+        /// 火災 建物
+        Building = "building",
+        /// 火災 林野
+        Forest = "forest",
+        /// 火災 車両
+        Vehicle = "vehicle",
+        /// 火災 船舶
+        Ship = "ship",
+        /// 自火報 (automatic fire alarm of a building)
+        Alarm = "alarm",
+        /// 救急 急病
+        Illness = "illness",
+        /// 救急 CPA疑い
+        Cpa = "cpa",
+        /// 救急 多数傷病者
+        Mass = "mass",
+        /// 救助 交通
+        Traffic = "traffic",
+        /// 救助 水難
+        Water = "water",
+        /// 警戒 ガス
+        Gas = "gas",
+        /// 水防
+        Flood = "flood",
+        /// 土砂
+        Landslide = "landslide",
+        /// 津波
+        Tsunami = "tsunami",
+    }
+}
+
+impl IncidentSubkind {
+    /// The kind it belongs to.
+    #[must_use]
+    pub const fn kind(self) -> IncidentKind {
+        match self {
+            Self::Building | Self::Forest | Self::Vehicle | Self::Ship | Self::Alarm => {
+                IncidentKind::Fire
+            }
+            Self::Illness | Self::Cpa | Self::Mass => IncidentKind::Ems,
+            Self::Traffic | Self::Water => IncidentKind::Rescue,
+            Self::Gas => IncidentKind::Precaution,
+            Self::Flood | Self::Landslide | Self::Tsunami => IncidentKind::Disaster,
+        }
     }
 }
 

@@ -66,6 +66,20 @@ pub enum CallFact<T, B> {
 }
 
 words! {
+    /// What came of calling back.
+    CallBackOutcome {
+        /// Somebody was reached.
+        Reached = "reached",
+        /// Nobody answered.
+        NoAnswer = "no_answer",
+        /// Busy.
+        Busy = "busy",
+        /// It was another's number.
+        WrongNumber = "wrong_number",
+    }
+}
+
+words! {
     /// Who ended a call.
     CallEnd {
         /// The caller.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::alarm::words;
 use crate::{
-    CommandId, DistrictId, IncidentId, IncidentKind, IncidentOutcome, PersonId, Sealed, SignalId,
-    SignalOutcome, Token,
+    CallBackOutcome, CommandId, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind,
+    PersonId, Place, Sealed, SignalId, SignalOutcome, Token,
 };
 
 words! {
@@ -62,8 +62,10 @@ pub enum CommandKind {
         signals: Vec<SignalId>,
         /// Kind.
         kind: IncidentKind,
-        /// District, when the dispatcher names one.
-        district: Option<DistrictId>,
+        /// Second level of the kind.
+        subkind: Option<IncidentSubkind>,
+        /// What the dispatcher says of the place; what is left out is taken from the signals.
+        place: Place,
         /// Place in words, when the dispatcher typed some.
         place_text: Option<Sealed>,
     },
@@ -98,6 +100,50 @@ pub enum CommandKind {
         outcome: IncidentOutcome,
         /// Last words.
         note: Option<Sealed>,
+    },
+    /// Answers a call: the seat's phone rings and the two can speak.
+    AnswerCall {
+        /// The call's signal.
+        signal: SignalId,
+        /// The seat, such as `desk1`; 1 to 32 bytes.
+        position: String,
+    },
+    /// Tells of a try to call back who hung up.
+    CallBack {
+        /// The call's signal.
+        signal: SignalId,
+        /// What came of it.
+        outcome: CallBackOutcome,
+    },
+    /// Says where an incident is; what is left out stays as it is.
+    SetPlace {
+        /// The incident.
+        incident: IncidentId,
+        /// The place.
+        place: Place,
+        /// Place in words.
+        place_text: Option<Sealed>,
+    },
+    /// Says of which kind an incident is.
+    SetKind {
+        /// The incident.
+        incident: IncidentId,
+        /// Kind.
+        kind: IncidentKind,
+        /// Second level of the kind.
+        subkind: Option<IncidentSubkind>,
+    },
+    /// Keeps what somebody types, before it is sent.
+    SaveDraft {
+        /// Which form, such as `call:s123`; 1 to 64 bytes.
+        form: String,
+        /// What it holds, at most 4,096 bytes before the seal.
+        text: Sealed,
+    },
+    /// Drops what was typed.
+    ClearDraft {
+        /// Which form.
+        form: String,
     },
     /// Erases a person by law: the data key is destroyed once this is durable.
     ErasePerson {
@@ -134,6 +180,12 @@ impl CommandKind {
             Self::EndSignal { .. } => "EndSignal",
             Self::AddNote { .. } => "AddNote",
             Self::CloseIncident { .. } => "CloseIncident",
+            Self::AnswerCall { .. } => "AnswerCall",
+            Self::CallBack { .. } => "CallBack",
+            Self::SetPlace { .. } => "SetPlace",
+            Self::SetKind { .. } => "SetKind",
+            Self::SaveDraft { .. } => "SaveDraft",
+            Self::ClearDraft { .. } => "ClearDraft",
             Self::ErasePerson { .. } => "ErasePerson",
             Self::OpenSession { .. } => "OpenSession",
             Self::CloseSession { .. } => "CloseSession",

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::alarm::words;
 use crate::{
-    AlarmKind, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, PersonId, Sealed,
-    Settings, Token,
+    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, PersonId,
+    Sealed, Settings, Token,
 };
 
 words! {
@@ -79,6 +79,13 @@ pub enum Effect {
     Mail(Box<Mail>),
     /// Destroy a person's data key in the vault.
     DestroyKey(KeyId),
+    /// Ring a seat's phone and join it with the caller. Doing it twice is doing it once.
+    ConnectCall {
+        /// The call.
+        call: CallRef,
+        /// The seat.
+        position: String,
+    },
 }
 
 /// Everything a mail is made of. Rendering it twice gives the same bytes.

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use crate::{
-    AlarmKind, AnswerChoice, Attempt, DeviceEntry, EffectId, Facts, Idem, IncidentId, IncidentKind,
-    IncidentOutcome, LoadLevel, NoticeId, PersonEntry, PersonId, Place, Recipient, Sealed,
-    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Template, Token,
+    AlarmKind, AnswerChoice, Attempt, CallBackOutcome, DeviceEntry, EffectId, Facts, Idem,
+    IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, LoadLevel, NoticeId, PersonEntry,
+    PersonId, Place, Recipient, Sealed, SealedCallReport, SealedReport, Seq, Settings, Settled,
+    SignalId, SignalOutcome, SourceId, Template, Token,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -149,6 +150,8 @@ pub enum Event {
         number: String,
         /// Kind.
         kind: IncidentKind,
+        /// Second level of the kind.
+        subkind: Option<IncidentSubkind>,
         /// Place.
         place: Place,
         /// Place in words.
@@ -249,6 +252,67 @@ pub enum Event {
     LogInRefused {
         /// Keyed hash of the name that was typed.
         name: Token,
+    },
+    /// The telephone side said something of a call. The raw request is in it.
+    CallReceived {
+        /// What it said; the marks of its locations are decided.
+        said: Box<SealedCallReport>,
+        /// Equal for equal numbers; `None` when it is no offer, or came without a number.
+        caller: Option<Token>,
+    },
+    /// Somebody answered a call: ringing the seat's phone is owed.
+    CallAnswered {
+        /// The signal.
+        signal: SignalId,
+        /// The seat.
+        position: String,
+    },
+    /// Whether the seat's phone took it was not heard in time: it rings again.
+    CallAnswerLapsed {
+        /// The signal.
+        signal: SignalId,
+    },
+    /// It is time to call back who hung up, and nobody has tried.
+    CallBackDue {
+        /// The signal.
+        signal: SignalId,
+    },
+    /// Somebody tried to call back.
+    CallBackTried {
+        /// The signal.
+        signal: SignalId,
+        /// What came of it.
+        outcome: CallBackOutcome,
+    },
+    /// A dispatcher said where an incident is.
+    PlaceSet {
+        /// The incident.
+        incident: IncidentId,
+        /// The whole place from here on.
+        place: Place,
+        /// Place in words from here on.
+        place_text: Option<Sealed>,
+    },
+    /// A dispatcher said of which kind an incident is.
+    KindSet {
+        /// The incident.
+        incident: IncidentId,
+        /// Kind.
+        kind: IncidentKind,
+        /// Second level of the kind.
+        subkind: Option<IncidentSubkind>,
+    },
+    /// What somebody types is kept.
+    DraftSaved {
+        /// Which form.
+        form: String,
+        /// What it holds.
+        text: Sealed,
+    },
+    /// What was typed is not needed any more.
+    DraftCleared {
+        /// Which form.
+        form: String,
     },
     /// The house gives up more under load, or less.
     LoadChanged {

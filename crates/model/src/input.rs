@@ -1,6 +1,9 @@
 //! Inputs: what the core decides about.
 
-use crate::{Answer, Command, EffectId, EffectOutcome, LoadLevel, SealedReport, Seq, Start};
+use crate::{
+    Answer, Command, EffectId, EffectOutcome, LoadLevel, SealedCallReport, SealedReport, Seq,
+    Start, Token,
+};
 
 /// A report from a device, a command of a person, the outcome of an effect, or a tick of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,13 @@ pub enum Input {
     Outcome(Vec<EffectOutcome>),
     /// Time has passed; `State::next_deadline` asked for it.
     Tick,
+    /// The telephone side said something of a call.
+    Call {
+        /// What it said.
+        said: Box<SealedCallReport>,
+        /// Equal for equal numbers; `None` when it is no offer, or came without a number.
+        caller: Option<Token>,
+    },
     /// The house gives up more under load, or less.
     Load(LoadLevel),
 }

@@ -26,11 +26,12 @@ mod sealed;
 mod telemetry;
 
 pub use alarm::{
-    AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, Phase, SignalOutcome,
+    AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, IncidentSubkind, Phase,
+    SignalOutcome,
 };
 pub use call::{
-    CallEnd, CallFact, CallOffer, CallRef, CallReport, CallSaid, CallerLocation, LocationFault,
-    LocationMark, LocationShape, LocationSource, SealedCallReport,
+    CallBackOutcome, CallEnd, CallFact, CallOffer, CallRef, CallReport, CallSaid, CallerLocation,
+    LocationFault, LocationMark, LocationShape, LocationSource, SealedCallReport,
 };
 pub use command::{Actor, Command, CommandKind, Role};
 pub use effect::{

@@ -45,7 +45,7 @@ impl Position {
 pub struct DistrictId(pub u8);
 
 /// Where an incident is believed to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// District, when known.
     pub district: Option<DistrictId>,

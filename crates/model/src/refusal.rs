@@ -76,6 +76,8 @@ words! {
         LimitReached = "limit_reached",
         /// The core started degraded and takes raw reports only.
         Degraded = "degraded",
+        /// The caller still waits: answer first.
+        StillRinging = "still_ringing",
     }
 }
 

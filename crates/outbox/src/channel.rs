@@ -4,6 +4,8 @@ use std::future::Future;
 
 use hansho_model::{Effect, EffectId, Outcome, OutcomeDetail};
 
+use crate::Provider;
+
 /// One attempt of one effect, already in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -61,6 +63,17 @@ impl Delivery {
 pub trait Channel: Send + Sync + 'static {
     /// How many deliveries may run at once, at least 1.
     fn width(&self) -> usize;
+
+    /// How many deliveries may run at once to one provider, at least 1.
+    fn provider_width(&self) -> usize {
+        self.width()
+    }
+
+    /// Whose limits an effect goes by. Asked once when the effect begins to be owed: short.
+    fn provider(&self, effect: &Effect) -> Provider {
+        let _any = effect;
+        Provider::default()
+    }
 
     /// Makes one attempt. Dropping the future, or a panic in it, counts as [`Outcome::Uncertain`].
     fn deliver(&self, task: Task) -> impl Future<Output = Delivery> + Send;

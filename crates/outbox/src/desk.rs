@@ -8,16 +8,24 @@ use hansho_model::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::provider::{Provider, Traffic};
 use crate::{Delivery, Task};
 
 /// Most effects in one `Input::Attempt` or `Input::Outcome`.
 pub const BATCH_MAX: usize = 256;
+
+/// Rounds of deliveries that may be written down: one that flies, three that follow.
+pub(crate) const ROUNDS: usize = 4;
 
 /// How long to wait before asking the core again after it did not take an input.
 const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 
 /// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
 const BLINK: SignedDuration = SignedDuration::from_millis(10);
+
+/// Calls that are connected at once, beside all other effects: somebody waits on the line, so they
+/// wait for nothing else. More seats than this no headquarters has.
+pub const CALLS_MAX: usize = 64;
 
 /// How much may go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +34,25 @@ pub struct Limits {
     pub width: usize,
     /// Effects between "asked" and "reported", at least `width`: what a crash can make uncertain.
     pub in_flight_max: usize,
+    /// Deliveries at once to one provider, at least 1: a mute one then costs these, and everybody
+    /// else's way stays open. See [`Provider`].
+    pub provider_max: usize,
 }
 
 impl Limits {
     /// For a channel of this width: while one round flies, up to three more are being written down.
+    /// No provider is held to less than that.
     #[must_use]
     pub fn for_width(width: usize) -> Self {
         let width = width.max(1);
-        Self { width, in_flight_max: width.saturating_mul(4).min(BATCH_MAX.max(width)) }
+        let in_flight_max = width.saturating_mul(ROUNDS).min(BATCH_MAX.max(width));
+        Self { width, in_flight_max, provider_max: width }
+    }
+
+    /// The same with a limit for each provider.
+    #[must_use]
+    pub const fn with_provider_max(self, provider_max: usize) -> Self {
+        Self { provider_max, ..self }
     }
 }
 
@@ -86,7 +105,7 @@ pub struct Counts {
 enum Stage {
     /// Owed, not before this time.
     Waiting(Timestamp),
-    /// Owed and due since this time; stands in `ready`.
+    /// Owed and due since this time; stands in its provider's `ready`.
     Ready(Timestamp),
     /// The core was asked to write the attempt down.
     Asked,
@@ -98,24 +117,44 @@ enum Stage {
     Settling,
 }
 
+/// How much goes on of one class of effects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gauge {
+    /// Between "asked" and "delivered".
+    in_flight: usize,
+    /// With the channel.
+    flying: usize,
+}
+
+/// Whether an effect goes before all others.
+const fn is_urgent(effect: &Effect) -> bool {
+    match effect {
+        Effect::ConnectCall { .. } => true,
+        Effect::Mail(_) | Effect::DestroyKey(_) => false,
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     effect: Effect,
+    provider: Provider,
     stage: Stage,
 }
 
 /// The scheduler of owed effects.
 ///
 /// Between notices it takes turns, so that a call-out of twenty does not stand behind a letter to
-/// thousands; within a notice the one that is due longest goes first.
+/// thousands; within a notice the one that is due longest goes first. No provider gets more than its
+/// share of the deliveries at once, so that one that never answers does not hold up the others. Calls
+/// go before all of them.
 #[derive(Debug)]
 pub struct Desk {
     limits: Limits,
     entries: BTreeMap<EffectId, Entry>,
     /// `Stage::Waiting`, by time.
     waiting: BTreeSet<(Timestamp, EffectId)>,
-    /// `Stage::Ready`, by owing event.
-    ready: BTreeMap<Seq, BTreeSet<(Timestamp, u32)>>,
+    /// What is ready and under way, by provider; calls are not among what is ready.
+    providers: BTreeMap<Provider, Traffic>,
     /// Whose turn was last.
     turn: Seq,
     /// `Stage::Granted`, in the order of the journal.
@@ -135,8 +174,10 @@ pub struct Desk {
     reporting: usize,
     /// The core did not take an outcome: not again before this time.
     report_pause: Option<Timestamp>,
-    in_flight: usize,
-    flying: usize,
+    others: Gauge,
+    calls: Gauge,
+    /// `Stage::Ready`, of calls.
+    calls_ready: BTreeSet<EffectId>,
 }
 
 impl Desk {
@@ -145,10 +186,14 @@ impl Desk {
     pub fn new(limits: Limits) -> Self {
         let width = limits.width.max(1);
         Self {
-            limits: Limits { width, in_flight_max: limits.in_flight_max.max(width) },
+            limits: Limits {
+                width,
+                in_flight_max: limits.in_flight_max.max(width),
+                provider_max: limits.provider_max.max(1),
+            },
             entries: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            ready: BTreeMap::new(),
+            providers: BTreeMap::new(),
             turn: Seq::ZERO,
             granted: VecDeque::new(),
             asking: false,
@@ -159,15 +204,20 @@ impl Desk {
             split_reports: VecDeque::new(),
             reporting: 0,
             report_pause: None,
-            in_flight: 0,
-            flying: 0,
+            others: Gauge::default(),
+            calls: Gauge::default(),
+            calls_ready: BTreeSet::new(),
         }
     }
 
-    /// Takes in what the committed events say, in their order.
-    pub fn handle_change(&mut self, change: Change) {
+    /// Takes in what the committed events say, in their order; `provider` says whose limits an
+    /// effect goes by.
+    pub fn handle_change(&mut self, change: Change, provider: impl Fn(&Effect) -> Provider) {
         match change {
-            Change::Owed { id, effect, due } => self.owe(id, effect, due),
+            Change::Owed { id, effect, due } => {
+                let provider = provider(&effect);
+                self.owe(id, effect, provider, due);
+            }
             Change::Attempted(attempt) => self.grant(attempt),
             Change::Forgotten(id) => self.forget(id),
             Change::Observed(seq) => self.observed = self.observed.max(seq),
@@ -237,13 +287,18 @@ impl Desk {
         if flown != number {
             return;
         }
-        self.in_flight -= 1;
-        self.flying -= 1;
-        if forgotten {
-            self.entries.remove(&id);
-        } else {
-            entry.stage = Stage::Settling;
+        entry.stage = Stage::Settling;
+        let urgent = is_urgent(&entry.effect);
+        let provider = entry.provider.clone();
+        if let Some(traffic) = self.providers.get_mut(&provider) {
+            traffic.land(&delivery, self.limits.provider_max);
         }
+        if forgotten {
+            self.drop_entry(id);
+        }
+        let gauge = self.gauge(urgent);
+        gauge.in_flight -= 1;
+        gauge.flying -= 1;
         self.outcomes.push_back(EffectOutcome {
             effect: id,
             attempt: number,
@@ -284,27 +339,61 @@ impl Desk {
         let split: usize = self.split_reports.iter().map(Vec::len).sum();
         Counts {
             known: self.entries.len(),
-            in_flight: self.in_flight,
-            flying: self.flying,
+            in_flight: self.others.in_flight + self.calls.in_flight,
+            flying: self.others.flying + self.calls.flying,
             unreported: self.outcomes.len() + split + self.reporting,
         }
     }
 
-    fn owe(&mut self, id: EffectId, effect: Effect, due: Timestamp) {
+    const fn gauge(&mut self, urgent: bool) -> &mut Gauge {
+        if urgent { &mut self.calls } else { &mut self.others }
+    }
+
+    fn owe(&mut self, id: EffectId, effect: Effect, provider: Provider, due: Timestamp) {
         let stage = self.entries.get(&id).map(|entry| entry.stage);
         match stage {
             // The core was asked already, or it flies: the answer will say how it goes on.
             Some(Stage::Asked | Stage::Granted) => return,
             Some(Stage::Flying { number, .. }) => {
-                let stage = Stage::Flying { number, forgotten: false };
-                self.entries.insert(id, Entry { effect, stage });
+                // It flies as what it was, and to whom.
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    entry.stage = Stage::Flying { number, forgotten: false };
+                }
                 return;
             }
-            Some(Stage::Waiting(_) | Stage::Ready(_) | Stage::Settling) => self.unlist(id),
+            Some(Stage::Waiting(_) | Stage::Ready(_) | Stage::Settling) => {
+                self.unlist(id);
+                self.drop_entry(id);
+            }
             None => {}
         }
-        self.entries.insert(id, Entry { effect, stage: Stage::Waiting(due) });
+        let max = self.limits.provider_max;
+        self.providers
+            .entry(provider.clone())
+            .or_insert_with_key(|of| Traffic::new(of, max))
+            .known += 1;
+        self.entries.insert(id, Entry { effect, provider, stage: Stage::Waiting(due) });
         self.waiting.insert((due, id));
+    }
+
+    /// Forgets an effect that stands on no list; its provider, too, when that was the last one.
+    fn drop_entry(&mut self, id: EffectId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        let Some(traffic) = self.providers.get_mut(&entry.provider) else { return };
+        traffic.known -= 1;
+        if traffic.known == 0 {
+            self.providers.remove(&entry.provider);
+        }
+    }
+
+    /// An effect on its way before it flies is not on its way any more.
+    fn call_back(&mut self, id: EffectId) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let urgent = is_urgent(&entry.effect);
+        if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+            traffic.in_flight -= 1;
+        }
+        self.gauge(urgent).in_flight -= 1;
     }
 
     fn grant(&mut self, attempt: Attempt) {
@@ -317,7 +406,8 @@ impl Desk {
     }
 
     fn forget(&mut self, id: EffectId) {
-        let Some(stage) = self.entries.get(&id).map(|entry| entry.stage) else { return };
+        let Some(entry) = self.entries.get(&id) else { return };
+        let stage = entry.stage;
         match stage {
             Stage::Flying { number, .. } => {
                 // It is out already: what came of it is still told.
@@ -327,34 +417,32 @@ impl Desk {
                 return;
             }
             Stage::Granted => {
-                self.in_flight -= 1;
+                self.call_back(id);
                 let place = self.granted.iter().position(|attempt| attempt.effect == id);
                 if let Some(attempt) = place.and_then(|place| self.granted.remove(place)) {
                     self.outcomes.push_back(never_made(attempt));
                 }
             }
-            Stage::Asked => self.in_flight -= 1,
+            Stage::Asked => self.call_back(id),
             Stage::Waiting(_) | Stage::Ready(_) | Stage::Settling => self.unlist(id),
         }
-        self.entries.remove(&id);
+        self.drop_entry(id);
     }
 
     /// Takes a waiting or ready effect off its list.
     fn unlist(&mut self, id: EffectId) {
-        match self.entries.get(&id).map(|entry| entry.stage) {
-            Some(Stage::Waiting(due)) => {
+        let Some(entry) = self.entries.get(&id) else { return };
+        match entry.stage {
+            Stage::Waiting(due) => {
                 self.waiting.remove(&(due, id));
             }
-            Some(Stage::Ready(due)) => {
-                if let Some(group) = self.ready.get_mut(&id.seq) {
-                    group.remove(&(due, id.index));
-                    if group.is_empty() {
-                        self.ready.remove(&id.seq);
-                    }
+            Stage::Ready(due) => {
+                self.calls_ready.remove(&id);
+                if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+                    traffic.unlist(id, due);
                 }
             }
-            Some(Stage::Asked | Stage::Granted | Stage::Flying { .. } | Stage::Settling) | None => {
-            }
+            Stage::Asked | Stage::Granted | Stage::Flying { .. } | Stage::Settling => {}
         }
     }
 
@@ -364,7 +452,6 @@ impl Desk {
         if entry.stage != Stage::Asked {
             return;
         }
-        self.in_flight -= 1;
         match later {
             Some(due) => {
                 entry.stage = Stage::Waiting(due);
@@ -372,6 +459,7 @@ impl Desk {
             }
             None => entry.stage = Stage::Settling,
         }
+        self.call_back(id);
     }
 
     /// Moves what is due now from `waiting` to `ready`.
@@ -383,7 +471,11 @@ impl Desk {
             self.waiting.remove(&(due, id));
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.stage = Stage::Ready(due);
-                self.ready.entry(id.seq).or_default().insert((due, id.index));
+                if is_urgent(&entry.effect) {
+                    self.calls_ready.insert(id);
+                } else if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+                    traffic.list(id, due);
+                }
             }
         }
     }
@@ -412,14 +504,22 @@ impl Desk {
     }
 
     fn next_task(&mut self) -> Option<Task> {
-        if self.flying >= self.limits.width {
-            return None;
-        }
-        let attempt = self.granted.pop_front()?;
+        let room = self.others.flying < self.limits.width;
+        let may_fly = |attempt: &Attempt| {
+            let Some(entry) = self.entries.get(&attempt.effect) else { return false };
+            let open = || self.providers.get(&entry.provider).is_some_and(Traffic::may_fly);
+            is_urgent(&entry.effect) || (room && open())
+        };
+        let place = self.granted.iter().position(may_fly)?;
+        let attempt = self.granted.remove(place)?;
         let entry = self.entries.get_mut(&attempt.effect)?;
+        if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+            traffic.flying += 1;
+        }
         entry.stage = Stage::Flying { number: attempt.number, forgotten: false };
-        self.flying += 1;
-        Some(Task { id: attempt.effect, number: attempt.number, effect: entry.effect.clone() })
+        let effect = entry.effect.clone();
+        self.gauge(is_urgent(&effect)).flying += 1;
+        Some(Task { id: attempt.effect, number: attempt.number, effect })
     }
 
     fn next_ask(&mut self) -> Option<Vec<EffectId>> {
@@ -433,31 +533,44 @@ impl Desk {
                 return Some(ids);
             }
         }
-        let room = self.limits.in_flight_max.saturating_sub(self.in_flight).min(BATCH_MAX);
         let mut ids = Vec::new();
-        while ids.len() < room {
+        while self.calls.in_flight < CALLS_MAX {
+            let Some(id) = self.calls_ready.pop_first() else { break };
+            self.ask(id, &mut ids);
+        }
+        while self.others.in_flight < self.limits.in_flight_max && ids.len() < BATCH_MAX {
             let Some(id) = self.next_ready() else { break };
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.stage = Stage::Asked;
-                self.in_flight += 1;
-                ids.push(id);
-            }
+            self.ask(id, &mut ids);
         }
         self.asking = !ids.is_empty();
         self.asking.then_some(ids)
     }
 
-    /// The next in turn among what is ready.
-    fn next_ready(&mut self) -> Option<EffectId> {
-        let after = self.ready.range(self.turn.next()..).next().map(|(seq, _group)| *seq);
-        let seq = after.or_else(|| self.ready.keys().next().copied())?;
-        self.turn = seq;
-        let group = self.ready.get_mut(&seq)?;
-        let (_due, index) = group.pop_first()?;
-        if group.is_empty() {
-            self.ready.remove(&seq);
+    fn ask(&mut self, id: EffectId, ids: &mut Vec<EffectId>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.stage = Stage::Asked;
+        if let Some(traffic) = self.providers.get_mut(&entry.provider) {
+            traffic.in_flight += 1;
         }
-        Some(EffectId { seq, index })
+        let urgent = is_urgent(&entry.effect);
+        self.gauge(urgent).in_flight += 1;
+        ids.push(id);
+    }
+
+    /// The next in turn among what is ready and has a way open to it.
+    fn next_ready(&mut self) -> Option<EffectId> {
+        let open = || self.providers.values().filter(|traffic| traffic.has_room());
+        let after = self.turn.next();
+        let next = open().filter_map(|traffic| traffic.first_from(after)).min();
+        let (seq, due, index) =
+            next.or_else(|| open().filter_map(|traffic| traffic.first_from(Seq::ZERO)).min())?;
+        self.turn = seq;
+        let id = EffectId { seq, index };
+        let provider = self.entries.get(&id).map(|entry| &entry.provider);
+        if let Some(traffic) = provider.and_then(|provider| self.providers.get_mut(provider)) {
+            traffic.unlist(id, due);
+        }
+        Some(id)
     }
 
     fn has_unreported(&self) -> bool {
@@ -477,7 +590,8 @@ const fn is_final(code: RefusalCode) -> bool {
         | RefusalCode::Forbidden
         | RefusalCode::Invalid
         | RefusalCode::Expired
-        | RefusalCode::NotDue => true,
+        | RefusalCode::NotDue
+        | RefusalCode::StillRinging => true,
         RefusalCode::RateLimited | RefusalCode::LimitReached | RefusalCode::Degraded => false,
     }
 }
@@ -507,7 +621,7 @@ impl Later for Timestamp {
 mod tests {
     use std::fmt::Write as _;
 
-    use hansho_model::KeyId;
+    use hansho_model::{CallRef, KeyId};
 
     use super::*;
 
@@ -521,6 +635,11 @@ mod tests {
 
     fn owed(id: EffectId, due: i64) -> Change {
         Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: at(due) }
+    }
+
+    fn call(id: EffectId, due: i64) -> Change {
+        let (call, position) = (CallRef("c1".to_owned()), "desk1".to_owned());
+        Change::Owed { id, effect: Effect::ConnectCall { call, position }, due: at(due) }
     }
 
     fn attempted(id: EffectId, number: u16) -> Change {
@@ -559,34 +678,72 @@ mod tests {
     }
 
     fn desk(width: usize, in_flight_max: usize) -> Desk {
-        Desk::new(Limits { width, in_flight_max })
+        Desk::new(Limits { width, in_flight_max, provider_max: width })
+    }
+
+    /// All effects go without a provider.
+    fn tell(desk: &mut Desk, change: Change) {
+        desk.handle_change(change, |_effect| Provider::default());
+    }
+
+    #[test]
+    fn a_call_waits_for_no_mail() {
+        let mut desk = Desk::new(Limits { width: 1, in_flight_max: 2, provider_max: 1 });
+        for index in 0..3 {
+            tell(&mut desk, owed(id(7, index), 0));
+        }
+        assert_eq!(todo(&mut desk, 0), "ask 7.0 7.1; ");
+        desk.handle_asked(at(0), vec![id(7, 0), id(7, 1)], receipt(8));
+        for index in 0..2 {
+            tell(&mut desk, attempted(id(7, index), 1));
+        }
+        tell(&mut desk, Change::Observed(Seq::new(8)));
+        assert_eq!(todo(&mut desk, 0), "deliver 7.0 #1; ", "now the channel is full");
+        tell(&mut desk, call(id(9, 0), 0));
+        tell(&mut desk, call(id(6, 0), 0));
+        tell(&mut desk, Change::Forgotten(id(6, 0)));
+        assert_eq!(todo(&mut desk, 0), "ask 9.0; ");
+        desk.handle_asked(at(0), vec![id(9, 0)], receipt(10));
+        tell(&mut desk, attempted(id(9, 0), 1));
+        tell(&mut desk, Change::Observed(Seq::new(10)));
+        assert_eq!(todo(&mut desk, 0), "deliver 9.0 #1; ");
+        desk.handle_delivered(id(9, 0), 1, Delivery::done(200));
+        assert_eq!(todo(&mut desk, 0), "report 9.0 #1 done; ");
+        assert_eq!(desk.counts().flying, 1);
+        desk.handle_reported(at(0), Vec::new(), receipt(11));
+        for seq in 20..100 {
+            tell(&mut desk, call(id(seq, 0), 0));
+        }
+        let asked = desk.poll(at(0));
+        let Some(Action::Ask(ids)) = asked else { panic!("{asked:?}") };
+        assert_eq!(ids.len(), CALLS_MAX, "and not one more");
     }
 
     #[test]
     fn one_effect_all_the_way() {
         let mut desk = desk(1, 4);
-        desk.handle_change(owed(id(7, 0), 10));
+        tell(&mut desk, owed(id(7, 0), 10));
         assert_eq!(todo(&mut desk, 9), "");
         assert_eq!(desk.next_wake(), Some(at(10)));
         assert_eq!(todo(&mut desk, 10), "ask 7.0; ");
         desk.handle_asked(at(10), vec![id(7, 0)], receipt(8));
         assert_eq!(todo(&mut desk, 10), "", "the answer alone is not the journal's word");
-        desk.handle_change(attempted(id(7, 0), 1));
-        desk.handle_change(Change::Observed(Seq::new(8)));
+        tell(&mut desk, attempted(id(7, 0), 1));
+        tell(&mut desk, Change::Observed(Seq::new(8)));
         assert_eq!(todo(&mut desk, 10), "deliver 7.0 #1; ");
         desk.handle_delivered(id(7, 0), 1, Delivery::failed(451, true));
         assert_eq!(todo(&mut desk, 11), "report 7.0 #1 failed; ");
         desk.handle_reported(at(11), vec![], receipt(9));
         assert_eq!(todo(&mut desk, 99), "", "whether to try again is the core's to say");
-        desk.handle_change(owed(id(7, 0), 100));
+        tell(&mut desk, owed(id(7, 0), 100));
         assert_eq!(todo(&mut desk, 100), "ask 7.0; ");
-        desk.handle_change(attempted(id(7, 0), 2));
+        tell(&mut desk, attempted(id(7, 0), 2));
         desk.handle_asked(at(100), vec![id(7, 0)], receipt(10));
         assert_eq!(todo(&mut desk, 100), "deliver 7.0 #2; ");
         desk.handle_delivered(id(7, 0), 2, Delivery::done(250));
         assert_eq!(todo(&mut desk, 100), "report 7.0 #2 done; ");
         desk.handle_reported(at(100), vec![], receipt(11));
-        desk.handle_change(Change::Forgotten(id(7, 0)));
+        tell(&mut desk, Change::Forgotten(id(7, 0)));
         assert_eq!(desk.counts(), Counts::default());
     }
 
@@ -594,13 +751,13 @@ mod tests {
     fn notices_take_turns_and_width_holds() {
         let mut desk = desk(2, 5);
         for index in 0..100 {
-            desk.handle_change(owed(id(1, index), 0));
+            tell(&mut desk, owed(id(1, index), 0));
         }
-        desk.handle_change(owed(id(2, 0), 0));
-        desk.handle_change(owed(id(3, 0), 0));
+        tell(&mut desk, owed(id(2, 0), 0));
+        tell(&mut desk, owed(id(3, 0), 0));
         assert_eq!(todo(&mut desk, 0), "ask 1.0 2.0 3.0 1.1 1.2; ");
         for each in [id(1, 0), id(2, 0), id(3, 0)] {
-            desk.handle_change(attempted(each, 1));
+            tell(&mut desk, attempted(each, 1));
         }
         assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; deliver 2.0 #1; ");
         desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
@@ -611,7 +768,7 @@ mod tests {
     fn a_refused_batch_is_halved_until_the_bad_one_stands_alone() {
         let mut desk = desk(4, 4);
         for index in 0..4 {
-            desk.handle_change(owed(id(1, index), 0));
+            tell(&mut desk, owed(id(1, index), 0));
         }
         assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1 1.2 1.3; ");
         let all: Vec<EffectId> = (0..4).map(|index| id(1, index)).collect();
@@ -633,7 +790,7 @@ mod tests {
     fn what_the_core_did_not_take_is_asked_again() {
         for answer in [None, refusal(RefusalCode::RateLimited), refusal(RefusalCode::Degraded)] {
             let mut desk = desk(1, 1);
-            desk.handle_change(owed(id(1, 0), 0));
+            tell(&mut desk, owed(id(1, 0), 0));
             assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
             desk.handle_asked(at(0), vec![id(1, 0)], answer);
             assert_eq!(todo(&mut desk, 0), "");
@@ -644,11 +801,11 @@ mod tests {
     #[test]
     fn what_the_core_left_out_is_asked_again() {
         let mut desk = desk(1, 1);
-        desk.handle_change(owed(id(1, 0), 0));
+        tell(&mut desk, owed(id(1, 0), 0));
         assert_eq!(todo(&mut desk, 0), "ask 1.0; ");
         desk.handle_asked(at(0), vec![id(1, 0)], receipt(9));
         assert_eq!(todo(&mut desk, 5), "", "its events may still come");
-        desk.handle_change(Change::Observed(Seq::new(9)));
+        tell(&mut desk, Change::Observed(Seq::new(9)));
         assert_eq!(todo(&mut desk, 5), "");
         assert_eq!(todo(&mut desk, 6), "ask 1.0; ");
     }
@@ -657,11 +814,11 @@ mod tests {
     fn flying() -> Desk {
         let mut desk = desk(2, 4);
         for index in 0..2 {
-            desk.handle_change(owed(id(1, index), 0));
+            tell(&mut desk, owed(id(1, index), 0));
         }
         assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
         for index in 0..2 {
-            desk.handle_change(attempted(id(1, index), 1));
+            tell(&mut desk, attempted(id(1, index), 1));
         }
         desk.handle_asked(at(0), vec![id(1, 0), id(1, 1)], receipt(2));
         assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; deliver 1.1 #1; ");
@@ -705,19 +862,19 @@ mod tests {
     fn forgotten_at_every_stage() {
         // Waiting, ready and asked: nothing is done.
         let mut desk = desk(1, 1);
-        desk.handle_change(owed(id(1, 0), 9));
-        desk.handle_change(Change::Forgotten(id(1, 0)));
-        desk.handle_change(owed(id(2, 0), 0));
-        desk.handle_change(owed(id(2, 1), 0));
+        tell(&mut desk, owed(id(1, 0), 9));
+        tell(&mut desk, Change::Forgotten(id(1, 0)));
+        tell(&mut desk, owed(id(2, 0), 0));
+        tell(&mut desk, owed(id(2, 1), 0));
         assert_eq!(todo(&mut desk, 9), "ask 2.0; ");
-        desk.handle_change(Change::Forgotten(id(2, 1)));
-        desk.handle_change(Change::Forgotten(id(2, 0)));
-        desk.handle_change(attempted(id(2, 0), 1));
+        tell(&mut desk, Change::Forgotten(id(2, 1)));
+        tell(&mut desk, Change::Forgotten(id(2, 0)));
+        tell(&mut desk, attempted(id(2, 0), 1));
         assert_eq!(todo(&mut desk, 9), "");
         assert_eq!(desk.counts().in_flight, 0);
         // Flying: what came of it is told.
         let mut desk = flying();
-        desk.handle_change(Change::Forgotten(id(1, 0)));
+        tell(&mut desk, Change::Forgotten(id(1, 0)));
         desk.handle_delivered(id(1, 0), 1, Delivery::done(250));
         assert_eq!(todo(&mut desk, 0), "report 1.0 #1 done; ");
         assert_eq!(desk.counts().known, 1);
@@ -726,13 +883,13 @@ mod tests {
     #[test]
     fn forgotten_between_durable_and_delivered() {
         let mut desk = desk(1, 2);
-        desk.handle_change(owed(id(1, 0), 0));
-        desk.handle_change(owed(id(1, 1), 0));
+        tell(&mut desk, owed(id(1, 0), 0));
+        tell(&mut desk, owed(id(1, 1), 0));
         assert_eq!(todo(&mut desk, 0), "ask 1.0 1.1; ");
-        desk.handle_change(attempted(id(1, 0), 1));
-        desk.handle_change(attempted(id(1, 1), 1));
+        tell(&mut desk, attempted(id(1, 0), 1));
+        tell(&mut desk, attempted(id(1, 1), 1));
         assert_eq!(todo(&mut desk, 0), "deliver 1.0 #1; ");
-        desk.handle_change(Change::Forgotten(id(1, 1)));
+        tell(&mut desk, Change::Forgotten(id(1, 1)));
         assert_eq!(todo(&mut desk, 0), "report 1.1 #1 failed; ", "it certainly did not go out");
         assert_eq!(desk.counts().known, 1);
     }
@@ -740,13 +897,102 @@ mod tests {
     #[test]
     fn words_about_strangers_change_nothing() {
         let mut desk = flying();
-        desk.handle_change(attempted(id(9, 9), 1));
-        desk.handle_change(attempted(id(1, 0), 5));
-        desk.handle_change(Change::Forgotten(id(9, 9)));
+        tell(&mut desk, attempted(id(9, 9), 1));
+        tell(&mut desk, attempted(id(1, 0), 5));
+        tell(&mut desk, Change::Forgotten(id(9, 9)));
         desk.handle_delivered(id(9, 9), 1, Delivery::done(250));
         desk.handle_delivered(id(1, 0), 7, Delivery::done(250));
-        desk.handle_change(owed(id(1, 0), 0));
+        tell(&mut desk, owed(id(1, 0), 0));
         assert_eq!(todo(&mut desk, 0), "");
         assert_eq!(desk.counts(), Counts { known: 2, in_flight: 2, flying: 2, unreported: 0 });
+    }
+
+    /// Sixteen at once; effects 1.* to a mute provider, 2.* to another, four at once each at most.
+    fn two_providers() -> Desk {
+        let limits = Limits::for_width(16).with_provider_max(4);
+        let mut desk = Desk::new(limits);
+        for (seq, name) in [(1, "mute"), (2, "swift")] {
+            for index in 0..40 {
+                desk.handle_change(owed(id(seq, index), 0), |_effect| Provider::new(name));
+            }
+        }
+        desk
+    }
+
+    /// Grants everything that is asked for; says what flies then.
+    fn fly(desk: &mut Desk, second: i64) -> Vec<EffectId> {
+        let mut flown = Vec::new();
+        while let Some(action) = desk.poll(at(second)) {
+            match action {
+                Action::Ask(ids) => {
+                    for each in &ids {
+                        tell(desk, attempted(*each, 1));
+                    }
+                    desk.handle_asked(at(second), ids, receipt(9));
+                }
+                Action::Deliver(task) => flown.push(task.id),
+                Action::Report(outcomes) => desk.handle_reported(at(second), outcomes, receipt(9)),
+            }
+        }
+        flown
+    }
+
+    #[test]
+    fn a_mute_provider_does_not_hold_up_the_others() {
+        let mut desk = two_providers();
+        let first = fly(&mut desk, 0);
+        let of = |flown: &[EffectId], seq: u64| {
+            flown.iter().filter(|each| each.seq == Seq::new(seq)).count()
+        };
+        assert_eq!((of(&first, 1), of(&first, 2)), (2, 2), "each begins with half its share");
+        let mut swift: Vec<EffectId> =
+            first.iter().filter(|each| each.seq == Seq::new(2)).copied().collect();
+        let mut delivered = 0;
+        while let Some(each) = swift.pop() {
+            desk.handle_delivered(each, 1, Delivery::done(250));
+            tell(&mut desk, Change::Forgotten(each));
+            delivered += 1;
+            let flown = fly(&mut desk, 1);
+            assert_eq!(of(&flown, 1), 0, "the mute one keeps its two");
+            swift.extend(flown);
+            assert!(swift.len() <= 4, "never more than its share");
+        }
+        assert_eq!(delivered, 40);
+        assert_eq!(desk.counts().flying, 2);
+    }
+
+    #[test]
+    fn a_provider_in_trouble_gets_one_at_a_time_until_it_is_well() {
+        let mut desk = two_providers();
+        let mute: Vec<EffectId> =
+            fly(&mut desk, 0).into_iter().filter(|each| each.seq == Seq::new(1)).collect();
+        let mut flown = Vec::new();
+        for each in mute {
+            desk.handle_delivered(each, 1, Delivery::uncertain());
+            flown.extend(fly(&mut desk, 30));
+        }
+        assert_eq!(flown.len(), 1, "two were uncertain: one is tried");
+        for more in [1, 2, 2] {
+            let each = flown.pop().unwrap();
+            desk.handle_delivered(each, 1, Delivery::done(250));
+            let next = fly(&mut desk, 60);
+            assert!(next.iter().all(|each| each.seq == Seq::new(1)));
+            assert!(next.len() >= more, "it recovers");
+            flown.extend(next);
+        }
+        assert_eq!(flown.len(), 4);
+    }
+
+    #[test]
+    fn a_provider_is_forgotten_with_its_last_effect() {
+        let mut desk = two_providers();
+        fly(&mut desk, 0);
+        for seq in [1, 2] {
+            for index in 0..40 {
+                desk.handle_delivered(id(seq, index), 1, Delivery::done(250));
+                tell(&mut desk, Change::Forgotten(id(seq, index)));
+            }
+        }
+        assert_eq!((desk.counts().known, desk.providers.len()), (0, 0));
     }
 }

@@ -47,7 +47,7 @@ impl<Co: Core, Ch: Channel, Cl: Clock> Runner<Co, Ch, Cl> {
     /// With limits that fit the channel's width.
     #[must_use]
     pub fn new(core: Co, channel: Ch, clock: Cl) -> Self {
-        let limits = Limits::for_width(channel.width());
+        let limits = Limits::for_width(channel.width()).with_provider_max(channel.provider_width());
         Self {
             core,
             channel: Arc::new(channel),
@@ -81,7 +81,7 @@ impl<Co: Core, Ch: Channel, Cl: Clock> Runner<Co, Ch, Cl> {
                 count = changes.recv_many(&mut fresh, FRESH_MAX), if open => {
                     open = count > 0;
                     for change in fresh.drain(..) {
-                        self.desk.handle_change(change);
+                        self.desk.handle_change(change, |effect| self.channel.provider(effect));
                     }
                 }
                 Some(landed) = self.flights.join_next_with_id() => self.land(landed),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hansho_model::{
     Attempt, Effect, EffectId, EffectOutcome, KeyId, Outcome, Receipt, Refusal, RefusalCode, Seq,
 };
-use hansho_outbox::{Action, BATCH_MAX, Change, Delivery, Desk, Limits};
+use hansho_outbox::{Action, BATCH_MAX, Change, Delivery, Desk, Limits, Provider};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -24,6 +24,17 @@ struct Owed {
 enum Input {
     Ask(Vec<EffectId>),
     Report(Vec<EffectOutcome>),
+}
+
+/// Two to a provider at once.
+fn limits(width: usize) -> Limits {
+    Limits::for_width(width).with_provider_max(2)
+}
+
+/// Three providers, and what has no limits of its own.
+fn provider(effect: &Effect) -> Provider {
+    let Effect::DestroyKey(KeyId(key)) = effect else { panic!("{effect:?}") };
+    Provider::new(["", "au", "docomo", "softbank"][usize::try_from(key % 4).unwrap()])
 }
 
 type Answer = Option<Result<Receipt, Refusal>>;
@@ -60,7 +71,7 @@ impl World {
             owed,
             settled: BTreeMap::new(),
             deliveries: BTreeMap::new(),
-            desk: Desk::new(Limits::for_width(width)),
+            desk: Desk::new(limits(width)),
             inputs: VecDeque::new(),
             answers: VecDeque::new(),
             changes: VecDeque::new(),
@@ -73,7 +84,7 @@ impl World {
 
     /// A start of the process: only what the core knows is left.
     fn start(&mut self) {
-        self.desk = Desk::new(Limits::for_width(self.width));
+        self.desk = Desk::new(limits(self.width));
         self.inputs.clear();
         self.answers.clear();
         self.changes.clear();
@@ -95,9 +106,11 @@ impl World {
 
     fn tell(&mut self, id: EffectId) {
         let change = match self.owed.get(&id) {
-            Some(Owed { due: Some(due), .. }) => {
-                Change::Owed { id, effect: Effect::DestroyKey(KeyId(1)), due: *due }
-            }
+            Some(Owed { due: Some(due), .. }) => Change::Owed {
+                id,
+                effect: Effect::DestroyKey(KeyId(u64::from(id.index))),
+                due: *due,
+            },
             Some(_) => return,
             None => Change::Forgotten(id),
         };
@@ -215,7 +228,7 @@ impl World {
     /// The committed events arrive, sooner or later than the answers.
     fn observe(&mut self) {
         if let Some(change) = self.changes.pop_front() {
-            self.desk.handle_change(change);
+            self.desk.handle_change(change, provider);
         }
     }
 

@@ -74,6 +74,7 @@ impl Core for Shared {
                 | Input::Command(_)
                 | Input::Answer(_)
                 | Input::Tick
+                | Input::Call { .. }
                 | Input::Load(_)) => panic!("the outbox never submits {other:?}"),
             }
             told.push(Change::Observed(last));

@@ -5,6 +5,9 @@
 //! random number or thread. It hands out a report with a [`Receipt`] and learns only through
 //! [`Session::handle_durable`] that it may answer.
 //!
+//! Calls are no sessions with one device: [`sip::Endpoint`] keeps all of the house's, in the same
+//! manner.
+//!
 //! Limits stand as named constants in each protocol's folder; [`Limits`] holds those in time.
 //!
 //! ```
@@ -41,6 +44,7 @@ mod findings;
 pub mod mqtt;
 mod registry;
 mod session;
+pub mod sip;
 #[cfg(test)]
 mod tests;
 pub mod watch;

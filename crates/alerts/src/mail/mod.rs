@@ -18,13 +18,13 @@ mod connection;
 mod reply;
 mod wire;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hansho_model::{DistrictId, Effect, EffectId, Language, Reveal};
-use hansho_outbox::{Channel, Delivery, Task};
+use hansho_outbox::{Channel, Delivery, Provider, Task};
 pub use lettre::transport::smtp::authentication::Credentials;
 #[cfg(feature = "starttls")]
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
@@ -87,6 +87,10 @@ pub struct MailConfig {
     pub hello: String,
     /// Connections at once, at least 1.
     pub width: usize,
+    /// Of these, to one provider at most, at least 1: one that never answers holds no more.
+    pub provider_width: usize,
+    /// Provider of a mail domain, in lower case; a domain that is not here is a provider of its own.
+    pub providers: BTreeMap<String, String>,
     /// Messages on one connection, at least 1; carriers like short, busy sessions.
     pub messages_per_connection: u32,
     /// Time limits.
@@ -100,13 +104,15 @@ pub struct MailConfig {
 }
 
 impl MailConfig {
-    /// One relay without a log-in, eight connections.
+    /// One relay without a log-in, eight connections, four to one provider.
     #[must_use]
     pub fn plain(host: &str, port: u16, hello: &str) -> Self {
         Self {
             servers: vec![Server { host: host.to_owned(), port }],
             hello: hello.to_owned(),
             width: 8,
+            provider_width: 4,
+            providers: BTreeMap::new(),
             messages_per_connection: 100,
             timeouts: Timeouts::default(),
             starttls: false,
@@ -288,6 +294,19 @@ impl MailChannel {
 impl Channel for MailChannel {
     fn width(&self) -> usize {
         self.config.width
+    }
+
+    fn provider_width(&self) -> usize {
+        self.config.provider_width.clamp(1, self.config.width)
+    }
+
+    fn provider(&self, effect: &Effect) -> Provider {
+        let Effect::Mail(mail) = effect else { return Provider::default() };
+        // Of a person who was erased nothing can be told any more; the attempt says so.
+        let address = self.reveal.reveal_text(&mail.recipient.address).unwrap_or_default();
+        let domain = address.rsplit_once('@').map_or("", |(_local, domain)| domain);
+        let domain = domain.to_ascii_lowercase();
+        Provider::new(self.config.providers.get(&domain).unwrap_or(&domain))
     }
 
     async fn deliver(&self, task: Task) -> Delivery {

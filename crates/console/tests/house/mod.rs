@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 pub(crate) mod client;
+pub(crate) mod desk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,9 +18,11 @@ use hansho_console::{
 };
 use hansho_core::State;
 use hansho_model::{
-    AlarmClass, AlarmKind, DeviceEntry, DistrictId, Door, Draft, EffectId, EffectOutcome, Finding,
-    Input, KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail, PersonEntry, Phase,
-    Receipt, Recorded, Refusal, Registry, Reveal, Role, Sealed, SealedReport, Seq, Start, Token,
+    AlarmClass, AlarmKind, CallFact, CallOffer, CallRef, CallSaid, CallerLocation, DegreesE7,
+    DeviceEntry, DistrictId, Door, Draft, EffectId, EffectOutcome, Finding, Input, KeyId, Lane,
+    Language, LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail,
+    PersonEntry, Phase, Position, Receipt, Recorded, Refusal, Registry, Reveal, Role, Sealed,
+    SealedReport, Seq, Start, Token,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -133,6 +136,61 @@ impl House {
             deviations: Vec::new(),
         };
         self.run(&Input::Report(Box::new(report))).unwrap()
+    }
+
+    /// The telephone side says something of a call.
+    pub(crate) fn said(&self, call: &str, fact: CallFact<Sealed, Sealed>) -> Receipt {
+        self.advance(700_000);
+        let caller = match &fact {
+            CallFact::Offered(offer) => offer.number.as_ref().map(|number| token(&number.bytes)),
+            CallFact::Abandoned
+            | CallFact::Connected { .. }
+            | CallFact::NotConnected { .. }
+            | CallFact::Ended { .. } => None,
+        };
+        let (call, received_at) = (CallRef(call.to_owned()), self.now());
+        let said = Box::new(CallSaid { call, received_at, unrecorded: false, fact });
+        self.run(&Input::Call { said, caller }).unwrap()
+    }
+
+    /// Somebody calls from Onahama, half a second ago by the phone's clock.
+    pub(crate) fn call(&self, call: &str) -> Receipt {
+        let at = self.now();
+        let place = |shape, position: Option<Position>, civic| CallerLocation {
+            source: LocationSource::Value,
+            shape,
+            centre: position,
+            radius: position.map(|_| MetresU32(18)),
+            confidence: position.map(|_| 95),
+            method: if position.is_some() { "GPS" } else { "" }.to_owned(),
+            at: position.map(|_| at),
+            civic,
+            refused: None,
+            marks: Vec::new(),
+        };
+        let onahama =
+            Position::new(DegreesE7::from_e7(369_758_000), DegreesE7::from_e7(1_408_861_000));
+        let locations = vec![
+            place(None, None, Some(sealed(1, "小名浜 (架空) 9-9"))),
+            place(Some(LocationShape::Circle), onahama, None),
+        ];
+        let offer = CallOffer {
+            number: Some(sealed(1, "+819000000001")),
+            withheld: false,
+            service: "sos.fire".to_owned(),
+            locations,
+            peer: sealed(1, "192.0.2.1:5060"),
+            raw: sealed(1, "INVITE"),
+        };
+        self.said(call, CallFact::Offered(Box::new(offer)))
+    }
+
+    /// The core's deadline comes.
+    pub(crate) fn tick(&self) {
+        if let Some(deadline) = self.with(State::next_deadline) {
+            self.set(deadline);
+            self.run(&Input::Tick).unwrap();
+        }
     }
 
     /// Lets every owed mail come to an end.

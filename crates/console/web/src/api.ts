@@ -110,8 +110,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What came in at a door: received = durable + refused + shed + in flight, always. */
+        /** @description What came in at a door: received = durable + refused + shed + coalesced + in flight, always. */
         Accounting: {
+            /**
+             * Format: int64
+             * @description Under load given up for a newer one of the same device, which is in the journal.
+             */
+            coalesced: number;
             /** @description Door. */
             door: string;
             /**
@@ -176,6 +181,13 @@ export interface components {
             /** @description Pendant, sensor or zone; empty when none. */
             zone: string;
         };
+        /** @description `AnswerCall`: rings the seat's phone and joins it with the caller. */
+        AnswerCall: {
+            /** @description The seat, such as `desk1`. */
+            position: string;
+            /** @description The call's signal. */
+            signal: string;
+        };
         /** @description People by their answer. */
         Answers: {
             /**
@@ -203,6 +215,69 @@ export interface components {
              * @description No answer yet. Never shown as "cannot".
              */
             silent: number;
+        };
+        /** @description A call to 119. */
+        Call: {
+            /** @description When it was answered. */
+            answered_at?: string | null;
+            /** @description When to call back by, while nobody has tried. */
+            callback_due?: string | null;
+            /** @description Whether that time has come. */
+            callback_overdue: boolean;
+            /** @description Tries to call back, oldest first. */
+            callbacks: components["schemas"]["CallBackTry"][];
+            /** @description When the two could speak. */
+            connected_at?: string | null;
+            /**
+             * Format: int32
+             * @description Calls of the same number in the 24 hours before.
+             */
+            earlier: number;
+            /** @description When it ended, connected or not. */
+            ended_at?: string | null;
+            /** @description `caller`, `desk`, or `lost`: a line died. */
+            ended_by?: string | null;
+            failed?: components["schemas"]["CallFailure"] | null;
+            /** @description Seat that answered, or whose phone took it. */
+            position?: string | null;
+            /**
+             * @description `ringing`, `connecting` (somebody answered, the seat's phone rings), `connected`,
+             *     `abandoned` (the caller hung up before that), `over`.
+             */
+            state: string;
+            /** @description Whether some of it was answered before it was in the journal, as no core ran. */
+            unrecorded: boolean;
+        };
+        /** @description `CallBack`: tells of a try to call back who hung up. */
+        CallBack: {
+            /** @description `reached`, `no_answer`, `busy`, `wrong_number`. */
+            outcome: string;
+            /** @description The call's signal. */
+            signal: string;
+        };
+        /** @description A try to call back. */
+        CallBackTry: {
+            /** @description When. */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description `reached`, `no_answer`, `busy`, `wrong_number`. */
+            outcome: string;
+        };
+        /** @description A seat's phone did not take a call. */
+        CallFailure: {
+            /** @description Seat. */
+            position: string;
+            /**
+             * Format: int32
+             * @description SIP status, such as 486 for busy; 0 when nothing was heard of it.
+             */
+            status: number;
+        };
+        /** @description `ClearDraft`. */
+        ClearDraft: {
+            /** @description Which form. */
+            form: string;
         };
         /** @description `CloseIncident`. */
         CloseIncident: {
@@ -236,6 +311,22 @@ export interface components {
              */
             reports: number;
         };
+        /** @description What is typed and not yet sent. */
+        Draft: {
+            /** @description When. */
+            at: string;
+            /** @description Who typed last. */
+            by: string;
+            /** @description Which form, such as `call:s184200`. */
+            form: string;
+            /**
+             * Format: int64
+             * @description Number of its event.
+             */
+            seq: number;
+            /** @description What it holds; absent when the key to it was destroyed. */
+            text?: string | null;
+        };
         /** @description `EndSignal`: finishes a signal that leads to no incident. */
         EndSignal: {
             /** @description What became of it. */
@@ -255,8 +346,9 @@ export interface components {
              */
             id: string;
             /**
-             * @description `AcknowledgeSignal`, `OpenIncident`, `JoinSignal`, `EndSignal`, `AddNote`,
-             *     `CloseIncident`, `ErasePerson`.
+             * @description `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
+             *     `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
+             *     `ErasePerson`.
              */
             kind: string;
         };
@@ -330,12 +422,23 @@ export interface components {
             opened_by: string;
             /** @description How it ended. */
             outcome?: string | null;
+            /** @description When the fire service knew of it (覚知): the earliest of its signals. */
+            perceived_at: string;
             /** @description Where. */
             place: components["schemas"]["Place"];
             /** @description Signals joined to it. */
             signals: string[];
             /** @description `open` or `closed`. */
             state: string;
+            /** @description Second level of the kind, such as `building`. */
+            subkind?: string | null;
+            /**
+             * @description What happened when: `received` (入電), `answered` (受話), `perceived` (覚知), `opened`,
+             *     `place_set` (場所決定), `kind_set` (種別決定), `closed` (終了). What did not happen is absent.
+             */
+            times: {
+                [key: string]: string;
+            };
             /** @description Units ordered to it. */
             units: string[];
         };
@@ -346,10 +449,23 @@ export interface components {
             /** @description The signal. */
             signal: string;
         };
+        /** @description What the house gives up under load. */
+        Load: {
+            /**
+             * Format: int32
+             * @description 0: nothing. 1: telemetry is thinned. 2: telemetry is refused. 3: states are thinned, too. 4:
+             *     only calls, alarms and commands are taken.
+             */
+            level: number;
+            /** @description Since when; `null` before the first change. */
+            since?: string | null;
+        };
         /** @description A place as a shape, never a bare pin. */
         Location: {
             /** @description When it was true. */
             at?: string | null;
+            /** @description In words (civic address). */
+            civic?: string | null;
             /**
              * Format: int32
              * @description Chance that it is within, in per cent.
@@ -357,25 +473,32 @@ export interface components {
             confidence?: number | null;
             /**
              * Format: double
-             * @description Latitude in degrees, WGS 84.
+             * @description Latitude of its middle in degrees, WGS 84; absent likewise.
              */
-            lat: number;
+            lat?: number | null;
             /**
              * Format: double
-             * @description Longitude in degrees, WGS 84.
+             * @description Longitude of its middle in degrees, WGS 84; absent likewise.
              */
-            lon: number;
+            lon?: number | null;
+            /** @description What is odd about it: `stale`, `clock`, `no-time`, `outside`, `wide`, `looks-swapped`. */
+            marks: string[];
             /** @description How it was found. */
             method?: string | null;
             /**
              * Format: int32
-             * @description How far off it may be, in metres.
+             * @description How far off it may be, in metres; absent when that is unknown, which never means "exact".
              */
             radius_m?: number | null;
-            /** @description Why it is not trusted. */
+            /** @description Why it has no point, such as `xml` or `range`. */
             refused?: string | null;
-            /** @description `circle` or `point`. */
-            shape: string;
+            /**
+             * @description `point`, `circle`, `ellipse`, `arcband`, `polygon`, `sphere`, `ellipsoid`, `prism`; absent
+             *     when it is refused or in words only.
+             */
+            shape?: string | null;
+            /** @description `value` (in the request), `reference` (as an address to ask) or `device`. */
+            source: string;
         };
         /** @description A log-in. */
         LogIn: {
@@ -450,6 +573,8 @@ export interface components {
         };
         /** @description `OpenIncident`: for one or more signals. */
         OpenIncident: {
+            /** @description Whether the dispatcher is sure of the place. */
+            confirmed?: boolean;
             /**
              * Format: int32
              * @description District, 1 to 13, when the dispatcher names one.
@@ -457,10 +582,27 @@ export interface components {
             district?: number | null;
             /** @description Kind, such as `ems`. */
             kind: string;
+            /**
+             * Format: double
+             * @description Latitude in degrees, with `lon`; without them the place is taken from the signals.
+             */
+            lat?: number | null;
+            /**
+             * Format: double
+             * @description Longitude in degrees, with `lat`.
+             */
+            lon?: number | null;
             /** @description Place in words, when the dispatcher typed some. */
             place_text?: string | null;
+            /**
+             * Format: int32
+             * @description How far off that may be, 1 to 100,000 m.
+             */
+            radius_m?: number | null;
             /** @description 1 to 64 signals that have no incident yet. */
             signals: string[];
+            /** @description Second level of the kind, such as `building` of `fire`. */
+            subkind?: string | null;
         };
         /** @description Mails by how they stand. */
         Outcomes: {
@@ -552,6 +694,51 @@ export interface components {
             /** @description In the language of `Accept-Language`, Japanese when it names none of ours. */
             message: string;
         };
+        /** @description `SaveDraft`: keeps what is typed, for any seat to go on with. */
+        SaveDraft: {
+            /** @description Which form, such as `call:s123`; 1 to 64 bytes. */
+            form: string;
+            /** @description What it holds, at most 4,096 bytes. */
+            text: string;
+        };
+        /** @description `SetKind`. */
+        SetKind: {
+            /** @description The incident. */
+            incident: string;
+            /** @description Kind, such as `fire`. */
+            kind: string;
+            /** @description Second level of the kind, such as `building`. */
+            subkind?: string | null;
+        };
+        /** @description `SetPlace`: what is left out stays as it is. */
+        SetPlace: {
+            /** @description Whether the dispatcher is sure of the place. */
+            confirmed: boolean;
+            /**
+             * Format: int32
+             * @description District, 1 to 13; another one than before without `lat` and `lon` moves to its centre.
+             */
+            district?: number | null;
+            /** @description The incident. */
+            incident: string;
+            /**
+             * Format: double
+             * @description Latitude in degrees, with `lon`.
+             */
+            lat?: number | null;
+            /**
+             * Format: double
+             * @description Longitude in degrees, with `lat`.
+             */
+            lon?: number | null;
+            /** @description Place in words. */
+            place_text?: string | null;
+            /**
+             * Format: int32
+             * @description How far off that may be, 1 to 100,000 m; only with `lat` and `lon`.
+             */
+            radius_m?: number | null;
+        };
         /** @description A call for help (通報). */
         Signal: {
             acknowledged?: components["schemas"]["Acknowledged"] | null;
@@ -559,6 +746,7 @@ export interface components {
             alarm: string;
             /** @description What it says, the first first. */
             alarms: components["schemas"]["Alarm"][];
+            call?: components["schemas"]["Call"] | null;
             /**
              * Format: int32
              * @description How often it called, 1 or more.
@@ -572,15 +760,17 @@ export interface components {
             ended_at?: string | null;
             /** @description Who ended it. */
             ended_by?: string | null;
-            /** @description Caller's number, for calls. */
+            /** @description Caller's number, for calls; absent when the caller withholds it, and for a viewer. */
             from?: string | null;
             /** @description Such as `s184200`. */
             id: string;
             /** @description Incident it belongs to. */
             incident?: string | null;
-            /** @description `pendant`; later also `call`, `tracker` and others. */
+            /** @description `pendant` or `call`; later also `tracker` and others. */
             kind: string;
             location?: components["schemas"]["Location"] | null;
+            /** @description Every place that was told, in the order of arrival. None is ever overwritten. */
+            locations: components["schemas"]["Location"][];
             /** @description Notices about it. */
             notices: string[];
             /** @description The device's own time; its clock may be wrong. */
@@ -602,13 +792,37 @@ export interface components {
              * @description Number of its first event.
              */
             seq: number;
-            /** @description `ringing` (nobody has it), `answered` (somebody has it), `ended`. */
+            /** @description Service that a caller asked for, without `urn:service:`, such as `sos.fire`. */
+            service?: string | null;
+            /** @description Open incidents that may be the same event, nearest first, at most 3. */
+            similar: components["schemas"]["Similar"][];
+            /**
+             * @description `ringing` (nobody has it), `answered` (somebody has it), `abandoned` (a caller hung up before
+             *     anybody answered; it still needs an outcome), `ended`.
+             */
             state: string;
             subscriber?: components["schemas"]["Subscriber"] | null;
             /** @description Free text the device sent. */
             text?: string | null;
+            /** @description Whether the caller withholds the number (184). */
+            withheld: boolean;
             /** @description Pendants or sensors that called, in the order of their first call. */
             zones: string[];
+        };
+        /** @description An open incident that may be the event that a signal is about. */
+        Similar: {
+            /**
+             * Format: int32
+             * @description How long it was known when the signal came.
+             */
+            age_s: number;
+            /**
+             * Format: int32
+             * @description Between the two places.
+             */
+            distance_m: number;
+            /** @description Such as `i184210`. */
+            incident: string;
         };
         /** @description One event of the stream. */
         StreamEvent: {
@@ -677,10 +891,14 @@ export interface components {
             degraded_from?: number | null;
             /** @description Devices that are registered or were heard. */
             devices: components["schemas"]["Device"][];
+            /** @description What is typed and not yet sent, the newest of each form; any seat may go on with it. */
+            drafts: components["schemas"]["Draft"][];
             /** @description Name of the headquarters. */
             headquarters: string;
             /** @description Incidents, open ones first. */
             incidents: components["schemas"]["Incident"][];
+            /** @description What the house gives up under load. */
+            load: components["schemas"]["Load"];
             /** @description How the mail does. */
             mail: components["schemas"]["MailHealth"];
             /** @description `real`, `training` or `demo`. */

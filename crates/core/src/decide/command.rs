@@ -1,12 +1,14 @@
 //! Commands of people: who may do what, and whether it can still be done.
 
 use hansho_model::{
-    Command, CommandKind, DistrictId, Draft, Event, IncidentId, IncidentKind, PersonId, Place,
+    Command, CommandKind, Draft, Event, IncidentId, IncidentKind, IncidentSubkind, PersonId, Place,
     Refusal, RefusalCode, Role, Sealed, Seq, SignalId, SignalOutcome, SourceId, Token,
 };
 use jiff::{Timestamp, tz::Offset};
 
 use super::Batch;
+use super::place::check_kind;
+use crate::call::{Call, CallPhase};
 use crate::idem;
 use crate::state::{Incident, Signal, State, limits};
 
@@ -28,9 +30,9 @@ impl State {
             CommandKind::AcknowledgeSignal { signal, position } => {
                 self.acknowledge(*signal, position, &case, batch)
             }
-            CommandKind::OpenIncident { signals, kind, district, place_text } => {
-                let words = place_text.clone();
-                self.open_incident_for(signals, *kind, *district, words, &case, batch)
+            CommandKind::OpenIncident { signals, kind, subkind, place, place_text } => {
+                let (kind, words) = ((*kind, *subkind), place_text.clone());
+                self.open_incident_for(signals, kind, (place, words), &case, batch)
             }
             CommandKind::JoinSignal { signal, incident } => {
                 self.join(*signal, *incident, &case, batch)
@@ -45,6 +47,20 @@ impl State {
                 case.push(Event::IncidentClosed { incident, outcome, note }, batch);
                 Ok(())
             }
+            CommandKind::AnswerCall { signal, position } => {
+                self.answer(*signal, position, &case, batch)
+            }
+            CommandKind::CallBack { signal, outcome } => {
+                self.call_back(*signal, *outcome, &case, batch)
+            }
+            CommandKind::SetPlace { incident, place, place_text } => {
+                self.set_place(*incident, place, place_text.as_ref(), &case, batch)
+            }
+            CommandKind::SetKind { incident, kind, subkind } => {
+                self.set_kind(*incident, *kind, *subkind, &case, batch)
+            }
+            CommandKind::SaveDraft { form, text } => Self::draft(form, text, &case, batch),
+            CommandKind::ClearDraft { form } => self.drop_draft(form, &case, batch),
             CommandKind::ErasePerson { person } => self.erase(*person, &case, batch),
             CommandKind::OpenSession { token, expires_at } => {
                 self.log_in(*token, command.actor.role, *expires_at, &case, batch)
@@ -71,7 +87,11 @@ impl State {
         if signal.acknowledged.is_some() {
             return Err(Refusal::new(RefusalCode::AlreadyAnswered));
         }
-        if position.len() > 32 {
+        if self.call_of(signal).is_some_and(|call| call.phase == CallPhase::Ringing) {
+            // A caller is not helped by somebody who says "I have it" and does not answer.
+            return Err(Refusal::new(RefusalCode::StillRinging));
+        }
+        if position.len() > limits::SEAT_BYTES {
             return Err(Refusal::new(RefusalCode::Invalid));
         }
         let position = position.to_owned();
@@ -82,9 +102,8 @@ impl State {
     fn open_incident_for(
         &self,
         signals: &[SignalId],
-        kind: IncidentKind,
-        district: Option<DistrictId>,
-        place_text: Option<Sealed>,
+        (kind, subkind): (IncidentKind, Option<IncidentSubkind>),
+        (place, place_text): (&Place, Option<Sealed>),
         case: &Case,
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
@@ -92,17 +111,16 @@ impl State {
             return Err(Refusal::new(RefusalCode::Invalid));
         }
         for (place, id) in signals.iter().enumerate() {
-            if self.open_signal_of(*id)?.incident.is_some() {
-                return Err(Refusal::new(RefusalCode::AlreadyJoined));
-            }
+            self.may_join(*id)?;
             if signals.iter().take(place).any(|earlier| earlier == id) {
                 return Err(Refusal::new(RefusalCode::Invalid));
             }
         }
+        check_kind(kind, subkind)?;
         let incident = IncidentId(batch.next_seq());
         let number = self.next_incident_number(case.now);
-        let place = self.place_of(signals, district)?;
-        let opened = Event::IncidentOpened { incident, number, kind, place, place_text };
+        let place = self.place_of(signals, place)?;
+        let opened = Event::IncidentOpened { incident, number, kind, subkind, place, place_text };
         let cause = case.push(opened, batch);
         for id in signals {
             self.join_open(*id, incident, SignalOutcome::NewIncident, (case, cause), batch);
@@ -118,9 +136,7 @@ impl State {
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
         self.open_incident_of(incident)?;
-        if self.open_signal_of(id)?.incident.is_some() {
-            return Err(Refusal::new(RefusalCode::AlreadyJoined));
-        }
+        self.may_join(id)?;
         let cause = case.push(Event::SignalJoined { signal: id, incident }, batch);
         self.finish_joined(id, SignalOutcome::Joined, (case, cause), batch);
         Ok(())
@@ -163,7 +179,7 @@ impl State {
         case: &Case,
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
-        self.open_signal_of(id)?;
+        self.signal_to_end(id)?;
         if matches!(outcome, SignalOutcome::NewIncident | SignalOutcome::Joined) {
             // Those come with an incident, never alone.
             return Err(Refusal::new(RefusalCode::Invalid));
@@ -216,7 +232,23 @@ impl State {
         Ok(())
     }
 
-    fn open_signal_of(&self, id: SignalId) -> Result<&Signal, Refusal> {
+    fn may_join(&self, id: SignalId) -> Result<(), Refusal> {
+        if self.signal_to_end(id)?.incident.is_some() {
+            return Err(Refusal::new(RefusalCode::AlreadyJoined));
+        }
+        Ok(())
+    }
+
+    /// A signal that may get its outcome: nobody waits on its line for an answer.
+    fn signal_to_end(&self, id: SignalId) -> Result<&Signal, Refusal> {
+        let signal = self.open_signal_of(id)?;
+        if self.call_of(signal).is_some_and(Call::waits_for_answer) {
+            return Err(Refusal::new(RefusalCode::StillRinging));
+        }
+        Ok(signal)
+    }
+
+    pub(super) fn open_signal_of(&self, id: SignalId) -> Result<&Signal, Refusal> {
         let signal = self.signals.get(&id).ok_or(Refusal::new(RefusalCode::NotFound))?;
         if signal.ended.is_some() {
             return Err(Refusal::new(RefusalCode::AlreadyEnded));
@@ -224,7 +256,7 @@ impl State {
         Ok(signal)
     }
 
-    fn open_incident_of(&self, id: IncidentId) -> Result<&Incident, Refusal> {
+    pub(super) fn open_incident_of(&self, id: IncidentId) -> Result<&Incident, Refusal> {
         let incident = self.incidents.get(&id).ok_or(Refusal::new(RefusalCode::NotFound))?;
         if incident.end.is_some() {
             return Err(Refusal::new(RefusalCode::AlreadyEnded));
@@ -239,40 +271,10 @@ impl State {
         let count = if self.incident_day.0 == day { self.incident_day.1 } else { 0 };
         format!("{day}-{}", count.saturating_add(1))
     }
-
-    /// Where it may be: where the device says it is, else the district's centre with its radius.
-    /// The atlas is asked here and its answer goes into the event.
-    fn place_of(
-        &self,
-        signals: &[SignalId],
-        district: Option<DistrictId>,
-    ) -> Result<Place, Refusal> {
-        let devices = || {
-            signals.iter().filter_map(|id| self.signals.get(id)).filter_map(|signal| {
-                self.devices.get(&signal.source).and_then(|device| device.entry.as_ref())
-            })
-        };
-        let reported =
-            signals.iter().filter_map(|id| self.signals.get(id)).find_map(|each| each.position);
-        let district = district.or_else(|| devices().find_map(|entry| entry.district));
-        let known = match district {
-            Some(id) => Some(hansho_atlas::by_id(id).ok_or(Refusal::new(RefusalCode::Invalid))?),
-            None => None,
-        };
-        Ok(Place {
-            district,
-            position: reported.or_else(|| known.map(|district| district.centre)),
-            radius: match reported {
-                Some(_) => None,
-                None => known.map(|district| district.radius),
-            },
-            confirmed: false,
-        })
-    }
 }
 
 /// A command on its way.
-struct Case {
+pub(super) struct Case {
     now: Timestamp,
     actor: SourceId,
     key: hansho_model::Idem,
@@ -280,7 +282,7 @@ struct Case {
 
 impl Case {
     /// The command's own event: it carries the command's key.
-    fn push(&self, event: Event, batch: &mut Batch) -> Seq {
+    pub(super) fn push(&self, event: Event, batch: &mut Batch) -> Seq {
         batch.push(Draft { source: self.actor, cause: None, idem: self.key, event })
     }
 }
@@ -292,12 +294,17 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::CloseSession { .. }
         | CommandKind::RefuseLogIn { .. } => true,
         CommandKind::ErasePerson { .. } => role == Role::Administrator,
+        CommandKind::SaveDraft { .. } | CommandKind::ClearDraft { .. } => role != Role::Viewer,
         CommandKind::AcknowledgeSignal { .. }
         | CommandKind::OpenIncident { .. }
         | CommandKind::JoinSignal { .. }
         | CommandKind::EndSignal { .. }
         | CommandKind::AddNote { .. }
-        | CommandKind::CloseIncident { .. } => {
+        | CommandKind::CloseIncident { .. }
+        | CommandKind::AnswerCall { .. }
+        | CommandKind::CallBack { .. }
+        | CommandKind::SetPlace { .. }
+        | CommandKind::SetKind { .. } => {
             matches!(role, Role::Dispatcher | Role::Supervisor)
         }
     };

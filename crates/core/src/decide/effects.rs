@@ -1,8 +1,7 @@
 //! Effects: may this attempt be made, and what follows from its outcome.
 
 use hansho_model::{
-    Attempt, Draft, EffectId, EffectOutcome, Event, Outcome, Refusal, RefusalCode, Settled,
-    SourceId,
+    Attempt, EffectId, EffectOutcome, Event, Outcome, Refusal, RefusalCode, Settled,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +15,10 @@ pub const RETRY_DELAYS_S: [i64; 5] = [2, 5, 10, 20, 40];
 /// How often an uncertain effect is sent again, with the same Message-ID: a double call for help
 /// is better than none, and many receivers drop the copy (mass-mail reference, section 1).
 pub const UNCERTAIN_RESENDS: u16 = 1;
+
+/// Seconds to wait after the first, second, ... attempt to have a seat's phone rung: somebody waits
+/// on the line, and another seat may answer once these are used up.
+pub const CONNECT_DELAYS_S: [i64; 4] = [1, 1, 2, 2];
 
 impl State {
     /// Either all effects may be attempted, or the asker is told no and asks for each alone.
@@ -66,10 +69,14 @@ impl State {
         if outcomes.is_empty() {
             return Err(Refusal::new(RefusalCode::NotDue));
         }
-        let idem = crate::idem::of_derived(batch.next_seq(), 0);
-        let event = Event::EffectsSettled { outcomes };
-        batch.push(Draft { source: SourceId::CORE, cause: None, idem, event });
+        self.push_settled(&outcomes, batch);
         Ok(())
+    }
+
+    /// What came of attempts, and what follows from it.
+    pub(super) fn push_settled(&self, outcomes: &[Settled], batch: &mut Batch) {
+        let cause = batch.push_core(Event::EffectsSettled { outcomes: outcomes.to_owned() });
+        self.follow_settled(outcomes, cause, batch);
     }
 
     /// Decides whether and when to try again.
@@ -87,8 +94,14 @@ impl State {
     }
 
     fn settle_as(&self, now: Timestamp, outcome: &EffectOutcome, owed: Option<Owed>) -> Settled {
-        let erasure = self.keys_to_destroy.contains_key(&outcome.effect.seq);
-        let delay = if erasure { delay_of_erasure } else { delay };
+        let cause = outcome.effect.seq;
+        let delay = if self.keys_to_destroy.contains_key(&cause) {
+            delay_of_erasure
+        } else if self.connections.contains_key(&cause) {
+            delay_of_connection
+        } else {
+            delay
+        };
         let again_at = owed
             .and_then(|owed| delay(&owed, outcome))
             .and_then(|delay| now.checked_add(delay).ok())
@@ -100,6 +113,9 @@ impl State {
     fn effect_lives(&self, id: EffectId, at: Timestamp) -> bool {
         if self.keys_to_destroy.contains_key(&id.seq) {
             return true;
+        }
+        if let Some(lives) = self.connection_lives(id.seq) {
+            return lives;
         }
         self.notices
             .get(&hansho_model::NoticeId(id.seq))
@@ -119,6 +135,18 @@ fn delay(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
         Outcome::Uncertain | Outcome::Failed => {
             let place = usize::from(owed.attempts.saturating_sub(1));
             RETRY_DELAYS_S.get(place).map(|seconds| SignedDuration::from_secs(*seconds))
+        }
+    }
+}
+
+/// Somebody waits, and to ring a phone twice is to ring it once: tried again at once, not for long.
+fn delay_of_connection(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
+    match outcome.outcome {
+        Outcome::Done => None,
+        Outcome::Failed if !outcome.detail.again => None,
+        Outcome::Uncertain | Outcome::Failed => {
+            let place = usize::from(owed.attempts.saturating_sub(1));
+            CONNECT_DELAYS_S.get(place).map(|seconds| SignedDuration::from_secs(*seconds))
         }
     }
 }

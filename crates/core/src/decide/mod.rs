@@ -1,7 +1,9 @@
 //! Decisions: what follows from an input. May say no; changes nothing.
 
+mod call;
 mod command;
 mod effects;
+mod place;
 mod registers;
 mod report;
 
@@ -10,7 +12,7 @@ use hansho_model::{
 };
 use jiff::Timestamp;
 
-pub use effects::{RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use effects::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 
 use crate::idem;
 use crate::state::{State, limits};
@@ -32,6 +34,7 @@ impl State {
             Input::Attempt(effects) => self.decide_attempt(now, effects, &mut batch)?,
             Input::Outcome(outcomes) => self.decide_outcome(now, outcomes, &mut batch)?,
             Input::Tick => self.decide_tick(now, &mut batch),
+            Input::Call { said, caller } => self.decide_said(now, said, *caller, &mut batch)?,
             Input::Load(level) => self.decide_load(*level, &mut batch),
         }
         Ok(batch.drafts)
@@ -80,6 +83,7 @@ impl State {
         for (_, notice) in self.index.expiries.iter().take_while(|(at, _)| *at <= now) {
             batch.push_core(Event::NoticeExpired { notice: *notice });
         }
+        self.decide_call_deadlines(now, batch);
     }
 
     pub(super) fn decide_load(&self, level: LoadLevel, batch: &mut Batch) {

@@ -81,8 +81,9 @@ impl State {
             })
             .collect();
         if !interrupted.is_empty() {
-            let outcomes = interrupted.iter().map(|each| self.interrupted(now, each)).collect();
-            batch.push_core(Event::EffectsSettled { outcomes });
+            let outcomes: Vec<_> =
+                interrupted.iter().map(|each| self.interrupted(now, each)).collect();
+            self.push_settled(&outcomes, batch);
         }
     }
 }

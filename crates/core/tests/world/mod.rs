@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "each test file uses its own part of the world")]
 
-use hansho_core::State;
+use std::collections::BTreeSet;
+
+use hansho_core::{EffectChange, State};
 use hansho_model::{
-    Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, Command, CommandId, CommandKind,
-    DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Event, Finding, FrameFault, Input,
-    KeyId, Lane, Language, Mailbox, Mode, Outcome, OutcomeDetail, PersonEntry, Phase, Recorded,
-    Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start, Token,
+    Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, CallFact, CallOffer, CallRef, CallSaid,
+    CallerLocation, Command, CommandId, CommandKind, DegreesE7, DeviceEntry, DistrictId, Door,
+    EffectId, EffectOutcome, Event, Finding, FrameFault, Input, KeyId, Lane, Language,
+    LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail, PersonEntry,
+    Phase, Position, Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start,
+    Token,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +20,8 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) journal: Vec<Recorded>,
     pub(crate) now: Timestamp,
+    /// What an outbox was told is owed.
+    pub(crate) told: BTreeSet<EffectId>,
     commands: u32,
 }
 
@@ -29,7 +35,8 @@ impl World {
 
     pub(crate) fn blank() -> Self {
         let now = "2026-11-23T05:07:31Z".parse().unwrap();
-        Self { state: State::default(), journal: Vec::new(), now, commands: 0 }
+        let (state, journal) = (State::default(), Vec::new());
+        Self { state, journal, now, told: BTreeSet::new(), commands: 0 }
     }
 
     /// Decides, folds and journals; returns the events of the batch.
@@ -48,6 +55,13 @@ impl World {
                 event: draft.event,
             };
             self.state.evolve(&recorded);
+            for change in self.state.effect_changes(&recorded) {
+                match change {
+                    EffectChange::Owe(id, _due) => self.told.insert(id),
+                    EffectChange::Forget(id) => self.told.remove(&id),
+                    EffectChange::Attempt(attempt) => self.told.contains(&attempt.effect),
+                };
+            }
             batch.push(recorded);
         }
         self.journal.extend(batch.iter().cloned());
@@ -72,6 +86,28 @@ impl World {
         let actor = Actor { source: "user:dispatcher1".to_owned(), role };
         let command = Command { id, actor, received_at: self.now, kind };
         self.give(&Input::Command(Box::new(command)))
+    }
+
+    /// The telephone side says something of a call, just now.
+    pub(crate) fn said(
+        &mut self,
+        call: &str,
+        fact: CallFact<Sealed, Sealed>,
+    ) -> Result<Vec<Recorded>, Refusal> {
+        let caller = matches!(fact, CallFact::Offered(_)).then_some(token(70));
+        let (call, received_at) = (CallRef(call.to_owned()), self.now);
+        let said = Box::new(CallSaid { call, received_at, unrecorded: false, fact });
+        self.give(&Input::Call { said, caller })
+    }
+
+    /// Somebody calls; returns the signal.
+    pub(crate) fn call(
+        &mut self,
+        call: &str,
+        locations: Vec<CallerLocation<Sealed>>,
+    ) -> hansho_model::SignalId {
+        let batch = self.said(call, offered(locations)).unwrap();
+        hansho_model::SignalId(seq_of(&batch, "SignalReceived"))
     }
 
     pub(crate) fn answer(
@@ -186,6 +222,38 @@ pub(crate) fn report(source: &str, sequence: u16, findings: Vec<Finding>) -> Sea
     }
 }
 
+/// An offer of a call from these places.
+pub(crate) fn offered(locations: Vec<CallerLocation<Sealed>>) -> CallFact<Sealed, Sealed> {
+    CallFact::Offered(Box::new(CallOffer {
+        number: Some(sealed("+819000000001")),
+        withheld: false,
+        service: "sos".to_owned(),
+        locations,
+        peer: sealed("peer"),
+        raw: sealed("raw"),
+    }))
+}
+
+/// A circle around a point, in units of 1e-7 degree and metres.
+pub(crate) fn circle(
+    (lat_e7, lon_e7): (i32, i32),
+    radius_m: Option<u32>,
+    at: Option<Timestamp>,
+) -> CallerLocation<Sealed> {
+    CallerLocation {
+        source: LocationSource::Value,
+        shape: Some(LocationShape::Circle),
+        centre: Position::new(DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(lon_e7)),
+        radius: radius_m.map(MetresU32),
+        confidence: Some(95),
+        method: "GPS".to_owned(),
+        at,
+        civic: None,
+        refused: None,
+        marks: Vec::new(),
+    }
+}
+
 pub(crate) fn refused(
     source: &str,
     sequence: u16,
@@ -233,6 +301,15 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::PersonEntered { .. } => "PersonEntered",
             Event::DeviceRegistered { .. } => "DeviceRegistered",
             Event::DeviceWithdrawn { .. } => "DeviceWithdrawn",
+            Event::CallReceived { .. } => "CallReceived",
+            Event::CallAnswered { .. } => "CallAnswered",
+            Event::CallAnswerLapsed { .. } => "CallAnswerLapsed",
+            Event::CallBackDue { .. } => "CallBackDue",
+            Event::CallBackTried { .. } => "CallBackTried",
+            Event::PlaceSet { .. } => "PlaceSet",
+            Event::KindSet { .. } => "KindSet",
+            Event::DraftSaved { .. } => "DraftSaved",
+            Event::DraftCleared { .. } => "DraftCleared",
         })
         .collect()
 }

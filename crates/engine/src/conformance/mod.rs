@@ -1,10 +1,11 @@
 //! Conformance files: cases that the formats' references publish, run against our own code.
 //!
-//! A file holds one JSON object a line. `protocol` names the kind of the case; kinds that are not
-//! spoken yet are counted as skipped, so that a folder can be run as it is. A line that is no JSON
+//! A file holds one JSON object a line. `protocol` (in files about calls `kind`) names the kind of
+//! the case; kinds that are not spoken yet are counted as skipped, so that a folder can be run as it is. A line that is no JSON
 //! object, or a case that lacks what its kind needs, has failed: a damaged file must not look green.
 
 mod bench;
+mod calls;
 mod dc09;
 mod repeat;
 mod trackers;
@@ -191,12 +192,21 @@ fn run_line(line: &str) -> (String, Outcome) {
         return ("-".to_owned(), Outcome::Failed(mismatch));
     }
     let word = |key: &str| case.get(key).and_then(Value::as_str).unwrap_or("-");
-    let name = format!("{}/{}", word("protocol"), word("name"));
-    let run: fn(&Value) -> Result<(), Mismatch> = match word("protocol") {
+    // Files about calls use other words for the same two things.
+    let [kind, name] = if case.get("protocol").is_none() && case.get("kind").is_some() {
+        ["kind", "id"]
+    } else {
+        ["protocol", "name"]
+    };
+    let name = format!("{}/{}", word(kind), word(name));
+    let run: fn(&Value) -> Result<(), Mismatch> = match word(kind) {
         "dc09" => dc09::frame,
         "dc09-reply" => dc09::reply,
         "dc09-stream" => dc09::stream,
         "dc09-repeat" => repeat::run,
+        "pidf-lo" => calls::document,
+        "geolocation-header" => calls::header,
+        "sip-request" => calls::request,
         "watch" => trackers::watch,
         _ => return (name, Outcome::Skipped),
     };

@@ -26,6 +26,10 @@ fn the_shared_files_of_our_kinds_all_pass() {
     summary.failed.retain(|failure| !WRONG_CASES.contains(&failure.name.as_str()));
     assert!(summary.failed.is_empty(), "\n{summary}");
     assert!(summary.passed > 0, "{summary}");
+    let summary = run(&[shared.join("vectors/calls")]);
+    assert!(summary.failed.is_empty(), "\n{summary}");
+    // What is read: documents, headers and requests. Skipped are short messages and servers' answers.
+    assert!(summary.passed >= 91 && summary.skipped <= 36, "{summary}");
 }
 
 fn one(line: &str) -> String {
@@ -47,6 +51,11 @@ fn damaged_lines_fail_and_unknown_kinds_are_skipped() {
         let found = one(&format!(r#"{{"protocol":"{kind}","name":"x"}}"#));
         assert!(found.starts_with(&format!("{kind}/x failed")), "{found}");
     }
+    for kind in ["pidf-lo", "geolocation-header", "sip-request"] {
+        let found = one(&format!(r#"{{"kind":"{kind}","id":"x"}}"#));
+        assert!(found.starts_with(&format!("{kind}/x failed")), "{found}");
+    }
+    assert_eq!(one(r#"{"kind":"aml-sms","id":"x"}"#), "aml-sms/x skipped");
 }
 
 /// A good case, and the same with one thing said wrong: the runner must see each.

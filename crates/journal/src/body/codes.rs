@@ -3,8 +3,10 @@
 //! is never a word.
 
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, Deviation, Door, FixMethod, FrameFault, IncidentKind,
-    IncidentOutcome, Lane, Language, Mode, Outcome, Phase, Role, SignalOutcome, Template,
+    AlarmClass, AlarmKind, AnswerChoice, CallBackOutcome, CallEnd, Deviation, Door, FixMethod,
+    FrameFault, IncidentKind, IncidentOutcome, IncidentSubkind, Lane, Language, LocationFault,
+    LocationMark, LocationShape, LocationSource, Mode, Outcome, Phase, Role, SignalOutcome,
+    Template,
 };
 
 use super::BodyError;
@@ -58,7 +60,7 @@ codes! {
         1 = Help, 2 = Medical, 3 = Fall, 4 = Fire, 5 = Gas, 6 = Panic, 7 = Water, 8 = Temperature,
         9 = Inactivity, 10 = NoReport, 11 = Voice, 12 = Mains, 13 = Battery, 14 = Radio, 15 = Line,
         16 = Tamper, 17 = Cancel, 18 = Presence, 19 = Test, 20 = Clock, 21 = Unreadable, 22 = Other,
-        23 = Removal, 24 = LeftZone, 25 = EnteredZone, 26 = Silent,
+        23 = Removal, 24 = LeftZone, 25 = EnteredZone, 26 = Silent, 27 = Call,
     }
     Phase { 1 = New, 2 = Restored, 3 = Still, }
     IncidentKind {
@@ -93,4 +95,20 @@ codes! {
         11 = OsborneHoffman, 12 = TrailingPad, 13 = UnreadableStamp,
         14 = AlarmFromTelemetry,
     }
+    IncidentSubkind {
+        1 = Building, 2 = Forest, 3 = Vehicle, 4 = Ship, 5 = Alarm, 6 = Illness, 7 = Cpa, 8 = Mass,
+        9 = Traffic, 10 = Water, 11 = Gas, 12 = Flood, 13 = Landslide, 14 = Tsunami,
+    }
+    CallBackOutcome { 1 = Reached, 2 = NoAnswer, 3 = Busy, 4 = WrongNumber, }
+    CallEnd { 1 = Caller, 2 = Desk, 3 = Lost, }
+    LocationSource { 1 = Value, 2 = Reference, }
+    LocationShape {
+        1 = Point, 2 = Circle, 3 = Ellipse, 4 = ArcBand, 5 = Polygon, 6 = Sphere, 7 = Ellipsoid,
+        8 = Prism,
+    }
+    LocationFault {
+        1 = Xml, 2 = Dtd, 3 = Namespace, 4 = NoLocation, 5 = Crs, 6 = Range, 7 = Number, 8 = Uom,
+        9 = Shape, 10 = Ring, 11 = CidMissing, 12 = Syntax, 13 = Scheme, 14 = Size, 15 = NotAsked,
+    }
+    LocationMark { 1 = Stale, 2 = Clock, 3 = NoTime, 4 = Outside, 5 = Wide, 6 = LooksSwapped, }
 }

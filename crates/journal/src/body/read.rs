@@ -2,15 +2,15 @@
 
 use hansho_model::{
     Attempt, DegreesE7, DeviceEntry, DistrictId, EffectId, EffectOutcome, Event, Facts, Finding,
-    Fix, IncidentId, KeyId, LoadLevel, Mailbox, MetresU32, NoticeId, OutcomeDetail, PersonEntry,
-    PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings, Settled, SignalId,
-    SourceId, Telemetry, Token,
+    Fix, IncidentId, IncidentSubkind, KeyId, LoadLevel, Mailbox, MetresU32, NoticeId,
+    OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq,
+    Settings, Settled, SignalId, SourceId, Telemetry, Token,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-use super::{BodyError, kinds, v1, v2, whole};
+use super::{BodyError, calls, kinds, v1, v2, whole};
 
 #[expect(clippy::too_many_lines, reason = "one arm a kind; parts would hide that none is missing")]
 pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
@@ -62,7 +62,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let (outcome, reason) = (Code::from_code(outcome)?, reason.map(sealed));
             Event::SignalEnded { signal: signal(id), outcome, reason }
         }
-        kinds::INCIDENT_OPENED => incident_opened(&whole(payload)?)?,
+        kinds::INCIDENT_OPENED => incident_opened(&whole(payload)?, None)?,
         kinds::INCIDENT_NOTED => {
             let v1::IncidentNoted { incident, text } = whole(payload)?;
             Event::IncidentNoted { incident: IncidentId(Seq::new(incident)), text: sealed(text) }
@@ -117,6 +117,37 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v1::LogInRefused { name } = whole(payload)?;
             Event::LogInRefused { name: Token(name.0) }
         }
+        kinds::CALL_RECEIVED => calls::event_of_received(whole(payload)?)?,
+        kinds::CALL_ANSWERED => {
+            let calls::CallAnswered { signal: id, position } = whole(payload)?;
+            Event::CallAnswered { signal: signal(id), position: position.to_owned() }
+        }
+        kinds::CALL_ANSWER_LAPSED => {
+            let calls::OfSignal { signal: id } = whole(payload)?;
+            Event::CallAnswerLapsed { signal: signal(id) }
+        }
+        kinds::CALL_BACK_DUE => {
+            let calls::OfSignal { signal: id } = whole(payload)?;
+            Event::CallBackDue { signal: signal(id) }
+        }
+        kinds::CALL_BACK_TRIED => {
+            let calls::CallBackTried { signal: id, outcome } = whole(payload)?;
+            Event::CallBackTried { signal: signal(id), outcome: Code::from_code(outcome)? }
+        }
+        kinds::PLACE_SET => calls::event_of_place_set(whole(payload)?)?,
+        kinds::KIND_SET => {
+            let calls::KindSet { incident, kind, subkind } = whole(payload)?;
+            let (incident, kind) = (IncidentId(Seq::new(incident)), Code::from_code(kind)?);
+            Event::KindSet { incident, kind, subkind: word(subkind)? }
+        }
+        kinds::DRAFT_SAVED => {
+            let calls::DraftSaved { form, text } = whole(payload)?;
+            Event::DraftSaved { form: form.to_owned(), text: sealed(text) }
+        }
+        kinds::DRAFT_CLEARED => {
+            let calls::DraftCleared { form } = whole(payload)?;
+            Event::DraftCleared { form: form.to_owned() }
+        }
         kinds::LOAD_CHANGED => {
             let v1::LoadChanged { level } = whole(payload)?;
             let out_of_range = BodyError::OutOfRange { what: "the level of load" };
@@ -136,6 +167,10 @@ pub(super) fn event_v2(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v2::ReportReceived { first, telemetry: said } = whole(payload)?;
             report(first, Some(telemetry(said)?))
         }
+        kinds::INCIDENT_OPENED => {
+            let v2::IncidentOpened { first, subkind } = whole(payload)?;
+            incident_opened(&first, Some(Code::from_code(subkind)?))
+        }
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
@@ -144,6 +179,7 @@ pub(super) fn event_v2(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
 pub(super) fn json_v2(kind: u16, payload: &[u8]) -> Result<serde_json::Value, BodyError> {
     match kind {
         kinds::REPORT_RECEIVED => json::<v2::ReportReceived<'_>>(payload),
+        kinds::INCIDENT_OPENED => json::<v2::IncidentOpened<'_>>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
@@ -178,6 +214,14 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::SESSION_OPENED => json::<v1::SessionOpened>(payload),
         kinds::SESSION_CLOSED => json::<v1::SessionClosed>(payload),
         kinds::LOG_IN_REFUSED => json::<v1::LogInRefused>(payload),
+        kinds::CALL_RECEIVED => json::<calls::CallReceived<'_>>(payload),
+        kinds::CALL_ANSWERED => json::<calls::CallAnswered<'_>>(payload),
+        kinds::CALL_ANSWER_LAPSED | kinds::CALL_BACK_DUE => json::<calls::OfSignal>(payload),
+        kinds::CALL_BACK_TRIED => json::<calls::CallBackTried>(payload),
+        kinds::PLACE_SET => json::<calls::PlaceSet<'_>>(payload),
+        kinds::KIND_SET => json::<calls::KindSet>(payload),
+        kinds::DRAFT_SAVED => json::<calls::DraftSaved<'_>>(payload),
+        kinds::DRAFT_CLEARED => json::<calls::DraftCleared<'_>>(payload),
         kinds::LOAD_CHANGED => json::<v1::LoadChanged>(payload),
         kinds::ALARMS_LIMITED => json::<v1::AlarmsLimited>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
@@ -197,11 +241,11 @@ pub(crate) fn time(us: i64) -> Result<Timestamp, BodyError> {
     Timestamp::from_microsecond(us).map_err(|_range| BodyError::OutOfRange { what: "a time" })
 }
 
-fn word<T: Code>(code: Option<u8>) -> Result<Option<T>, BodyError> {
+pub(super) fn word<T: Code>(code: Option<u8>) -> Result<Option<T>, BodyError> {
     code.map(T::from_code).transpose()
 }
 
-fn sealed(value: v1::Sealed<'_>) -> Sealed {
+pub(super) fn sealed(value: v1::Sealed<'_>) -> Sealed {
     Sealed { key: KeyId(value.key), bytes: value.bytes.0.to_vec() }
 }
 
@@ -213,7 +257,7 @@ fn effect(id: v1::EffectId) -> EffectId {
     EffectId { seq: Seq::new(id.seq), index: id.index }
 }
 
-fn position(value: Option<v1::Position>) -> Result<Option<Position>, BodyError> {
+pub(super) fn position(value: Option<v1::Position>) -> Result<Option<Position>, BodyError> {
     let Some(v1::Position { lat_e7, lon_e7 }) = value else { return Ok(None) };
     let (lat, lon) = (DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(lon_e7));
     Position::new(lat, lon).map(Some).ok_or(BodyError::OutOfRange { what: "a position" })
@@ -314,7 +358,10 @@ fn found(value: v2::Fix) -> Result<Fix, BodyError> {
     })
 }
 
-fn incident_opened(value: &v1::IncidentOpened<'_>) -> Result<Event, BodyError> {
+fn incident_opened(
+    value: &v1::IncidentOpened<'_>,
+    subkind: Option<IncidentSubkind>,
+) -> Result<Event, BodyError> {
     let place = Place {
         district: value.district.map(DistrictId),
         position: position(value.position)?,
@@ -325,6 +372,7 @@ fn incident_opened(value: &v1::IncidentOpened<'_>) -> Result<Event, BodyError> {
         incident: IncidentId(Seq::new(value.incident)),
         number: value.number.to_owned(),
         kind: Code::from_code(value.kind)?,
+        subkind,
         place,
         place_text: value.place_text.map(sealed),
     })

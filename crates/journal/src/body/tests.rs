@@ -2,12 +2,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use hansho_model::{
-    AlarmClass, AlarmKind, AnswerChoice, Attempt, DegreesE7, Deviation, DeviceEntry, DistrictId,
-    Door, EffectId, EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, KeyId, Lane, Language, LoadLevel, Mailbox, MetresU32, Mode,
-    NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient,
-    Role, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId,
-    Telemetry, Template, Token,
+    AlarmClass, AlarmKind, AnswerChoice, Attempt, CallBackOutcome, CallEnd, CallFact, CallOffer,
+    CallRef, CallSaid, CallerLocation, DegreesE7, Deviation, DeviceEntry, DistrictId, Door,
+    EffectId, EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId,
+    IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LoadLevel,
+    LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode, NoticeId,
+    Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed,
+    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, Telemetry, Template,
+    Token,
 };
 use jiff::Timestamp;
 
@@ -154,6 +156,7 @@ fn signals() -> Vec<Event> {
             incident,
             number: number.clone(),
             kind: IncidentKind::Ems,
+            subkind: None,
             place,
             place_text: Some(sealed(11)),
         },
@@ -161,6 +164,7 @@ fn signals() -> Vec<Event> {
             incident,
             number,
             kind: IncidentKind::Other,
+            subkind: None,
             place: nowhere,
             place_text: None,
         },
@@ -308,6 +312,106 @@ fn tracks() -> Vec<Event> {
     vec![Event::ReportReceived(Box::new(report)), Event::ReportReceived(Box::new(beat))]
 }
 
+/// What the telephone side says, and what people do with calls.
+fn calls() -> Vec<Event> {
+    let received_at = at(1_795_410_051_000_412);
+    let said = |fact, unrecorded| {
+        let call = CallRef("a84b4c76e66710@pc33.example.jp".to_owned());
+        Box::new(CallSaid { call, received_at, unrecorded, fact })
+    };
+    let location = CallerLocation {
+        source: LocationSource::Value,
+        shape: Some(LocationShape::Circle),
+        centre: Some(position()),
+        radius: Some(MetresU32(18)),
+        confidence: Some(95),
+        method: "GPS".to_owned(),
+        at: Some(at(1_795_410_050_000_000)),
+        civic: Some(sealed(9)),
+        refused: None,
+        marks: vec![LocationMark::Outside, LocationMark::Wide],
+    };
+    let unread = CallerLocation {
+        source: LocationSource::Reference,
+        shape: None,
+        centre: None,
+        radius: None,
+        confidence: None,
+        method: String::new(),
+        at: None,
+        civic: None,
+        refused: Some(LocationFault::NotAsked),
+        marks: Vec::new(),
+    };
+    let offer = CallOffer {
+        number: Some(sealed(9)),
+        withheld: false,
+        service: "sos.fire".to_owned(),
+        locations: vec![location, unread],
+        peer: sealed(10),
+        raw: sealed(9),
+    };
+    let bare = CallOffer {
+        number: None,
+        withheld: true,
+        service: String::new(),
+        locations: Vec::new(),
+        ..offer.clone()
+    };
+    let desk = || "desk1".to_owned();
+    let facts = vec![
+        (CallFact::Offered(Box::new(offer)), false, Some(Token([7; 16]))),
+        (CallFact::Offered(Box::new(bare)), true, None),
+        (CallFact::Abandoned, false, None),
+        (CallFact::Connected { position: desk() }, true, None),
+        (CallFact::NotConnected { position: desk(), status: 486 }, false, None),
+        (CallFact::Ended { by: CallEnd::Lost }, false, None),
+    ];
+    let facts = facts.into_iter().map(|(fact, unrecorded, caller)| Event::CallReceived {
+        said: said(fact, unrecorded),
+        caller,
+    });
+    let (signal, outcome) = (signal(), CallBackOutcome::NoAnswer);
+    let done = [
+        Event::CallAnswered { signal, position: desk() },
+        Event::CallAnswerLapsed { signal },
+        Event::CallBackDue { signal },
+        Event::CallBackTried { signal, outcome },
+    ];
+    facts.chain(done).collect()
+}
+
+/// Where incidents are, of which kind, and what is typed meanwhile.
+fn places() -> Vec<Event> {
+    let incident = incident();
+    let place = Place {
+        district: Some(DistrictId(2)),
+        position: Some(position()),
+        radius: Some(MetresU32(50)),
+        confirmed: true,
+    };
+    let (kind, subkind) = (IncidentKind::Fire, Some(IncidentSubkind::Building));
+    let (form, number) = ("call:s184200".to_owned(), "1123-3".to_owned());
+    let opened = |place_text| Event::IncidentOpened {
+        incident,
+        number: number.clone(),
+        kind,
+        subkind,
+        place: place.clone(),
+        place_text,
+    };
+    vec![
+        opened(Some(sealed(11))),
+        opened(None),
+        Event::PlaceSet { incident, place: place.clone(), place_text: Some(sealed(11)) },
+        Event::PlaceSet { incident, place: Place::default(), place_text: None },
+        Event::KindSet { incident, kind, subkind },
+        Event::KindSet { incident, kind: IncidentKind::Other, subkind: None },
+        Event::DraftSaved { form: form.clone(), text: sealed(11) },
+        Event::DraftCleared { form },
+    ]
+}
+
 /// At least one of every kind of the first release; where a value may be absent, one with and one
 /// without. The golden journal is made of these.
 pub(crate) fn first_samples() -> Vec<Event> {
@@ -321,7 +425,7 @@ fn loads() -> Vec<Event> {
 
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks(), loads()].concat()
+    [first_samples(), tracks(), calls(), places(), loads()].concat()
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -402,6 +506,13 @@ fn every_word_reads_back_from_its_number() {
     check(Door::ALL);
     check(FixMethod::ALL);
     check(Deviation::ALL);
+    check(IncidentSubkind::ALL);
+    check(CallBackOutcome::ALL);
+    check(CallEnd::ALL);
+    check(LocationSource::ALL);
+    check(LocationShape::ALL);
+    check(LocationFault::ALL);
+    check(LocationMark::ALL);
 }
 
 #[test]

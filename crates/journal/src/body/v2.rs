@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::v1::{Position, ReportReceived as First};
+use super::v1::{IncidentOpened as FirstOpened, Position, ReportReceived as First};
 
 /// A place that a device found by itself.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -36,4 +36,12 @@ pub(super) struct ReportReceived<'a> {
     #[serde(borrow)]
     pub(super) first: First<'a>,
     pub(super) telemetry: Telemetry,
+}
+
+/// Kind 15, when the kind has a second level: what version 1 holds, then the rest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct IncidentOpened<'a> {
+    #[serde(borrow)]
+    pub(super) first: FirstOpened<'a>,
+    pub(super) subkind: u8,
 }

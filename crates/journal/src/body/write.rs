@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::codes::Code as _;
 use super::v1::{self, Bytes, Bytes16};
 use super::v2;
-use super::{BodyError, Encoded, VERSION, extend, kinds};
+use super::{BodyError, Encoded, VERSION, calls, extend, kinds};
 
 /// Room for a usual body, so that most need one allocation.
 const BODY_CAPACITY: usize = 384;
@@ -73,10 +73,16 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             let value = v1::SignalEnded { signal, outcome, reason: maybe(reason.as_ref()) };
             row(out, kinds::SIGNAL_ENDED, &value)
         }
-        Event::IncidentOpened { incident, number, kind, place, place_text } => {
+        Event::IncidentOpened { incident, number, kind, subkind, place, place_text } => {
             let text = place_text.as_ref();
-            let value = incident_opened(*incident, number, *kind, place, text);
-            row(out, kinds::INCIDENT_OPENED, &value)
+            let first = incident_opened(*incident, number, *kind, place, text);
+            match subkind {
+                None => row(out, kinds::INCIDENT_OPENED, &first),
+                Some(subkind) => {
+                    let value = v2::IncidentOpened { first, subkind: subkind.code() };
+                    row_of(out, kinds::INCIDENT_OPENED, 2, &value)
+                }
+            }
         }
         Event::IncidentNoted { incident, text } => {
             let value = v1::IncidentNoted { incident: incident.0.get(), text: sealed(text) };
@@ -140,6 +146,36 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         Event::LogInRefused { name } => {
             row(out, kinds::LOG_IN_REFUSED, &v1::LogInRefused { name: Bytes16(name.0) })
         }
+        Event::CallReceived { said, caller } => {
+            row(out, kinds::CALL_RECEIVED, &calls::received(said, *caller))
+        }
+        Event::CallAnswered { signal, position } => {
+            let value = calls::CallAnswered { signal: signal.0.get(), position };
+            row(out, kinds::CALL_ANSWERED, &value)
+        }
+        Event::CallAnswerLapsed { signal } => {
+            row(out, kinds::CALL_ANSWER_LAPSED, &calls::of_signal(*signal))
+        }
+        Event::CallBackDue { signal } => row(out, kinds::CALL_BACK_DUE, &calls::of_signal(*signal)),
+        Event::CallBackTried { signal, outcome } => {
+            let (signal, outcome) = (signal.0.get(), outcome.code());
+            row(out, kinds::CALL_BACK_TRIED, &calls::CallBackTried { signal, outcome })
+        }
+        Event::PlaceSet { incident, place, place_text } => {
+            let value = calls::place_set(*incident, place, place_text.as_ref());
+            row(out, kinds::PLACE_SET, &value)
+        }
+        Event::KindSet { incident, kind, subkind } => {
+            let (kind, subkind) = (kind.code(), subkind.map(|subkind| subkind.code()));
+            let value = calls::KindSet { incident: incident.0.get(), kind, subkind };
+            row(out, kinds::KIND_SET, &value)
+        }
+        Event::DraftSaved { form, text } => {
+            row(out, kinds::DRAFT_SAVED, &calls::DraftSaved { form, text: sealed(text) })
+        }
+        Event::DraftCleared { form } => {
+            row(out, kinds::DRAFT_CLEARED, &calls::DraftCleared { form })
+        }
         Event::LoadChanged { level } => {
             row(out, kinds::LOAD_CHANGED, &v1::LoadChanged { level: level.get() })
         }
@@ -172,11 +208,11 @@ pub(crate) fn us(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-fn sealed(value: &Sealed) -> v1::Sealed<'_> {
+pub(super) fn sealed(value: &Sealed) -> v1::Sealed<'_> {
     v1::Sealed { key: value.key.0, bytes: Bytes(&value.bytes) }
 }
 
-fn maybe(value: Option<&Sealed>) -> Option<v1::Sealed<'_>> {
+pub(super) fn maybe(value: Option<&Sealed>) -> Option<v1::Sealed<'_>> {
     value.map(sealed)
 }
 
@@ -184,7 +220,7 @@ fn effect(id: EffectId) -> v1::EffectId {
     v1::EffectId { seq: id.seq.get(), index: id.index }
 }
 
-fn position(value: Position) -> v1::Position {
+pub(super) fn position(value: Position) -> v1::Position {
     v1::Position { lat_e7: value.lat.e7(), lon_e7: value.lon.e7() }
 }
 

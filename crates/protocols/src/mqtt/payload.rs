@@ -178,7 +178,9 @@ fn alarms(fields: &mut Fields) -> Vec<Finding> {
 /// An alarm of a kind we have no word for is one all the same.
 fn finding(fields: &mut Fields) -> Option<Finding> {
     let named = fields.text("kind", 64);
+    // A call to 119 is a person's, whatever a device says.
     let known = named.as_deref().and_then(AlarmKind::from_word);
+    let known = known.filter(|kind| *kind != AlarmKind::Call);
     let kind = known.unwrap_or(AlarmKind::Other);
     let phase = fields.word("phase", Phase::from_word).unwrap_or(Phase::New);
     let zone = fields.text("zone", WORD_SIZE_MAX).unwrap_or_default();
@@ -201,6 +203,7 @@ const fn class(kind: AlarmKind) -> AlarmClass {
         | AlarmKind::Gas
         | AlarmKind::Panic
         | AlarmKind::Voice
+        | AlarmKind::Call
         | AlarmKind::Other
         | AlarmKind::Unreadable => AlarmClass::Life,
         AlarmKind::Water

@@ -1,0 +1,316 @@
+//! What was said and is not in the journal yet: who waits for it, and when nobody waits longer.
+//!
+//! Nothing the telephone side says is answered before it is durable: in the journal, or, when no
+//! core writes it down within [`WAIT_MAX`], in the spool. No sockets, files or clocks here; what is
+//! to be done comes out as [`Act`]s.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hansho_model::{CallFact, CallRef, CallReport};
+use hansho_protocols::Receipt;
+use jiff::{SignedDuration, Timestamp};
+
+use super::line::Said;
+
+/// How long a caller waits for the core to write down what is said; then the spool must do.
+pub const WAIT_MAX: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is to be done next, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Send it to the core.
+    Send(Said),
+    /// Write it to the spool and sync it.
+    Keep(Said),
+    /// It is as durable as it gets: answer.
+    Answer(Receipt),
+    /// Ring every seat's phone for this call.
+    RingAll(CallRef),
+    /// Nothing of the spool is needed any more.
+    Clear,
+}
+
+/// What was said and is not in the journal yet.
+#[derive(Debug)]
+pub struct Records {
+    next: u64,
+    waiting: BTreeMap<u64, Waiting>,
+    /// How many of them stand in the spool.
+    spooled: usize,
+    /// Since when there is no core to write anything down; `None` while there is one.
+    alone_since: Option<Timestamp>,
+    acts: VecDeque<Act>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    said: Said,
+    /// `None` once it was answered.
+    receipt: Option<Receipt>,
+    since: Timestamp,
+    /// Whether a caller waits for somebody to answer.
+    offered: bool,
+}
+
+impl Records {
+    /// With what an earlier supervisor left in the spool. There is no core yet.
+    #[must_use]
+    pub fn new(now: Timestamp, left: Vec<Said>) -> Self {
+        let mut records = Self {
+            next: 1,
+            waiting: BTreeMap::new(),
+            spooled: left.len(),
+            alone_since: Some(now),
+            acts: VecDeque::new(),
+        };
+        for mut said in left {
+            said.number = records.next;
+            records.insert(Waiting { said, receipt: None, since: now, offered: false });
+        }
+        records
+    }
+
+    /// Whether a core writes down what is said.
+    #[must_use]
+    pub const fn has_core(&self) -> bool {
+        self.alone_since.is_none()
+    }
+
+    /// Since when there is none.
+    #[must_use]
+    pub const fn alone_since(&self) -> Option<Timestamp> {
+        self.alone_since
+    }
+
+    /// Calls of which something waits for the journal.
+    pub fn calls(&self) -> impl Iterator<Item = &str> {
+        self.waiting.values().map(|each| each.said.call.as_str())
+    }
+
+    /// How many reports wait for the journal.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The telephone side says something.
+    pub fn hear(&mut self, now: Timestamp, receipt: Receipt, report: &CallReport) {
+        let said = Said::new(self.next, report);
+        let offered = matches!(report.fact, CallFact::Offered(_));
+        let number = self.insert(Waiting { said, receipt: Some(receipt), since: now, offered });
+        if self.has_core() {
+            self.send(number);
+        } else {
+            self.spool(number);
+        }
+    }
+
+    /// A core is there: it hears everything that it has not taken yet.
+    pub fn core_came(&mut self) {
+        self.alone_since = None;
+        let numbers: Vec<u64> = self.waiting.keys().copied().collect();
+        for number in numbers {
+            self.send(number);
+        }
+    }
+
+    /// The core is gone or silent: whoever waits is answered from the spool.
+    pub fn core_went(&mut self, now: Timestamp) {
+        self.alone_since.get_or_insert(now);
+        let unanswered = self.waiting.iter().filter(|(_, each)| each.receipt.is_some());
+        let numbers: Vec<u64> = unanswered.map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.spool(number);
+        }
+    }
+
+    /// The core has it in the journal.
+    pub fn durable(&mut self, number: u64) {
+        let Some(done) = self.waiting.remove(&number) else { return };
+        match done.receipt {
+            Some(receipt) => self.acts.push_back(Act::Answer(receipt)),
+            None => {
+                self.spooled = self.spooled.saturating_sub(1);
+                if self.spooled == 0 {
+                    self.acts.push_back(Act::Clear);
+                }
+            }
+        }
+    }
+
+    /// Time has passed: nobody waits longer than [`WAIT_MAX`] for a core that says it lives.
+    pub fn tick(&mut self, now: Timestamp) {
+        let late = self.waiting.iter().filter(|(_, each)| {
+            each.receipt.is_some() && now.duration_since(each.since) >= WAIT_MAX
+        });
+        let numbers: Vec<u64> = late.map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.spool(number);
+            let waiting = self.waiting.get(&number).filter(|each| each.offered);
+            if let Some(waiting) = waiting {
+                self.acts.push_back(Act::RingAll(CallRef(waiting.said.call.clone())));
+            }
+        }
+    }
+
+    /// When to call [`Records::tick`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let since = self.waiting.values().filter(|each| each.receipt.is_some());
+        since.map(|each| each.since).min().and_then(|since| since.checked_add(WAIT_MAX).ok())
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self) -> Option<Act> {
+        self.acts.pop_front()
+    }
+
+    fn insert(&mut self, waiting: Waiting) -> u64 {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        self.waiting.insert(number, waiting);
+        number
+    }
+
+    fn send(&mut self, number: u64) {
+        if let Some(waiting) = self.waiting.get(&number) {
+            self.acts.push_back(Act::Send(waiting.said.clone()));
+        }
+    }
+
+    fn spool(&mut self, number: u64) {
+        let Some(waiting) = self.waiting.get_mut(&number) else { return };
+        let Some(receipt) = waiting.receipt.take() else { return };
+        waiting.said.unrecorded = true;
+        self.spooled = self.spooled.saturating_add(1);
+        self.acts.push_back(Act::Keep(waiting.said.clone()));
+        self.acts.push_back(Act::Answer(receipt));
+        // A core that was only slow may have taken it as recorded; it knows the report again.
+        if self.alone_since.is_none() {
+            self.send(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    fn abandoned(call: &str) -> CallReport {
+        let call = CallRef(call.to_owned());
+        CallReport { call, received_at: at(0), unrecorded: false, fact: CallFact::Abandoned }
+    }
+
+    fn offered(call: &str) -> CallReport {
+        let offer = hansho_model::CallOffer {
+            number: None,
+            withheld: false,
+            service: String::new(),
+            locations: Vec::new(),
+            peer: hansho_model::Private(String::new()),
+            raw: hansho_model::Private(Vec::new()),
+        };
+        CallReport { fact: CallFact::Offered(Box::new(offer)), ..abandoned(call) }
+    }
+
+    fn acts(records: &mut Records) -> String {
+        let mut told = String::new();
+        while let Some(act) = records.poll() {
+            let mark = |said: &Said| if said.unrecorded { "!" } else { "" };
+            match act {
+                Act::Send(said) => write!(told, "send {}{}; ", said.call, mark(&said)),
+                Act::Keep(said) => write!(told, "keep {}{}; ", said.call, mark(&said)),
+                Act::Answer(receipt) => write!(told, "answer {}; ", receipt.0),
+                Act::RingAll(call) => write!(told, "ring all for {call}; "),
+                Act::Clear => write!(told, "clear; "),
+            }
+            .unwrap();
+        }
+        told
+    }
+
+    #[test]
+    fn with_a_core_nothing_is_answered_before_it_is_in_the_journal() {
+        let mut records = Records::new(at(0), Vec::new());
+        records.core_came();
+        records.hear(at(0), Receipt(7), &offered("a"));
+        assert_eq!(acts(&mut records), "send a; ");
+        records.tick(at(999));
+        assert_eq!(acts(&mut records), "");
+        records.durable(1);
+        assert_eq!(acts(&mut records), "answer 7; ");
+        assert!(records.is_empty());
+        assert_eq!(records.next_deadline(), None);
+    }
+
+    #[test]
+    fn without_a_core_the_spool_must_do_and_the_core_hears_of_it_later() {
+        let mut records = Records::new(at(0), Vec::new());
+        records.hear(at(0), Receipt(1), &offered("a"));
+        assert_eq!(acts(&mut records), "keep a!; answer 1; ");
+        records.hear(at(5), Receipt(2), &abandoned("a"));
+        assert_eq!(acts(&mut records), "keep a!; answer 2; ");
+        records.core_came();
+        assert_eq!(acts(&mut records), "send a!; send a!; ");
+        records.durable(1);
+        assert_eq!(acts(&mut records), "");
+        records.durable(2);
+        assert_eq!(acts(&mut records), "clear; ");
+    }
+
+    #[test]
+    fn a_core_that_is_too_slow_costs_a_caller_one_second() {
+        let mut records = Records::new(at(0), Vec::new());
+        records.core_came();
+        records.hear(at(0), Receipt(1), &offered("a"));
+        records.hear(at(400), Receipt(2), &abandoned("b"));
+        assert_eq!(acts(&mut records), "send a; send b; ");
+        assert_eq!(records.next_deadline(), Some(at(1_000)));
+        records.tick(at(1_000));
+        assert_eq!(acts(&mut records), "keep a!; answer 1; send a!; ring all for a; ");
+        records.tick(at(1_400));
+        assert_eq!(acts(&mut records), "keep b!; answer 2; send b!; ", "nobody is to be rung");
+        records.durable(1);
+        records.durable(1);
+        records.durable(2);
+        assert_eq!(acts(&mut records), "clear; ");
+    }
+
+    #[test]
+    fn a_core_that_dies_leaves_nobody_waiting() {
+        let mut records = Records::new(at(0), Vec::new());
+        records.core_came();
+        records.hear(at(0), Receipt(1), &offered("a"));
+        acts(&mut records);
+        records.core_went(at(50));
+        assert_eq!(acts(&mut records), "keep a!; answer 1; ");
+        assert_eq!(records.alone_since(), Some(at(50)));
+        records.core_came();
+        assert_eq!(acts(&mut records), "send a!; ");
+    }
+
+    #[test]
+    fn what_an_earlier_supervisor_left_is_sent_first() {
+        let left = Said::new(900, &offered("old"));
+        let mut records = Records::new(at(0), vec![left]);
+        records.core_came();
+        records.hear(at(1), Receipt(1), &offered("new"));
+        assert_eq!(acts(&mut records), "send old; send new; ");
+        records.durable(2);
+        assert_eq!(acts(&mut records), "answer 1; ");
+        records.durable(1);
+        assert_eq!(acts(&mut records), "clear; ");
+    }
+}
