@@ -5,6 +5,7 @@
 
 pub(crate) mod dc09;
 pub(crate) mod http;
+pub(crate) mod mqtt;
 pub(crate) mod post;
 pub(crate) mod setup;
 
@@ -49,6 +50,8 @@ struct Running {
 pub(crate) struct Addresses {
     pub(crate) console: SocketAddr,
     pub(crate) dc09: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) mqtts: SocketAddr,
 }
 
 /// All that the house said on standard error, over all its starts.
@@ -132,7 +135,12 @@ impl House {
             let found = words().find_map(|word| word.strip_prefix(name));
             found.map(|value| value.trim_matches('"').parse().unwrap()).unwrap()
         };
-        let addresses = Addresses { console: field("console="), dc09: field("dc09=") };
+        let addresses = Addresses {
+            console: field("console="),
+            dc09: field("dc09="),
+            mqtt: field("mqtt="),
+            mqtts: field("mqtts="),
+        };
         self.running = Some(Running { child, addresses });
     }
 

@@ -26,6 +26,10 @@ pub(crate) struct Setup {
     pub(crate) relay: Option<SocketAddr>,
     /// `refuse` in place of `show`.
     pub(crate) refuse_unknown: bool,
+    /// Pendants that log in over MQTT, by name; `t-` begins that of one for telemetry alone.
+    pub(crate) mqtt: Vec<String>,
+    /// More of `hansho.toml`.
+    pub(crate) more: String,
 }
 
 /// A loopback address that nobody else has: a port that a killed house leaves behind may go to
@@ -77,6 +81,12 @@ impl Setup {
         self
     }
 
+    /// With devices that log in over MQTT.
+    pub(crate) fn with_mqtt(mut self, names: &[&str]) -> Self {
+        self.mqtt = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("hansho.toml"), self.house()).unwrap();
@@ -86,10 +96,11 @@ impl Setup {
 
     fn house(&self) -> String {
         let unknown = if self.refuse_unknown { "refuse" } else { "show" };
-        let (console, dc09) = (own_address(), own_address());
+        let (console, dc09, mqtt) = (own_address(), own_address(), own_address());
         let mut text = format!(
             "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
              [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\n\
+             mqtt = \"{mqtt}:0\"\nmqtts = \"127.0.0.1:0\"\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"
         );
@@ -102,6 +113,7 @@ impl Setup {
             )
             .unwrap();
         }
+        text.push_str(&self.more);
         text
     }
 
@@ -118,6 +130,9 @@ impl Setup {
                 )
                 .unwrap();
             }
+        }
+        for name in &self.mqtt {
+            writeln!(text, "subscriber-{name} = {{ name = \"利用者{name}の名\" }}").unwrap();
         }
         // The demo's operators stand at the end of its register.
         let (_people, operators) =
@@ -142,6 +157,16 @@ impl Setup {
                 helpers.join(", "),
                 device.address,
                 key.unwrap_or_default()
+            )
+            .unwrap();
+        }
+        for name in &self.mqtt {
+            let hash = blake3::hash(super::mqtt::password_of(name).as_bytes()).to_hex();
+            let class = if name.starts_with("t-") { "telemetry" } else { "alarm" };
+            writeln!(
+                text,
+                "\"mqtt:{name}\" = {{ subscriber = \"subscriber-{name}\", class = \"{class}\", \
+                 password_blake3 = \"{hash}\" }}"
             )
             .unwrap();
         }
