@@ -357,3 +357,111 @@ fn converse(
     }
     Ok(())
 }
+
+/// A mosquitto of somebody else, which keeps what it has on its disk.
+struct Broker {
+    folder: tempfile::TempDir,
+    address: std::net::SocketAddr,
+    child: Option<std::process::Child>,
+}
+
+impl Broker {
+    /// `None`, with a printed reason, where there is no mosquitto.
+    fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        // Nobody else listens at an address of this test's own.
+        let own = crate::house::setup::own_address();
+        let free = std::net::TcpListener::bind((own, 0)).unwrap().local_addr().unwrap();
+        let store = folder.path().display();
+        let config = format!(
+            "listener {} {}\nallow_anonymous true\npersistence true\npersistence_location {store}/\n\
+             autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\n\
+             max_inflight_messages 200\nlog_dest file {store}/log\nuser root\n",
+            free.port(),
+            free.ip()
+        );
+        std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
+        let mut broker = Self { folder, address: free, child: None };
+        broker.run().then_some(broker)
+    }
+
+    fn run(&mut self) -> bool {
+        for program in ["mosquitto", "/usr/sbin/mosquitto"] {
+            let mut command = Command::new(program);
+            command.arg("-c").arg(self.folder.path().join("mosquitto.conf"));
+            let Ok(child) = command.spawn() else { continue };
+            self.child = Some(child);
+            wait("mosquitto", || Client::dial(self.address, 4, PATIENCE).ok());
+            return true;
+        }
+        println!("skipped: mosquitto cannot be run; install it");
+        false
+    }
+
+    /// As when its power is cut.
+    fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Publishes alarms of a device; all are acknowledged by the broker when this returns.
+    fn publish(&self, device: &str, numbers: std::ops::Range<u64>) {
+        let mut client = Client::dial(self.address, 4, PATIENCE).unwrap();
+        client.send(&mqtt::connect(4, device, None)).unwrap();
+        assert_eq!(client.packet().unwrap(), [0x20, 0x02, 0x00, 0x00]);
+        for n in numbers {
+            client.publish(1, &format!("vendor/{device}/alarm"), &alarm(n)).unwrap();
+            assert_eq!(client.puback().unwrap(), (1, 0));
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}
+
+#[test]
+fn a_foreign_broker_that_is_killed_loses_nothing_that_it_had_kept() {
+    let Some(mut broker) = Broker::start() else { return };
+    let more = format!(
+        "[[foreign_broker]]\nname = \"vendor\"\nserver = \"{}\"\nclient_id = \"hansho-test\"\n\
+         topics = {{ \"vendor/+/alarm\" = \"alarm\" }}\n",
+        broker.address
+    );
+    let mut house = House::start_new(&Setup { more, ..Setup::default() });
+    house.wait_log(0, "A foreign broker is listened to.");
+    let held = |house: &House| -> BTreeSet<u64> {
+        let ours = reports(house).into_iter().filter(|each| each.source == "mqtt:VENDOR.B-1");
+        ours.filter_map(|report| counter(&report)).collect()
+    };
+    broker.publish("b-1", 0..50);
+    wait("what came while both were well", || (held(&house).len() == 50).then_some(()));
+    // The core dies under load: the broker sends again what was not acknowledged.
+    thread::scope(|scope| {
+        scope.spawn(|| broker.publish("b-1", 50..400));
+        wait("some of it", || (held(&house).len() > 100).then_some(()));
+        assert!(house.kill_core());
+    });
+    wait("what came around the core's death", || (held(&house).len() == 400).then_some(()));
+    // Nobody is there; the broker keeps it, is killed, and comes back with what it had kept.
+    assert!(house.stop().success());
+    broker.publish("b-1", 400..700);
+    let store = broker.folder.path().join("mosquitto.db");
+    let kept = || std::fs::metadata(&store).and_then(|found| found.modified()).ok();
+    let last = kept();
+    broker.publish("b-2", 0..1);
+    // It writes its store after each change, a second later at most.
+    wait("the broker to keep it", || (kept() > last).then_some(()));
+    broker.kill();
+    assert!(broker.run());
+    house.start();
+    wait("what the broker had kept", || (held(&house).len() == 700).then_some(()));
+    assert_closes(&house);
+    assert!(house.stop().success());
+    house.journal("verify");
+}

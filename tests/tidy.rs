@@ -60,7 +60,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 13] = [
+const FENCES: [(&str, &[&str]); 14] = [
     ("roxmltree", &["protocols"]),
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
@@ -71,6 +71,7 @@ const FENCES: [(&str, &[&str]); 13] = [
     ("mqtt-protocol-core", &["protocols"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
+    ("rumqttc", &["intake", "simulators"]),
     ("tokio-rustls", &["intake"]),
     ("rcgen", &["engine"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),

@@ -34,7 +34,7 @@ pub(crate) struct Setup {
 
 /// A loopback address that nobody else has: a port that a killed house leaves behind may go to
 /// another test's house at once, and a device must not be acknowledged by that one.
-fn own_address() -> Ipv4Addr {
+pub(crate) fn own_address() -> Ipv4Addr {
     let random = *uuid::Uuid::now_v7().as_bytes();
     Ipv4Addr::new(127, random[13].max(1), random[14], random[15].clamp(1, 254))
 }

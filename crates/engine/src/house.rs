@@ -12,12 +12,15 @@ use hansho_alerts::mail::{Credentials, MailChannel, MailConfig, MailConfigError,
 use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
-use hansho_intake::{Entrance, Identities, Sessions, TcpLimits, serve_tcp, serve_tls, serve_udp};
+use hansho_intake::{
+    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, follow_broker,
+    serve_tcp, serve_tls, serve_udp,
+};
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
     free_bytes, probe,
 };
-use hansho_model::{Door, Input, Lane, Recorded, Seq};
+use hansho_model::{Door, Input, Lane, Private, Recorded, Seq};
 use hansho_outbox::{Change, Runner};
 use hansho_protocols as protocols;
 use hansho_telemetry::{Chain, Counter, Histogram};
@@ -93,9 +96,9 @@ pub enum HouseError {
     /// The mail relay's settings.
     #[error("the mail settings are unusable")]
     Mail(#[from] MailConfigError),
-    /// The file with the relay's password.
-    #[error("{path} with the mail relay's password cannot be read")]
-    MailPassword {
+    /// The file with the password of a relay or a broker.
+    #[error("{path}, which holds a password, cannot be read")]
+    PasswordFile {
         /// File.
         path: String,
         /// Cause.
@@ -142,7 +145,7 @@ impl HouseError {
             | Self::Ports(_)
             | Self::Vault(_)
             | Self::Mail(_)
-            | Self::MailPassword { .. }
+            | Self::PasswordFile { .. }
             | Self::Certificate(_)
             | Self::Password(_) => true,
             // Another process that is about to end may still hold the folder.
@@ -363,6 +366,7 @@ impl House {
                 tracing::error!(%error, "The console's door broke.");
             }
         });
+        follow_brokers(config, &self.edge, &stopped, &mut doors)?;
         doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
         doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
         supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
@@ -526,10 +530,7 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     mail.providers.clone_from(&settings.providers);
     mail.starttls = settings.starttls;
     if let Some((user, path)) = &settings.login {
-        let password = std::fs::read_to_string(path).map_err(|source| {
-            HouseError::MailPassword { path: path.display().to_string(), source }
-        })?;
-        mail.credentials = Some(Credentials::new(user.clone(), password.trim_end().to_owned()));
+        mail.credentials = Some(Credentials::new(user.clone(), password(path)?));
     }
     Ok(mail)
 }
@@ -593,6 +594,44 @@ fn open_doors(
         doors.spawn(serve_udp(Arc::new(socket), single, stop.clone()));
     }
     Ok(())
+}
+
+/// Listens to the brokers of others.
+fn follow_brokers(
+    config: &Config,
+    edge: &Arc<Edge>,
+    stop: &watch::Receiver<bool>,
+    doors: &mut tokio::task::JoinSet<()>,
+) -> Result<(), HouseError> {
+    for broker in &config.site.foreign_brokers {
+        let login = match &broker.login {
+            None => None,
+            Some((user, path)) => Some((user.clone(), Private(password(path)?))),
+        };
+        let (host, port) = broker.server.rsplit_once(':').unwrap_or((&broker.server, "1883"));
+        let topics = broker
+            .topics
+            .iter()
+            .map(|topic| ForeignTopic { filter: topic.filter.clone(), lane: topic.lane });
+        let broker = ForeignBroker {
+            name: broker.name.clone(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: port.parse().unwrap_or(1_883),
+            client_id: broker.client_id.clone(),
+            login,
+            topics: topics.collect(),
+        };
+        let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
+        doors.spawn(follow_broker(broker, sink, stop.clone()));
+    }
+    Ok(())
+}
+
+/// The password that stands alone in a file.
+fn password(path: &Path) -> Result<String, HouseError> {
+    let read = std::fs::read_to_string(path);
+    let fault = |source| HouseError::PasswordFile { path: path.display().to_string(), source };
+    Ok(read.map_err(fault)?.trim_end().to_owned())
 }
 
 /// The register of a door's devices as its sessions need it; a door has its protocol's name.

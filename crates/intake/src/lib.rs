@@ -5,6 +5,7 @@
 //! One session's fault closes that session; its neighbours never notice.
 
 mod conversation;
+mod foreign;
 mod identities;
 mod tcp;
 mod tls;
@@ -20,6 +21,7 @@ use hansho_protocols::{Durable, Session};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use foreign::{ForeignBroker, ForeignTopic, follow_broker};
 pub use identities::Identities;
 pub use tcp::{TcpLimits, serve_tcp};
 pub use tls::{HANDSHAKE_TIME_MAX, TlsError, TlsIdentity, serve_tls};
