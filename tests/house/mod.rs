@@ -113,10 +113,12 @@ impl House {
         filter.clone_into(&mut self.rust_log);
     }
 
-    /// Starts the house and waits until it is well.
+    /// Starts the house and waits until it is well, and its supervisor knows.
     pub(crate) fn start(&mut self) {
+        let before = self.log.lines().len();
         self.launch();
         self.wait_ready();
+        self.log.wait_for(before, "The core speaks.");
     }
 
     /// Starts the house; its sockets are open when this returns, no more.

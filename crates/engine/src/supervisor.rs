@@ -269,6 +269,9 @@ impl Core {
         if self.silent || !self.spoke {
             self.pass_on(Word::CoreCame(self.hears.clone())).await;
         }
+        if !self.spoke {
+            tracing::info!("The core speaks.");
+        }
         self.silent = false;
         self.spoke = true;
         self.heard = clock::now();
