@@ -20,3 +20,5 @@ mod simulation;
 mod sip;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod trackers;

@@ -11,4 +11,5 @@ pub mod mailbox;
 pub mod pendant;
 pub mod phone;
 pub mod scenario;
+pub mod tracker;
 pub mod volunteer;

@@ -13,11 +13,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hansho_simulators::caller::{self, Crowd, Plan};
 use hansho_simulators::desk::{Desk, Habits};
 use hansho_simulators::devices::dc09::{Content, Key};
-use hansho_simulators::devices::sip::{Place, Shape};
+use hansho_simulators::devices::sip::{self, Shape};
+use hansho_simulators::devices::watch::{Place, Said};
 use hansho_simulators::mailbox::Mailbox;
 use hansho_simulators::pendant::{Link, Pendant, Stats};
 use hansho_simulators::phone::{Manner, Phone};
 use hansho_simulators::scenario::{self, Stage};
+use hansho_simulators::tracker::{self, Tracker, TrackerError};
 use hansho_simulators::volunteer::{Shares, Tally, Volunteers};
 use serde::Deserialize as _;
 
@@ -37,6 +39,8 @@ enum Task {
     Caller(CallerTask),
     /// The phone on a dispatcher's desk: prints what happens to it, until it is stopped.
     Phone(PhoneTask),
+    /// A person with a watch: walks, presses, leaves a zone and comes back.
+    Tracker(TrackerTask),
     /// Catches all mails of a demo and shows them on a page.
     Mailbox {
         /// SMTP.
@@ -200,6 +204,40 @@ struct PhoneTask {
 }
 
 #[derive(Debug, Args)]
+struct TrackerTask {
+    /// Receiver.
+    #[arg(long, default_value = "127.0.0.1:5093")]
+    to: SocketAddr,
+    /// Name of the watch.
+    #[arg(long, default_value = "8800000003")]
+    id: String,
+    /// Seconds between two reports.
+    #[arg(long, default_value_t = 30)]
+    every: u64,
+    /// Home: latitude and longitude in degrees, with a comma between.
+    #[arg(long, default_value = "37.1060,140.9589", value_parser = place)]
+    home: Place,
+    /// Points to walk along in place of a way from home; repeat it for each.
+    #[arg(long = "point", value_parser = place)]
+    points: Vec<Place>,
+    /// Metres to go away from home; 0 stays there.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    leave: i32,
+    /// Comes back home after that.
+    #[arg(long)]
+    returns: bool,
+    /// Presses the button at the end of the walk.
+    #[arg(long)]
+    sos: bool,
+    /// Battery, per cent.
+    #[arg(long, default_value_t = 80)]
+    battery: u8,
+    /// Goes on reporting from the last point until it is stopped.
+    #[arg(long)]
+    stay: bool,
+}
+
+#[derive(Debug, Args)]
 struct ScenarioTask {
     /// Plays once, prints a line an expectation; exit code 1 when one is missed.
     #[arg(long)]
@@ -244,6 +282,10 @@ async fn play(task: Task) -> ExitCode {
         Task::Pendant(task) => pendant(&task).await,
         Task::Caller(task) => call(&task).await,
         Task::Phone(task) => phone(&task).await,
+        Task::Tracker(task) => match tracker(&task).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string(), 1),
+        },
         Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
         Task::Volunteer { mailbox, seed, time_factor, night } => {
             let shares = if night { Shares::NIGHT } else { Shares::DAY };
@@ -307,7 +349,7 @@ async fn call(task: &CallerTask) -> ExitCode {
         ShapeWord::Swapped => Shape::Swapped,
         ShapeWord::Broken => Shape::Broken,
     };
-    let place = Place {
+    let place = sip::Place {
         shape,
         lat: task.lat,
         lon: task.lon,
@@ -357,6 +399,58 @@ async fn phone(task: &PhoneTask) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(&format!("the phone cannot listen on {}: {error}", task.listen), 2),
+    }
+}
+
+async fn tracker(task: &TrackerTask) -> Result<(), TrackerError> {
+    let mut tracker = Tracker::new(task.to, &task.id);
+    tracker.watch.battery = task.battery;
+    tracker.start().await?;
+    say("started");
+    let points = match task.points.as_slice() {
+        [] => tracker::walk(task.home, task.leave, task.returns),
+        points => points.to_vec(),
+    };
+    let every = Duration::from_secs(task.every);
+    let mut last = task.home;
+    for (count, point) in points.into_iter().enumerate() {
+        if count > 0 {
+            tokio::time::sleep(every).await;
+        }
+        tracker.walk_to(point).await?;
+        say(&format!("at {:.5},{:.5}", degrees(point.lat_e7), degrees(point.lon_e7)));
+        last = point;
+    }
+    if task.sos {
+        tracker.press().await?;
+        say("pressed and acknowledged");
+    }
+    if task.stay {
+        loop {
+            tokio::time::sleep(every).await;
+            tracker.walk_to(last).await?;
+        }
+    }
+    // The last report has no answer; the keep-alive's says that it was taken before.
+    tracker.say(&Said::Link).await
+}
+
+fn degrees(e7: i32) -> f64 {
+    f64::from(e7) / 1e7
+}
+
+/// Reads `37.1060,140.9589`.
+fn place(text: &str) -> Result<Place, String> {
+    let e7 = |part: &str| {
+        let degrees: f64 = part.trim().parse().ok()?;
+        let in_range = (-180.0..=180.0).contains(&degrees);
+        #[expect(clippy::cast_possible_truncation, reason = "180e7 fits")]
+        in_range.then_some((degrees * 1e7).round() as i32)
+    };
+    let (lat, lon) = text.split_once(',').ok_or("give latitude and longitude: 37.1060,140.9589")?;
+    match (e7(lat), e7(lon)) {
+        (Some(lat_e7), Some(lon_e7)) => Ok(Place::new(lat_e7, lon_e7)),
+        _ => Err("give degrees: 37.1060,140.9589".to_owned()),
     }
 }
 

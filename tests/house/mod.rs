@@ -8,6 +8,7 @@ pub(crate) mod http;
 pub(crate) mod post;
 pub(crate) mod setup;
 pub(crate) mod sipp;
+pub(crate) mod watch;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -51,6 +52,7 @@ pub(crate) struct Addresses {
     pub(crate) console: SocketAddr,
     pub(crate) dc09: SocketAddr,
     pub(crate) sip: SocketAddr,
+    pub(crate) watch: SocketAddr,
 }
 
 /// All that the house said on standard error, over all its starts.
@@ -134,8 +136,9 @@ impl House {
             let found = words().find_map(|word| word.strip_prefix(name));
             found.map(|value| value.trim_matches('"').parse().unwrap()).unwrap()
         };
-        let (console, dc09, sip) = (field("console="), field("dc09="), field("sip="));
-        let addresses = Addresses { console, dc09, sip };
+        let (console, dc09) = (field("console="), field("dc09="));
+        let (watch, sip) = (field("watch="), field("sip="));
+        let addresses = Addresses { console, dc09, sip, watch };
         self.running = Some(Running { child, addresses });
     }
 

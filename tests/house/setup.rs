@@ -45,6 +45,10 @@ pub(crate) struct Device {
     pub(crate) address: String,
     pub(crate) helpers: Vec<(String, String)>,
     pub(crate) aes_key: Option<String>,
+    /// `dc09` or `watch`.
+    door: &'static str,
+    /// Safe zone: latitude, longitude, radius in metres.
+    zone: Option<(f64, f64, u32)>,
 }
 
 impl Device {
@@ -60,7 +64,15 @@ impl Device {
             address: format!("架空町{account}番地"),
             helpers: mails.iter().enumerate().map(helper).collect(),
             aes_key: None,
+            door: "dc09",
+            zone: None,
         }
+    }
+
+    /// The same at the watches' door, with a safe zone.
+    pub(crate) fn wearing_watch(mut self, lat: f64, lon: f64, radius_m: u32) -> Self {
+        (self.door, self.zone) = ("watch", Some((lat, lon, radius_m)));
+        self
     }
 
     pub(crate) fn with_key(mut self, hex: &str) -> Self {
@@ -94,10 +106,12 @@ impl Setup {
 
     fn house(&self) -> String {
         let unknown = if self.refuse_unknown { "refuse" } else { "show" };
-        let (console, dc09, sip) = (own_address(), own_address(), own_address());
+        let sip = own_address();
+        let (console, dc09, watch) = (own_address(), own_address(), own_address());
         let mut text = format!(
             "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
-             [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\nsip = \"{sip}:0\"\n\
+             [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\nwatch = \"{watch}:0\"\n\
+             sip = \"{sip}:0\"\n\
              [sip]\ntrunks = [\"127.0.0.1\"]\nnumbers = [\"119\"]\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"
@@ -151,13 +165,19 @@ impl Setup {
                 .map(|index| format!("\"helper-{account}-{index}\""))
                 .collect();
             let key = device.aes_key.as_ref().map(|key| format!(", aes_key = \"{key}\""));
+            let zone = device.zone.map(|(lat, lon, radius)| {
+                let zone = format!("lat = {lat}, lon = {lon}, radius_m = {radius}");
+                format!(", zones = [{{ name = \"自宅\", {zone} }}]")
+            });
             writeln!(
                 text,
-                "\"dc09:{account}\" = {{ subscriber = \"subscriber-{account}\", helpers = [{}], \
-                 district = 1, address = \"{}\"{} }}",
+                "\"{}:{account}\" = {{ subscriber = \"subscriber-{account}\", helpers = [{}], \
+                 district = 1, address = \"{}\"{}{} }}",
+                device.door,
                 helpers.join(", "),
                 device.address,
-                key.unwrap_or_default()
+                key.unwrap_or_default(),
+                zone.unwrap_or_default()
             )
             .unwrap();
         }

@@ -156,6 +156,8 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
             district: Some(DistrictId(2)),
             address: Some(sealed(100, b"home")),
             digest: Token([200 + number; 16]),
+            zones: Vec::new(),
+            interval_s: None,
         })
         .collect();
     let settings = Settings {

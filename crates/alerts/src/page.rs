@@ -4,10 +4,10 @@
 //! (`answer=coming`, `late.10`, `late.30`, `cannot` or `arrived`) records and shows [`thanks`].
 //! The order of the buttons never changes.
 
-use hansho_model::{AlarmKind, AnswerChoice, Language, Mode};
+use hansho_model::{AlarmKind, AnswerChoice, Language, Mode, Position};
 use jiff::Timestamp;
 
-use crate::texts::{PageTexts, alarm_text, fill, mode_line, texts};
+use crate::texts::{PageTexts, alarm_text, degrees, fill, mode_line, texts};
 
 /// What the page shows. Values are clear text; the page escapes them.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct PageFacts {
     pub district: Option<String>,
     /// When the alarm was received.
     pub at: Timestamp,
+    /// Where the person was seen last, and when.
+    pub seen: Option<(Position, Timestamp)>,
     /// The person's own last answer.
     pub own: Option<OwnAnswer>,
     /// Answers of all.
@@ -162,6 +164,10 @@ fn shown(facts: &PageFacts, said: Option<&str>) -> String {
     html.line("p", "p", &who_line(facts, words));
     if let Some(address) = &facts.address {
         html.line("p", "p", address);
+    }
+    if let Some((position, at)) = facts.seen {
+        let ([lat, lon], at) = (degrees(position), time(at));
+        html.line("p", "p", &fill(&words.seen, &[("lat", &lat), ("lon", &lon), ("time", &at)]));
     }
     html.line("p", "p", &fill(&words.when, &[("time", &texts.mail.time(facts.at))]));
     let own = match &facts.own {
@@ -339,6 +345,7 @@ mod tests {
             address: Some("小名浜住吉1-2".to_owned()),
             district: Some("小名浜".to_owned()),
             at: at("2026-11-23T05:07:42Z"),
+            seen: None,
             own: Some(OwnAnswer {
                 choice: AnswerChoice::Late,
                 minutes: Some(10),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use hansho_model::{EffectId, Language, Mail, Mode, Private, Reveal, Sealed, Template};
+use hansho_model::{EffectId, Language, Mail, Mode, Private, Reveal, Sealed, Sighting, Template};
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::address::Envelope;
@@ -12,7 +12,7 @@ use lettre::message::header::{
 use lettre::message::{Body, Mailbox, Message};
 
 use crate::address::WireAddress;
-use crate::texts::{alarm_text, fill, mode_line, mode_mark, texts};
+use crate::texts::{MailTexts, alarm_text, degrees, fill, mode_line, mode_mark, texts};
 use crate::token;
 
 /// What a mail needs that the effect does not hold.
@@ -130,13 +130,13 @@ fn subject(mail: &Mail, surroundings: &Surroundings) -> String {
         .as_deref()
         .map(one_line)
         .map(|district| fill(&texts.subject_district, &[("district", &district)]));
-    let alarm = match mail.template {
-        Template::PendantAlarm => alarm_text(mail.facts.alarm, language),
+    let alarm = alarm_text(mail.facts.alarm, language);
+    let subject = match mail.template {
+        Template::PendantAlarm => &texts.subject,
+        Template::TrackerLeftZone | Template::TrackerReturned => &texts.subject_tracker,
     };
-    let plain = fill(
-        &texts.subject,
-        &[("alarm", alarm), ("district", district.as_deref().unwrap_or_default())],
-    );
+    let plain =
+        fill(subject, &[("alarm", alarm), ("district", district.as_deref().unwrap_or_default())]);
     let mark = mode_mark(mail.settings.mode).unwrap_or_default();
     match mail.settings.mode {
         Mode::Real => plain,
@@ -158,7 +158,12 @@ fn body(
     let mut lines = Vec::new();
     lines.extend(mode_line(settings.mode, language));
     let headquarters = one_line(&settings.headquarters);
-    lines.push(fill(&texts.greeting, &[("headquarters", &headquarters)]));
+    let greeting = match mail.template {
+        Template::PendantAlarm => &texts.greeting,
+        Template::TrackerLeftZone => &texts.greeting_left,
+        Template::TrackerReturned => &texts.greeting_returned,
+    };
+    lines.push(fill(greeting, &[("headquarters", &headquarters)]));
     lines.push(String::new());
     lines.push(fill(&texts.what, &[("alarm", alarm_text(mail.facts.alarm, language))]));
     // A person who was erased since is named to nobody; the call for help goes out all the same.
@@ -167,22 +172,42 @@ fn body(
         Some(name) => fill(&texts.who, &[("name", &one_line(&name))]),
         None => texts.who_unknown.clone(),
     });
+    lines.extend(mail.facts.sighting.as_ref().map(|seen| seen_line(seen, texts)));
     lines.push(place_line(mail, reveal, surroundings));
     lines.push(fill(&texts.when, &[("time", &texts.time(mail.facts.at))]));
     lines.push(String::new());
-    lines.push(fill(&texts.answer, &[("time", &texts.time_short(mail.expires_at))]));
-    let link = format!("{}/r/{}", settings.answer_url, token::make(id, surroundings.answer_mac));
-    lines.push(link);
-    lines.push(String::new());
+    // Who is back needs nobody's answer.
+    if mail.template != Template::TrackerReturned {
+        lines.push(fill(&texts.answer, &[("time", &texts.time_short(mail.expires_at))]));
+        let token = token::make(id, surroundings.answer_mac);
+        lines.push(format!("{}/r/{token}", settings.answer_url));
+        lines.push(String::new());
+    }
     let name = open(reveal, &mail.recipient.name, "name of the recipient")?;
     lines.push(fill(&texts.closing, &[("name", &name)]));
     lines.push(String::new());
     Ok(lines.join("\r\n"))
 }
 
+/// Where the wearer was seen: a place that a map finds, and how far from where he is safe.
+fn seen_line(seen: &Sighting, texts: &MailTexts) -> String {
+    let zone = seen.zone.as_ref().map(|away| {
+        let metres = away.distance.0.to_string();
+        fill(&texts.seen_zone, &[("name", &one_line(&away.zone)), ("metres", &metres)])
+    });
+    let [lat, lon] = degrees(seen.position);
+    let (zone, time) = (zone.unwrap_or_default(), texts.time_short(seen.at));
+    fill(&texts.seen, &[("zone", &zone), ("lat", &lat), ("lon", &lon), ("time", &time)])
+}
+
 fn place_line(mail: &Mail, reveal: &dyn Reveal, surroundings: &Surroundings) -> String {
     let language: Language = mail.recipient.language;
     let texts = &texts(language).mail;
+    // Who wanders is not at home.
+    let place = match mail.template {
+        Template::PendantAlarm => &texts.place,
+        Template::TrackerLeftZone | Template::TrackerReturned => &texts.home,
+    };
     let district = surroundings.district.as_deref().map(one_line);
     let address = mail.facts.address.as_ref().and_then(|address| reveal.reveal_text(address));
     match (address.as_deref().map(one_line), district) {
@@ -190,11 +215,11 @@ fn place_line(mail: &Mail, reveal: &dyn Reveal, surroundings: &Surroundings) -> 
             let district = district
                 .map(|district| fill(&texts.place_district, &[("district", &district)]))
                 .unwrap_or_default();
-            fill(&texts.place, &[("address", &address), ("district", &district)])
+            fill(place, &[("address", &address), ("district", &district)])
         }
         (None, Some(district)) => {
             let district = fill(&texts.place_district, &[("district", &district)]);
-            fill(&texts.place, &[("address", ""), ("district", district.trim_start())])
+            fill(place, &[("address", ""), ("district", district.trim_start())])
         }
         (None, None) => texts.place_unknown.clone(),
     }
@@ -218,7 +243,8 @@ fn ascii_header(name: &str, value: &str) -> Result<HeaderValue, RenderError> {
 #[cfg(test)]
 mod tests {
     use hansho_model::{
-        AlarmKind, DistrictId, Facts, KeyId, NoticeId, PersonId, Recipient, Seq, Settings, Token,
+        AlarmKind, DegreesE7, DistrictId, Facts, KeyId, MetresU32, NoticeId, PersonId, Position,
+        Recipient, Seq, Settings, Token, ZoneDistance,
     };
 
     use super::*;
@@ -253,6 +279,7 @@ mod tests {
                 address: Some(sealed("小名浜住吉1-2 鍵は植木鉢の下")),
                 district: Some(DistrictId(2)),
                 at: "2026-11-23T05:07:42Z".parse().unwrap(),
+                sighting: None,
             },
             ordered_at: "2026-11-23T05:07:43.5Z".parse().unwrap(),
             expires_at: "2026-11-23T06:07:43Z".parse().unwrap(),
@@ -265,6 +292,25 @@ mod tests {
                 answer_minutes: 60,
             },
         }
+    }
+
+    fn tracker(language: Language, template: Template) -> Mail {
+        let mut mail = mail(language, Mode::Demo);
+        let position =
+            Position::new(DegreesE7::from_e7(371_105_000), DegreesE7::from_e7(1_409_589_000));
+        let away = ZoneDistance { zone: "自宅".to_owned(), distance: MetresU32(500) };
+        mail.template = template;
+        mail.facts.alarm = match template {
+            Template::TrackerReturned => AlarmKind::EnteredZone,
+            Template::PendantAlarm | Template::TrackerLeftZone => AlarmKind::LeftZone,
+        };
+        mail.facts.sighting = Some(Sighting {
+            position: position.unwrap(),
+            accuracy: Some(MetresU32(15)),
+            at: mail.facts.at,
+            zone: (template == Template::TrackerLeftZone).then_some(away),
+        });
+        mail
     }
 
     const ID: EffectId = EffectId { seq: Seq::new(184_300), index: 2 };
@@ -312,6 +358,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wearer_left_and_is_back() {
+        for (language, district) in [(Language::Ja, "四倉"), (Language::En, "Yotsukura")] {
+            for template in [Template::TrackerLeftZone, Template::TrackerReturned] {
+                let mail = tracker(language, template);
+                insta::assert_snapshot!(run(&mail, &around(district)));
+            }
+        }
+    }
+
+    #[test]
     fn little_is_known() {
         let mut mail = mail(Language::Ja, Mode::Real);
         mail.facts.subscriber = None;
@@ -340,8 +396,11 @@ mod tests {
     #[test]
     fn all_that_is_needed_stands_in_the_first_250_signs() {
         for &language in Language::ALL {
-            for &mode in Mode::ALL {
-                let text = body(&mail(language, mode), ID, &Glass, &around("小名浜")).unwrap();
+            let left = tracker(language, Template::TrackerLeftZone);
+            let usual = Mode::ALL.iter().map(|mode| mail(language, *mode));
+            for mail in usual.chain([left]) {
+                let mode = mail.settings.mode;
+                let text = body(&mail, ID, &Glass, &around("小名浜")).unwrap();
                 let end = text.find("/r/184300-2-").unwrap();
                 let before = text.char_indices().filter(|(place, _sign)| *place < end).count();
                 // A feature phone counts 500 half-width cells; an ASCII sign takes one of them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use hansho_model::{AlarmKind, Language, Mode};
+use hansho_model::{AlarmKind, DegreesE7, Language, Mode, Position};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -62,17 +62,23 @@ pub(crate) struct Texts {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MailTexts {
     pub(crate) subject: String,
+    pub(crate) subject_tracker: String,
     pub(crate) subject_district: String,
     pub(crate) greeting: String,
+    pub(crate) greeting_left: String,
+    pub(crate) greeting_returned: String,
     pub(crate) what: String,
     pub(crate) who: String,
     pub(crate) who_unknown: String,
     #[serde(rename = "where")]
     pub(crate) place: String,
+    pub(crate) home: String,
     #[serde(rename = "where_district")]
     pub(crate) place_district: String,
     #[serde(rename = "where_unknown")]
     pub(crate) place_unknown: String,
+    pub(crate) seen: String,
+    pub(crate) seen_zone: String,
     pub(crate) when: String,
     pub(crate) answer: String,
     pub(crate) closing: String,
@@ -111,6 +117,7 @@ pub(crate) struct PageTexts {
     pub(crate) answer_late_open: String,
     pub(crate) answer_cannot: String,
     pub(crate) answer_arrived: String,
+    pub(crate) seen: String,
 }
 
 impl MailTexts {
@@ -136,6 +143,16 @@ impl MailTexts {
         let (hour, minute) = (local.hour().to_string(), format!("{:02}", local.minute()));
         fill(&self.time_short, &[("hour", &hour), ("minute", &minute)])
     }
+}
+
+/// Latitude and longitude in degrees with five digits, a metre: `37.10600` and `140.95890`.
+pub(crate) fn degrees(position: Position) -> [String; 2] {
+    let text = |degrees: DegreesE7| {
+        let sign = if degrees.e7() < 0 { "-" } else { "" };
+        let e5 = degrees.e7().unsigned_abs() / 100;
+        format!("{sign}{}.{:05}", e5 / 100_000, e5 % 100_000)
+    };
+    [text(position.lat), text(position.lon)]
 }
 
 /// Puts values into a text. What a value says is not looked at again: a name such as `{time}`
@@ -214,6 +231,16 @@ mod tests {
             names(include_str!("../texts/ja.toml")),
             names(include_str!("../texts/en.toml"))
         );
+    }
+
+    #[test]
+    fn a_place_is_told_to_the_metre() {
+        let at = |lat, lon| {
+            let (lat, lon) = (DegreesE7::from_e7(lat), DegreesE7::from_e7(lon));
+            degrees(Position::new(lat, lon).unwrap()).join(",")
+        };
+        assert_eq!(at(371_060_000, 1_409_589_019), "37.10600,140.95890");
+        assert_eq!(at(-500_000, -99), "-0.05000,-0.00000");
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn mail(address: &str) -> Mail {
             address: Some(sealed("小名浜住吉1-2")),
             district: Some(DistrictId(2)),
             at: "2026-11-23T05:07:42Z".parse().unwrap(),
+            sighting: None,
         },
         ordered_at: "2026-11-23T05:07:43Z".parse().unwrap(),
         expires_at: "2026-11-23T06:07:43Z".parse().unwrap(),

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use hansho_model::{DistrictId, Private};
+use hansho_model::{DistrictId, MetresU32, Private, Zone};
 
 use crate::fault::Fault;
 use crate::people::People;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
 use crate::syntax::{self, nearest};
-use crate::{DEVICES_MAX, DISTRICT_MAX, Device, HELPERS_MAX, TEXT_CHARS_MAX};
+use crate::{
+    DEVICES_MAX, DISTRICT_MAX, Device, HELPERS_MAX, TEXT_CHARS_MAX, ZONE_NAME_BYTES_MAX, ZONES_MAX,
+};
 
 /// Reads `devices.toml` in `dir`; `people` is `None` when that register could not be read, and
 /// then its keys are not asked for.
@@ -72,7 +74,7 @@ fn device<'a>(
     section: &Section<'a>,
     people: Option<&People>,
 ) -> Option<Device> {
-    reader.check_keys(section, &["subscriber", "helpers", "district", "address", "aes_key"]);
+    reader.check_keys(section, &KEYS);
     let subscriber =
         reader.required_text(section, "subscriber", TEXT_CHARS_MAX, "\"subscriber-0001\"");
     let known = |reader: &mut Reader<'a>, key: &Located<&'a str>| {
@@ -97,14 +99,45 @@ fn device<'a>(
     let address = reader.text(section, "address", TEXT_CHARS_MAX);
     let aes_key = reader.text(section, "aes_key", 512);
     let aes_key = reader.parsed(aes_key, syntax::aes_key);
+    let zones = zones(reader, section);
+    let interval = reader.integer(section, "interval_s", 30..=86_400);
     Some(Device {
         subscriber: subscriber?.value.to_owned(),
         helpers,
         district: district.and_then(|id| u8::try_from(id).ok()).map(DistrictId),
         address: address.map(|address| Private(address.value.to_owned())),
         aes_key: aes_key.map(|key| Private(key.value)),
+        zones,
+        interval_s: interval.and_then(|seconds| u32::try_from(seconds).ok()),
     })
 }
+
+/// Safe zones: circles with a name, each name once.
+fn zones<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Vec<Zone> {
+    let mut zones: Vec<Zone> = Vec::new();
+    for section in reader.tables(section, "zones", ZONES_MAX) {
+        reader.check_keys(&section, &["name", "lat", "lon", "radius_m"]);
+        let name = reader.required_text(&section, "name", ZONE_NAME_BYTES_MAX, "\"自宅\"");
+        let name = reader.parsed(name, syntax::zone_name);
+        let centre = reader.position(&section);
+        let radius = reader.integer(&section, "radius_m", 20..=50_000);
+        let radius = radius.and_then(|metres| u32::try_from(metres).ok()).map(MetresU32);
+        if section.table.get("radius_m").is_none() {
+            reader.required(&section, "radius_m", "200");
+        }
+        let (Some(name), Some(centre), Some(radius)) = (name, centre, radius) else { continue };
+        if zones.iter().any(|other| other.name == name.value) {
+            let message = format!("zone `{}` stands here twice", name.value);
+            reader.fault(name.span, message, "give one of them another name".to_owned());
+            continue;
+        }
+        zones.push(Zone { name: name.value.to_owned(), centre, radius });
+    }
+    zones
+}
+
+const KEYS: [&str; 7] =
+    ["subscriber", "helpers", "district", "address", "aes_key", "zones", "interval_s"];
 
 fn unknown_person(reader: &mut Reader<'_>, key: &str, span: Range<usize>, people: &People) {
     let remedy = match nearest(key, people.keys().map(String::as_str)) {

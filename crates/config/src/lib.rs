@@ -10,14 +10,14 @@
 //!
 //! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
 //! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`], [`STATIONS_MAX`], [`UNITS_MAX`], [`PLANS_MAX`],
-//! [`PLAN_NEEDS_MAX`].
+//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo");
 //! let config = hansho_config::Config::load(&folder)?;
 //! assert_eq!(config.site.mode, hansho_model::Mode::Demo);
-//! assert_eq!(config.devices.len(), 400);
+//! assert_eq!(config.devices.len(), 412);
 //! # Ok(())
 //! # }
 //! ```
@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use hansho_model::{DistrictId, Fleet, Language, Mode, Private, Role};
+use hansho_model::{DistrictId, Fleet, Language, Mode, Private, Role, Zone};
 
 pub use fault::{ConfigError, Fault, FaultPlace};
 
@@ -58,6 +58,10 @@ pub const UNITS_MAX: usize = 1_000;
 pub const PLANS_MAX: usize = 100;
 /// Most needs of one plan.
 pub const PLAN_NEEDS_MAX: usize = 16;
+/// Most safe zones of one device.
+pub const ZONES_MAX: usize = 8;
+/// Longest name of a zone, bytes.
+pub const ZONE_NAME_BYTES_MAX: usize = 48;
 /// Longest text value (name, address), characters.
 pub const TEXT_CHARS_MAX: usize = 200;
 /// Districts of the city are numbered from 1 to this.
@@ -223,6 +227,10 @@ pub struct Device {
     pub address: Option<Private<String>>,
     /// AES key of 16, 24 or 32 bytes, when the device encrypts.
     pub aes_key: Option<Private<Vec<u8>>>,
+    /// Safe zones of the wearer, for trackers.
+    pub zones: Vec<Zone>,
+    /// Seconds between two reports as the device is set, for trackers.
+    pub interval_s: Option<u32>,
 }
 
 impl Config {

@@ -159,6 +159,15 @@ pub(crate) fn source_name(text: &str) -> Result<&str, Wrong> {
     Ok(text)
 }
 
+/// A zone's name: it stands in mails, in one line.
+pub(crate) fn zone_name(text: &str) -> Result<&str, Wrong> {
+    if text.len() > crate::ZONE_NAME_BYTES_MAX {
+        let remedy = format!("use 1 to {} bytes", crate::ZONE_NAME_BYTES_MAX);
+        return wrong(format!("`{text}` is no name for a zone"), remedy);
+    }
+    Ok(text)
+}
+
 /// An argon2id hash in PHC form: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
 ///
 /// `m_kib_min` is the least memory it must have been made with.

@@ -328,6 +328,10 @@ fn faults_of_devices() {
 "dc09:4A01" = { subscriber = "user-1", aes_key = "00112233445566778899AABBCCDDEE" }
 "dc09:4003" = { subscriber = "user-1", aes_key = "geheim", helper = [] }
 "dc09:4004" = { subscriber = "user-1", helpers = ["helper-0001", 7] }
+"watch:1" = { subscriber = "user-1", interval_s = 5, zones = [{ name = "自宅", lat = 91, lon = "x" }] }
+"watch:2" = { subscriber = "user-1", zones = [{ name = "a", lat = 37.1, lon = 140.9, radius_m = 10 }, { name = " ", lat = 37, lon = -140.95, radius_m = 200 }] }
+"watch:3" = { subscriber = "user-1", zones = [{ name = "a", lat = 37, lon = 140, radius_m = 20 }, { name = "a", lat = 37, lon = 140, radius_m = 20 }] }
+"watch:4" = { subscriber = "user-1", zones = 3 }
 "#;
     let text = run(SITE, people, devices);
     assert!(!text.contains("geheim") && !text.contains("00112233"), "{text}");
@@ -465,14 +469,21 @@ fn a_device_has_the_name_under_which_it_reports() {
 fn the_demo_is_the_invented_city() {
     let config = Config::load(&demo()).unwrap_or_else(|error| panic!("{error}"));
     let mut pendants: BTreeMap<u8, usize> = BTreeMap::new();
-    for device in config.devices.values() {
-        *pendants.entry(device.district.unwrap().0).or_default() += 1;
+    let is_pendant = |name: &&String| name.starts_with("dc09:");
+    for (name, device) in &config.devices {
         assert!((2..=3).contains(&device.helpers.len()));
+        if !is_pendant(&name) {
+            assert_eq!((device.zones.len(), device.zones[0].name.as_str()), (1, "自宅"));
+            continue;
+        }
+        *pendants.entry(device.district.unwrap().0).or_default() += 1;
     }
     let counts: Vec<usize> = pendants.into_values().collect();
     assert_eq!(counts, [110, 78, 58, 38, 30, 20, 10, 10, 14, 9, 6, 5, 12]);
     let accounts = (4_001..=4_400).map(|account| format!("dc09:{account}"));
-    assert!(accounts.eq(config.devices.keys().cloned()));
+    assert!(accounts.eq(config.devices.keys().filter(is_pendant).cloned()));
+    let trackers = (1..=12).map(|number| format!("watch:88000000{number:02}"));
+    assert!(trackers.eq(config.devices.keys().filter(|name| !is_pendant(name)).cloned()));
     let home = &config.devices["dc09:4007"].address.as_ref().unwrap().0;
     assert!(home.starts_with("三和町差塩 架空"), "利用者 0007 lives there");
     let ciphers = config.devices.values().filter(|device| device.aes_key.is_some()).count();

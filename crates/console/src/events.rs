@@ -208,6 +208,14 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::CrewMoved { unit, with } => {
             ("CrewMoved", json!({"unit": unit.0, "with": with.map(|unit| unit.0)}))
         }
+        // How far from home somebody is, and what the zone is called, is for who may see it.
+        Event::ZoneLeft { device, signal, .. } => (
+            "ZoneLeft",
+            json!({"source": device.0, "signal": signal.map(|signal| signal.to_string())}),
+        ),
+        Event::ZoneEntered { device, .. } => ("ZoneEntered", json!({"source": device.0})),
+        Event::ZoneDoubted { device, .. } => ("ZoneDoubted", json!({"source": device.0})),
+        Event::FixDoubted { device, .. } => ("FixDoubted", json!({"source": device.0})),
     }
 }
 

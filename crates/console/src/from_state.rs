@@ -5,8 +5,8 @@ mod units;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_core::{
-    Call, CallPhase, Device, Incident, Notice, Person, RecipientState, RecipientStatus, SavedDraft,
-    Signal, State,
+    Call, CallPhase, Device, Incident, LastFix, Notice, Person, RecipientState, RecipientStatus,
+    SavedDraft, Signal, State,
 };
 use hansho_model::{
     AnswerChoice, CallerLocation, DegreesE7, EffectId, IncidentId, KeyId, LocationFault,
@@ -114,7 +114,7 @@ impl Viewer<'_> {
         });
         view::Signal {
             id: id.to_string(),
-            kind: if is_device { "pendant" } else { "call" }.to_owned(),
+            kind: if is_device { self.kind(signal.source) } else { "call" }.to_owned(),
             door: signal.door.as_str().to_owned(),
             seq: id.0.get(),
             received_at: signal.received_at.to_string(),
@@ -249,6 +249,11 @@ impl Viewer<'_> {
         }
     }
 
+    fn kind(self, source: SourceId) -> &'static str {
+        let device = self.state.devices().get(&source);
+        if device.is_some_and(Device::is_tracker) { "tracker" } else { "pendant" }
+    }
+
     fn subscriber(self, source: SourceId) -> Option<view::Subscriber> {
         let device = self.state.devices().get(&source)?;
         let entry = device.entry.as_ref()?;
@@ -372,7 +377,37 @@ impl Viewer<'_> {
             reports: device.reports,
             refused: device.refused,
             faults: faults.collect(),
+            position: device.track.fix.as_ref().and_then(|fix| self.device_position(fix)),
+            battery: device.track.battery,
+            zones: self.zones(device),
         }
+    }
+
+    fn device_position(self, fix: &LastFix) -> Option<view::DevicePosition> {
+        let age = self.state.at().filter(|_| self.is_whole())?.duration_since(fix.at);
+        Some(view::DevicePosition {
+            lat: degrees(fix.position.lat),
+            lon: degrees(fix.position.lon),
+            at: fix.at.to_string(),
+            age_s: u64::try_from(age.as_secs()).unwrap_or_default(),
+            accuracy_m: fix.accuracy.0,
+            method: fix.method.as_str().to_owned(),
+            suspect: fix.suspect,
+        })
+    }
+
+    fn zones(self, device: &Device) -> Vec<view::Zone> {
+        let entry = device.entry.as_ref().filter(|_| self.is_whole());
+        let zones = entry.into_iter().flat_map(|entry| &entry.zones);
+        let shown = zones.zip(&device.track.zones).map(|(zone, known)| view::Zone {
+            name: zone.name.clone(),
+            state: known.place.as_str().to_owned(),
+            since: known.since.map(|at| at.to_string()),
+            lat: degrees(zone.centre.lat),
+            lon: degrees(zone.centre.lon),
+            radius_m: zone.radius.0,
+        });
+        shown.collect()
     }
 
     fn mail(self, notices: &[view::Notice]) -> view::MailHealth {

@@ -52,7 +52,7 @@ pub struct World {
 pub struct Signal {
     /// Such as `s184200`.
     pub id: String,
-    /// `pendant` or `call`; later also `tracker` and others.
+    /// `call`, `pendant` or `tracker`; later also others.
     pub kind: String,
     /// Where it came in.
     pub door: String,
@@ -423,6 +423,48 @@ pub struct Device {
     pub refused: u64,
     /// Faults that go on.
     pub faults: Vec<Fault>,
+    /// Where its wearer was seen last; absent for a viewer, and for what has no place.
+    pub position: Option<DevicePosition>,
+    /// Battery, 0 to 100 per cent.
+    pub battery: Option<u8>,
+    /// Safe zones of its wearer; empty for a viewer.
+    pub zones: Vec<Zone>,
+}
+
+/// Where a device was seen last.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DevicePosition {
+    /// Latitude in degrees, WGS 84.
+    pub lat: f64,
+    /// Longitude in degrees, WGS 84.
+    pub lon: f64,
+    /// When, by the device's clock; by ours where that is wrong.
+    pub at: String,
+    /// Seconds from then to the last event of this state.
+    pub age_s: u64,
+    /// How far off it may be, in metres.
+    pub accuracy_m: u32,
+    /// How it was found: `gnss`, `wifi`, `cell`, `unknown`.
+    pub method: String,
+    /// Whether nobody can have gone there from the place before: to be shown hollow.
+    pub suspect: bool,
+}
+
+/// A safe zone (見守り区域).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Zone {
+    /// Its name, such as `自宅`.
+    pub name: String,
+    /// `inside`, `outside`, `unknown`.
+    pub state: String,
+    /// Since when.
+    pub since: Option<String>,
+    /// Latitude of its centre in degrees.
+    pub lat: f64,
+    /// Longitude of its centre in degrees.
+    pub lon: f64,
+    /// Radius in metres.
+    pub radius_m: u32,
 }
 
 /// A fault that goes on.

@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CallBackOutcome, CallEnd, CallRef, CallerLocation,
     CommandId, DegreesE7, DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Facts, Finding,
-    FrameFault, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Language,
-    LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode, NoticeId,
-    Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient, Role, Sealed,
-    Seq, Settings, SignalId, SignalOutcome, SourceId, Template, Token,
+    FixMethod, FrameFault, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId,
+    Language, LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode,
+    NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient,
+    Role, Sealed, Seq, Settings, Sighting, SignalId, SignalOutcome, SourceId, Template, Token,
+    Zone, ZoneDistance,
 };
 use jiff::Timestamp;
 
@@ -122,6 +123,7 @@ word_enums!(
     AlarmKind,
     AnswerChoice,
     Door,
+    FixMethod,
     FrameFault,
     IncidentKind,
     IncidentOutcome,
@@ -166,11 +168,23 @@ canonical!(Position { lat, lon });
 canonical!(Place { district, position, radius, confirmed });
 canonical!(Mailbox { address, token });
 canonical!(PersonEntry { key, digest, name, mailboxes, language, role });
-canonical!(DeviceEntry { source, subscriber, helpers, district, address, digest });
+canonical!(DeviceEntry {
+    source,
+    subscriber,
+    helpers,
+    district,
+    address,
+    digest,
+    zones,
+    interval_s,
+});
+canonical!(Zone { name, centre, radius });
+canonical!(ZoneDistance { zone, distance });
+canonical!(Sighting { position, accuracy, at, zone });
 canonical!(Settings { mode, headquarters, sender, message_domain, answer_url, answer_minutes });
 canonical!(Finding { class, kind, phase, code, zone });
 canonical!(Recipient { person, address, token, name, language });
-canonical!(Facts { alarm, subscriber, address, district, at });
+canonical!(Facts { alarm, subscriber, address, district, at, sighting });
 canonical!(OutcomeDetail { code, enhanced, again });
 canonical!(EffectOutcome { effect, attempt, outcome, detail });
 canonical!(CallerLocation<Sealed> {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use hansho_model::{
     AlarmClass, AlarmKind, Attempt, DeviceEntry, Door, EffectId, Event, Facts, Finding, IncidentId,
-    Lane, Mail, NoticeId, Outcome, PersonId, Recipient, Recorded, SealedReport, Seq, Settled,
-    SignalId, SourceId, Template,
+    Lane, Mail, NoticeId, Outcome, PersonId, Phase, Recipient, Recorded, SealedReport, Seq,
+    Settled, SignalId, SourceId, Template,
 };
 use jiff::Timestamp;
 
@@ -18,6 +18,7 @@ use crate::state::{
     Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
+use crate::track::{Doubt, Episode, Track, ZonePlace, ZoneState};
 
 /// A change in what is owed to the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +122,13 @@ impl State {
         match &recorded.event {
             Event::CoreStarted { epoch, release } => {
                 self.epoch = *epoch;
+                self.started_at = Some(at);
                 self.release.clone_from(release);
                 if self.sources.is_empty() {
                     self.name_source("core");
+                }
+                for (source, device) in &self.devices {
+                    self.index.silences.note(*source, Some(device), self.started_at);
                 }
             }
             Event::ClockStepped { .. } | Event::LogInRefused { .. } => {}
@@ -197,11 +202,13 @@ impl State {
                 if let Some(device) = self.devices.get_mut(device) {
                     device.raise(Fault { kind: *fault, zone, code, since: at });
                 }
+                self.note_silence(*device);
             }
             Event::FaultCleared { device, fault, zone } => {
                 if let Some(device) = self.devices.get_mut(device) {
                     device.faults.retain(|each| each.kind != *fault || each.zone != *zone);
                 }
+                self.note_silence(*device);
             }
             Event::NoticeOrdered { notice, signal, template, facts, recipients, expires_at } => {
                 let (notice, template, expires_at) = (*notice, *template, *expires_at);
@@ -271,6 +278,26 @@ impl State {
                 self.dispatch.set_usable(*unit, *usable, *since);
             }
             Event::CrewMoved { unit, with } => self.dispatch.move_crew(*unit, *with),
+            Event::ZoneLeft { device, zone, signal, .. } => {
+                let episode = signal.map(|signal| Episode { signal, left_at: at });
+                self.see_zone(*device, zone, (ZonePlace::Outside, at), episode);
+            }
+            Event::ZoneEntered { device, zone, .. } => {
+                self.see_zone(*device, zone, (ZonePlace::Inside, at), None);
+            }
+            Event::ZoneDoubted { device, zone, since, at, .. } => {
+                let doubt = Doubt { since: *since, at: *at };
+                let device = self.devices.get_mut(device);
+                if let Some(zone) = device.and_then(|device| device.track.zone_mut(zone)) {
+                    zone.doubt = Some(doubt);
+                }
+            }
+            Event::FixDoubted { device, .. } => {
+                let device = self.devices.get_mut(device);
+                if let Some(fix) = device.and_then(|device| device.track.fix.as_mut()) {
+                    fix.suspect = true;
+                }
+            }
         }
     }
 
@@ -299,10 +326,40 @@ impl State {
         helpers: &[PersonId],
         entry: &DeviceEntry,
     ) {
-        let device = self.devices.entry(source).or_insert_with(|| new_device(Door::Dc09));
+        let door = entry.source.split_once(':').and_then(|(door, _)| Door::from_word(door));
+        let door = door.unwrap_or(Door::Dc09);
+        let device = self.devices.entry(source).or_insert_with(|| new_device(door));
+        let known = device.entry.as_ref().map(|entry| entry.zones.clone()).unwrap_or_default();
+        device.track.zones = entry
+            .zones
+            .iter()
+            .map(|zone| {
+                // A zone that was moved is another one.
+                let same = known.contains(zone).then(|| device.track.zone(&zone.name)).flatten();
+                same.cloned().unwrap_or_else(|| new_zone(&zone.name))
+            })
+            .collect();
         device.entry = Some(entry.clone());
         device.subscriber = Some(subscriber);
         device.helpers = helpers.to_vec();
+        self.note_silence(source);
+    }
+
+    fn note_silence(&mut self, source: SourceId) {
+        self.index.silences.note(source, self.devices.get(&source), self.started_at);
+    }
+
+    fn see_zone(
+        &mut self,
+        device: SourceId,
+        zone: &str,
+        (place, at): (ZonePlace, Timestamp),
+        episode: Option<Episode>,
+    ) {
+        let device = self.devices.get_mut(&device);
+        let Some(zone) = device.and_then(|device| device.track.zone_mut(zone)) else { return };
+        let name = std::mem::take(&mut zone.name);
+        *zone = ZoneState { name, place, since: Some(at), doubt: None, episode };
     }
 
     fn withdraw_device(&mut self, source: SourceId) {
@@ -310,6 +367,8 @@ impl State {
         device.entry = None;
         device.subscriber = None;
         device.helpers.clear();
+        device.track.zones.clear();
+        self.note_silence(source);
     }
 
     fn receive_report(&mut self, recorded: &Recorded, report: &SealedReport) {
@@ -324,6 +383,7 @@ impl State {
         } else {
             device.reports = device.reports.saturating_add(1);
         }
+        device.track.hear(report);
         let last = LastReport {
             seq: recorded.seq,
             observed_at: report.observed_at,
@@ -337,6 +397,7 @@ impl State {
             Some(slot) => **slot = last,
             None => device.last_report = Some(Box::new(last)),
         }
+        self.note_silence(recorded.source);
     }
 
     fn receive_signal(&mut self, id: SignalId, call: Call, zone: &str, refused: bool) {
@@ -352,7 +413,7 @@ impl State {
             recorded_at: call.recorded_at,
             observed_at: last.observed_at,
             alarm: call.alarm,
-            findings: last.findings.clone(),
+            findings: findings_of(call.alarm, zone, &last.findings),
             zones,
             presses: 1,
             restored_at: None,
@@ -614,7 +675,22 @@ pub(crate) fn new_device(door: Door) -> Device {
         refused_lately: (0, 0),
         last_report: None,
         faults: BTreeSet::new(),
+        track: Track::default(),
     }
+}
+
+fn new_zone(name: &str) -> ZoneState {
+    let (place, since) = (ZonePlace::Unknown, None);
+    ZoneState { name: name.to_owned(), place, since, doubt: None, episode: None }
+}
+
+/// What a signal says: what its report says, but an exit from a zone is our own finding.
+fn findings_of(alarm: AlarmKind, zone: &str, said: &[Finding]) -> Vec<Finding> {
+    if alarm != AlarmKind::LeftZone || zone.is_empty() {
+        return said.to_vec();
+    }
+    let (code, zone) = ("zone".to_owned(), zone.to_owned());
+    vec![Finding { class: AlarmClass::Check, kind: alarm, phase: Phase::New, code, zone }]
 }
 
 fn new_recipient(recipient: &Recipient) -> RecipientState {

@@ -33,6 +33,7 @@ mod evolve;
 mod idem;
 mod recommend;
 mod state;
+mod track;
 mod units;
 
 pub use call::{
@@ -48,4 +49,5 @@ pub use state::{
     Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
+pub use track::{Doubt, Episode, LastFix, Track, ZonePlace, ZoneState};
 pub use units::{Assignment, Order, Press, Unit, UnitPosition};

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::dedupe::Seen;
+use crate::track::{Silences, Track};
 use crate::units::Dispatch;
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
@@ -87,6 +88,8 @@ pub struct State {
     /// The newest draft of each form.
     pub(crate) drafts: BTreeMap<String, SavedDraft>,
     pub(crate) dispatch: Dispatch,
+    /// When the core was started last: before that nobody listened.
+    pub(crate) started_at: Option<Timestamp>,
     pub(crate) index: Index,
 }
 
@@ -109,6 +112,8 @@ pub(crate) struct Index {
     pub(crate) connecting: BTreeSet<(Timestamp, CallRef)>,
     /// Calls that nobody has called back, by the time when somebody should have.
     pub(crate) call_backs: BTreeSet<(Timestamp, CallRef)>,
+    /// Trackers that are waited for.
+    pub(crate) silences: Silences,
 }
 
 /// A person in the register.
@@ -143,6 +148,8 @@ pub struct Device {
     pub last_report: Option<Box<LastReport>>,
     /// Faults that go on.
     pub faults: BTreeSet<Fault>,
+    /// Where its wearer is, for trackers.
+    pub track: Track,
 }
 
 impl Device {
@@ -229,6 +236,14 @@ pub struct Signal {
     pub ended: Option<Ended>,
     /// The call, when it is one.
     pub call: Option<CallRef>,
+}
+
+impl Signal {
+    /// Whether it is about a safe zone that a wearer left, and about nothing else.
+    #[must_use]
+    pub fn is_about_zone(&self) -> bool {
+        self.alarm == AlarmKind::LeftZone && !self.zones.is_empty()
+    }
 }
 
 /// Where a signal stands.
@@ -622,7 +637,8 @@ impl State {
         let expiry = self.index.expiries.first().map(|(at, _)| *at);
         let lapse = self.index.connecting.first().map(|(at, _)| *at);
         let call_back = self.index.call_backs.first().map(|(at, _)| *at);
-        [expiry, lapse, call_back].into_iter().flatten().min()
+        let silence = self.index.silences.first();
+        [expiry, lapse, call_back, silence].into_iter().flatten().min()
     }
 
     /// The canonical encoding.
@@ -687,6 +703,9 @@ impl State {
         for (call, record) in &self.calls {
             index.add_call(call, record);
         }
+        for (source, device) in &self.devices {
+            index.silences.note(*source, Some(device), self.started_at);
+        }
         self.index = index;
     }
 }
@@ -715,6 +734,7 @@ impl Canonical for State {
             connections,
             drafts,
             dispatch,
+            started_at,
             index: _,
         } = self;
         seq.put(out);
@@ -738,6 +758,7 @@ impl Canonical for State {
         connections.put(out);
         drafts.put(out);
         dispatch.put(out);
+        started_at.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -763,6 +784,7 @@ impl Canonical for State {
             connections: Canonical::take(input)?,
             drafts: Canonical::take(input)?,
             dispatch: Canonical::take(input)?,
+            started_at: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();
@@ -782,6 +804,7 @@ canonical!(Device {
     refused_lately,
     last_report,
     faults,
+    track,
 });
 canonical!(LastReport { seq, observed_at, received_at, findings, position, text, refused });
 canonical!(Fault { kind, zone, code, since });

@@ -368,6 +368,8 @@ fn register() -> Start {
         district: Some(DistrictId(2)),
         address: Some(sealed(HELPERS + number, 90)),
         digest: token(3, number),
+        zones: Vec::new(),
+        interval_s: None,
     };
     let settings = Settings {
         mode: Mode::Demo,

@@ -7,8 +7,8 @@ use hansho_alerts::{expired, unreadable};
 use hansho_console::{Answers, Page, Reads, Submit};
 use hansho_core::{AnswerRecord, Notice, RecipientState, State};
 use hansho_model::{
-    Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, RefusalCode,
-    Reveal, Sealed, Seq,
+    Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, Position,
+    RefusalCode, Reveal, Sealed, Seq,
 };
 use hansho_telemetry::Counter;
 use jiff::Timestamp;
@@ -157,11 +157,22 @@ fn page_facts(
         address: open(&facts.address),
         district: facts.district.and_then(|district| district_name(district, language)),
         at: facts.at,
+        seen: last_seen(state, notice),
         own,
         counts: counts(notice),
         now,
     };
     Some((page, !notice.expired && notice.expires_at > now))
+}
+
+/// Where the wearer of a tracker was seen last: while the signal is open by what is known now.
+fn last_seen(state: &State, notice: &Notice) -> Option<(Position, Timestamp)> {
+    let told = notice.facts.sighting.as_ref()?;
+    let signal = notice.signal.and_then(|id| state.signals().get(&id));
+    let open = signal.filter(|signal| signal.ended.is_none());
+    let device = open.and_then(|signal| state.devices().get(&signal.source));
+    let now = device.and_then(|device| device.track.fix).filter(|fix| !fix.suspect);
+    Some(now.map_or((told.position, told.at), |fix| (fix.position, fix.at)))
 }
 
 /// How many said what; each person's last answer counts.

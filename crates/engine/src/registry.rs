@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use hansho_config::{Config, Device, MailSettings, Person};
 use hansho_core::State;
 use hansho_journal::{Vault, VaultError};
-use hansho_model::{DeviceEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, Start, Token};
+use hansho_model::{
+    DeviceEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, Start, Token, Zone,
+};
 
 /// Whose data a device's reports are: the vault's subject of the person it protects.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +115,8 @@ fn register(
         district: device.district,
         address: device.address.as_ref().map(|address| seal(&address.0)).transpose()?,
         digest,
+        zones: device.zones.clone(),
+        interval_s: device.interval_s,
     })
 }
 
@@ -147,5 +151,14 @@ fn device_text(source: &str, device: &Device) -> String {
     let address = device.address.as_ref().map_or("", |address| address.0.as_str());
     let district = device.district.map_or(0, |district| district.0).to_string();
     let helpers = device.helpers.join("\u{1f}");
-    [source, &device.subscriber, &helpers, address, &district].join("\u{1e}")
+    let mut text = [source, &device.subscriber, &helpers, address, &district].join("\u{1e}");
+    // What only trackers have is told only where it is, so that other entries stay as they were.
+    for Zone { name, centre, radius } in &device.zones {
+        let (lat, lon) = (centre.lat.e7(), centre.lon.e7());
+        text.push_str(&format!("\u{1e}zone\u{1f}{name}\u{1f}{lat}\u{1f}{lon}\u{1f}{}", radius.0));
+    }
+    if let Some(seconds) = device.interval_s {
+        text.push_str(&format!("\u{1e}interval\u{1f}{seconds}"));
+    }
+    text
 }

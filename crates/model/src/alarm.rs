@@ -214,6 +214,10 @@ words! {
         Test = "test",
         /// Nothing was found after calling back.
         NothingFound = "nothing_found",
+        /// A carer found the person.
+        Found = "found",
+        /// The person came back before anybody had to go.
+        Returned = "returned",
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::alarm::words;
 use crate::{
     AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, PersonId,
-    Sealed, Settings, Token,
+    Sealed, Settings, Sighting, Token,
 };
 
 words! {
@@ -13,6 +13,10 @@ words! {
     Template {
         /// To helpers: a pendant called for help; will you go and look?
         PendantAlarm = "pendant_alarm",
+        /// To carers: a wearer left a safe zone; will you go and look?
+        TrackerLeftZone = "tracker_left_zone",
+        /// To carers who were told of it: the wearer is back.
+        TrackerReturned = "tracker_returned",
     }
 }
 
@@ -70,6 +74,8 @@ pub struct Facts {
     pub district: Option<DistrictId>,
     /// When the alarm was received.
     pub at: Timestamp,
+    /// Where the wearer was seen last, when the device knows.
+    pub sighting: Option<Sighting>,
 }
 
 /// An effect owed to the outside.

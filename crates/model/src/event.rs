@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use crate::{
     AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt, CallBackOutcome, DeviceEntry,
-    EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, NoticeId,
-    PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport, SealedReport, Seq,
-    Settings, Settled, SignalId, SignalOutcome, SourceId, StatusReached, Template, Token,
-    UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
+    EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, MetresU32,
+    NoticeId, PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport,
+    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, StatusReached,
+    Template, Token, UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -373,5 +373,49 @@ pub enum Event {
         unit: UnitId,
         /// The unit its crew is with; `None` when the crew is back.
         with: Option<UnitId>,
+    },
+    /// A wearer is outside of a safe zone.
+    ZoneLeft {
+        /// The tracker.
+        device: SourceId,
+        /// The zone.
+        zone: String,
+        /// From its centre.
+        distance: MetresU32,
+        /// How far off that may be.
+        accuracy: MetresU32,
+        /// The signal that it opens: the next event. `None` when the wearer was never seen inside.
+        signal: Option<SignalId>,
+    },
+    /// A wearer is inside of a safe zone.
+    ZoneEntered {
+        /// The tracker.
+        device: SourceId,
+        /// The zone.
+        zone: String,
+        /// From its centre.
+        distance: MetresU32,
+    },
+    /// A fix lies outside of a safe zone, but one alone may be drift.
+    ZoneDoubted {
+        /// The tracker.
+        device: SourceId,
+        /// The zone.
+        zone: String,
+        /// From its centre.
+        distance: MetresU32,
+        /// Time of the first such fix in a row.
+        since: Timestamp,
+        /// Time of this one.
+        at: Timestamp,
+    },
+    /// A fix lies so far from the one before that nobody can have gone there; it moves no fence.
+    FixDoubted {
+        /// The tracker.
+        device: SourceId,
+        /// From the fix before.
+        distance: MetresU32,
+        /// Since the fix before.
+        seconds: u32,
     },
 }

@@ -25,6 +25,7 @@ mod report;
 mod sealed;
 mod telemetry;
 mod unit;
+mod zone;
 
 pub use alarm::{
     AlarmClass, AlarmKind, Finding, IncidentKind, IncidentOutcome, IncidentSubkind, Phase,
@@ -57,3 +58,4 @@ pub use unit::{
     PlanNeed, Recommendation, StatusReached, UnitAdvice, UnitEntry, UnitFound, UnitId, UnitKind,
     UnitStatus, UnitsOrdered, Usable, Why,
 };
+pub use zone::{Sighting, Zone, ZoneDistance};

@@ -1,7 +1,7 @@
 //! What the city's registers say at a start of the core, with personal values sealed.
 
 use crate::alarm::words;
-use crate::{DistrictId, Fleet, Role, Sealed, Token};
+use crate::{DistrictId, Fleet, Role, Sealed, Token, Zone};
 
 words! {
     /// Language of a person's mails and pages.
@@ -66,6 +66,10 @@ pub struct DeviceEntry {
     pub address: Option<Sealed>,
     /// Equal when nothing about the device changed.
     pub digest: Token,
+    /// Safe zones of the wearer, for trackers; at most 8.
+    pub zones: Vec<Zone>,
+    /// Seconds between two reports as the device is set, 30 to 86,400, for trackers.
+    pub interval_s: Option<u32>,
 }
 
 /// Settings that decide what leaves the house; in the journal, so that a replay makes the same.

@@ -96,11 +96,13 @@ struct Papers {
 impl Papers {
     async fn round(&mut self, desk: &Desk, habits: Habits) -> Result<(), DeskError> {
         let mut state = desk.state().await?;
-        // Each of them may become what the next is similar to: so one after the other.
+        // Each of them may become what the next is similar to: so one after the other; and units
+        // are not to wait until all is written down.
         let mut tried = BTreeSet::new();
         while let Some(signal) = list(&state, "signals")
             .iter()
             .find(|each| is_loose(desk, each) && !tried.contains(text(&each["id"])))
+            .filter(|_more| tried.len() < WRITTEN_AT_ONCE_MAX)
         {
             tried.insert(text(&signal["id"]).to_owned());
             let seq = desk.write_down(signal).await?;
@@ -261,6 +263,8 @@ const WRITE_PERIOD: Duration = Duration::from_millis(250);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a console may be away.
 const AWAY_MAX: Duration = Duration::from_mins(1);
+/// Signals written down before units are thought of.
+const WRITTEN_AT_ONCE_MAX: usize = 8;
 /// Answers at once.
 const AT_ONCE_MAX: usize = 64;
 

@@ -3,3 +3,4 @@
 
 pub mod dc09;
 pub mod sip;
+pub mod watch;

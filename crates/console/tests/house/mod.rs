@@ -400,6 +400,8 @@ fn start() -> Start {
             district: Some(DistrictId(*district)),
             address: Some(sealed(number, address)),
             digest: token(account.as_bytes()),
+            zones: Vec::new(),
+            interval_s: None,
         });
     }
     let settings = hansho_model::Settings {

@@ -371,6 +371,11 @@ export interface components {
         };
         /** @description A device. */
         Device: {
+            /**
+             * Format: int32
+             * @description Battery, 0 to 100 per cent.
+             */
+            battery?: number | null;
             /** @description Door. */
             door: string;
             /** @description Faults that go on. */
@@ -379,6 +384,7 @@ export interface components {
             id: string;
             /** @description When it was last heard. */
             last_heard?: string | null;
+            position?: components["schemas"]["DevicePosition"] | null;
             /**
              * Format: int64
              * @description Reports of it that were refused.
@@ -391,6 +397,37 @@ export interface components {
              * @description Reports taken.
              */
             reports: number;
+            /** @description Safe zones of its wearer; empty for a viewer. */
+            zones: components["schemas"]["Zone"][];
+        };
+        /** @description Where a device was seen last. */
+        DevicePosition: {
+            /**
+             * Format: int32
+             * @description How far off it may be, in metres.
+             */
+            accuracy_m: number;
+            /**
+             * Format: int64
+             * @description Seconds from then to the last event of this state.
+             */
+            age_s: number;
+            /** @description When, by the device's clock; by ours where that is wrong. */
+            at: string;
+            /**
+             * Format: double
+             * @description Latitude in degrees, WGS 84.
+             */
+            lat: number;
+            /**
+             * Format: double
+             * @description Longitude in degrees, WGS 84.
+             */
+            lon: number;
+            /** @description How it was found: `gnss`, `wifi`, `cell`, `unknown`. */
+            method: string;
+            /** @description Whether nobody can have gone there from the place before: to be shown hollow. */
+            suspect: boolean;
         };
         /** @description What is typed and not yet sent. */
         Draft: {
@@ -947,7 +984,7 @@ export interface components {
             id: string;
             /** @description Incident it belongs to. */
             incident?: string | null;
-            /** @description `pendant` or `call`; later also `tracker` and others. */
+            /** @description `call`, `pendant` or `tracker`; later also others. */
             kind: string;
             location?: components["schemas"]["Location"] | null;
             /** @description Every place that was told, in the order of arrival. None is ever overwritten. */
@@ -1176,6 +1213,30 @@ export interface components {
             signals: components["schemas"]["Signal"][];
             /** @description Vehicles in the order of the register. */
             units: components["schemas"]["Unit"][];
+        };
+        /** @description A safe zone (見守り区域). */
+        Zone: {
+            /**
+             * Format: double
+             * @description Latitude of its centre in degrees.
+             */
+            lat: number;
+            /**
+             * Format: double
+             * @description Longitude of its centre in degrees.
+             */
+            lon: number;
+            /** @description Its name, such as `自宅`. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Radius in metres.
+             */
+            radius_m: number;
+            /** @description Since when. */
+            since?: string | null;
+            /** @description `inside`, `outside`, `unknown`. */
+            state: string;
         };
     };
     responses: never;

@@ -6,10 +6,12 @@ mod effects;
 mod place;
 mod registers;
 mod report;
+mod track;
 mod units;
 
 use hansho_model::{
-    Answer, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode, Seq, SourceId,
+    AlarmKind, Answer, AnswerChoice, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode,
+    Seq, SignalId, SignalOutcome, SourceId, Template,
 };
 use jiff::Timestamp;
 
@@ -65,7 +67,7 @@ impl State {
             return Err(Refusal::new(RefusalCode::Invalid));
         }
         let source = self.source_or_name("answers", batch);
-        batch.push(Draft {
+        let cause = batch.push(Draft {
             source,
             cause: None,
             idem: key,
@@ -76,6 +78,14 @@ impl State {
                 received_at: answer.received_at,
             },
         });
+        // Who went to look for a wearer has found him.
+        let looked_for =
+            answer.choice == AnswerChoice::Arrived && notice.template == Template::TrackerLeftZone;
+        let is_open = |id: &SignalId| self.signals.get(id).is_some_and(|each| each.ended.is_none());
+        if let Some(signal) = notice.signal.filter(is_open).filter(|_| looked_for) {
+            let outcome = SignalOutcome::Found;
+            batch.follow(source, cause, Event::SignalEnded { signal, outcome, reason: None });
+        }
         Ok(())
     }
 
@@ -84,6 +94,10 @@ impl State {
             batch.push_core(Event::NoticeExpired { notice: *notice });
         }
         self.decide_call_deadlines(now, batch);
+        for device in self.index.silences.due(now) {
+            let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
+            batch.push_core(Event::FaultRaised { device, fault, code, zone });
+        }
     }
 
     /// Number of a source; names it first when it is new.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hansho_model::{
     AlarmClass, AlarmKind, Draft, Event, Facts, Finding, FrameFault, Phase, Recipient, Refusal,
-    RefusalCode, SealedReport, Seq, SignalId, SourceId, Template,
+    RefusalCode, SealedReport, Seq, Sighting, SignalId, SourceId, Template,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,6 +47,7 @@ impl State {
             self.decide_finding(now, report, finding, &mut case, batch);
         }
         decide_link_faults(report, &case, batch);
+        self.decide_track(now, report, &case, batch);
         Ok(())
     }
 
@@ -77,8 +78,12 @@ impl State {
         Cow::Borrowed(&report.source)
     }
 
+    /// A wearer who left a zone has a signal for that alone: a press must not hide behind it.
     fn open_signal(&self, source: SourceId) -> Option<SignalId> {
-        self.index.open_signals.get(&source).and_then(|open| open.last().copied())
+        let open = self.index.open_signals.get(&source)?;
+        let presses =
+            |id: &&SignalId| self.signals.get(id).is_none_or(|signal| !signal.is_about_zone());
+        open.iter().rev().find(presses).copied()
     }
 
     fn decide_finding(
@@ -140,38 +145,40 @@ impl State {
         (signal, cause): (SignalId, Seq),
         batch: &mut Batch,
     ) {
-        let Some(settings) = &self.settings else { return };
-        let Some(device) = case.device else { return };
-        let Some(entry) = &device.entry else { return };
+        let Some(device) = case.device.filter(|device| device.entry.is_some()) else { return };
         let recipients = self.recipients(device);
-        let minutes = SignedDuration::from_mins(i64::from(settings.answer_minutes));
-        let Ok(expires_at) = now.checked_add(minutes) else { return };
-        if recipients.is_empty() {
-            return;
-        }
-        // Of one who was erased by law nothing can be opened any more; helpers go all the same.
+        let at = report.observed_at.unwrap_or(report.received_at);
+        // Whoever carries the device may be far from home.
+        let sighting =
+            report.position.map(|position| Sighting { position, accuracy: None, at, zone: None });
+        let facts = self.facts_of(report, device, finding.kind, sighting);
+        self.order(now, Some(signal), (Template::PendantAlarm, facts, recipients), cause, batch);
+    }
+
+    /// What a notice says of a device's wearer. Of one who was erased by law nothing can be opened
+    /// any more; helpers go all the same.
+    pub(super) fn facts_of(
+        &self,
+        report: &SealedReport,
+        device: &Device,
+        alarm: AlarmKind,
+        sighting: Option<Sighting>,
+    ) -> Facts {
         let subscriber = device.subscriber.and_then(|id| self.people.get(&id));
         let subscriber = subscriber.filter(|person| !person.erased);
-        let facts = Facts {
-            alarm: finding.kind,
+        let entry = device.entry.as_ref();
+        Facts {
+            alarm,
             subscriber: subscriber.map(|person| person.entry.name.clone()),
-            address: subscriber.and_then(|_known| entry.address.clone()),
-            district: entry.district,
+            address: subscriber.and(entry).and_then(|entry| entry.address.clone()),
+            district: entry.and_then(|entry| entry.district),
             at: report.received_at,
-        };
-        let event = Event::NoticeOrdered {
-            notice: hansho_model::NoticeId(batch.next_seq()),
-            signal: Some(signal),
-            template: Template::PendantAlarm,
-            facts,
-            recipients,
-            expires_at,
-        };
-        batch.follow(SourceId::CORE, cause, event);
+            sighting,
+        }
     }
 
     /// One mail a person, to the preferred address, and never two to one address.
-    fn recipients(&self, device: &Device) -> Vec<Recipient> {
+    pub(super) fn recipients(&self, device: &Device) -> Vec<Recipient> {
         let mut recipients: Vec<Recipient> = Vec::new();
         for id in &device.helpers {
             let Some(person) = self.people.get(id).filter(|person| !person.erased) else {
@@ -194,14 +201,14 @@ impl State {
 }
 
 /// A report on its way through its findings.
-struct Case<'a> {
-    source: SourceId,
-    cause: Seq,
+pub(super) struct Case<'a> {
+    pub(super) source: SourceId,
+    pub(super) cause: Seq,
     /// The device's open signal, if it has one by now.
     signal: Option<SignalId>,
     /// Whether helpers were told of it.
     told: bool,
-    device: Option<&'a Device>,
+    pub(super) device: Option<&'a Device>,
 }
 
 impl Case<'_> {
@@ -249,7 +256,7 @@ impl Case<'_> {
         }
     }
 
-    fn raise(&self, finding: &Finding, batch: &mut Batch) {
+    pub(super) fn raise(&self, finding: &Finding, batch: &mut Batch) {
         // Zones are whatever the device says: past the limit the report itself must do.
         let full = self.device.is_some_and(|device| device.faults.len() >= limits::FAULTS);
         if full || self.has_fault(finding.kind, &finding.zone) {
@@ -264,12 +271,12 @@ impl Case<'_> {
         batch.follow(self.source, self.cause, event);
     }
 
-    fn clear(&self, fault: AlarmKind, zone: &str, batch: &mut Batch) {
+    pub(super) fn clear(&self, fault: AlarmKind, zone: &str, batch: &mut Batch) {
         let event = Event::FaultCleared { device: self.source, fault, zone: zone.to_owned() };
         batch.follow(self.source, self.cause, event);
     }
 
-    fn has_fault(&self, kind: AlarmKind, zone: &str) -> bool {
+    pub(super) fn has_fault(&self, kind: AlarmKind, zone: &str) -> bool {
         self.device.is_some_and(|device| {
             device.faults.iter().any(|fault| fault.kind == kind && fault.zone == zone)
         })

@@ -11,10 +11,10 @@ use hansho_core::{EffectChange, State};
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, CallFact, CallOffer, CallRef, CallSaid,
     CallerLocation, Command, CommandId, CommandKind, DegreesE7, DeviceEntry, DistrictId, Door,
-    EffectId, EffectOutcome, Event, Finding, Fleet, FrameFault, Input, KeyId, Lane, Language,
-    LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail, PersonEntry,
-    Phase, Position, Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq, Settings, Start,
-    Token,
+    EffectId, EffectOutcome, Event, Finding, Fix, FixMethod, Fleet, FrameFault, Input, KeyId, Lane,
+    Language, LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail,
+    PersonEntry, Phase, Position, Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq,
+    Settings, Start, Telemetry, Token, Zone,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -138,6 +138,24 @@ impl World {
         self.give(&Input::Outcome(vec![EffectOutcome { effect, attempt, outcome, detail }]))
     }
 
+    /// A core that was started once, with the pendant and a tracker.
+    pub(crate) fn with_tracker() -> Self {
+        let mut world = Self::blank();
+        world.give(&Input::Start(Box::new(start_with_tracker()))).unwrap();
+        world
+    }
+
+    /// The tracker is so many metres north of home, now.
+    pub(crate) fn walk(&mut self, metres: i32) -> Vec<Recorded> {
+        self.wander(Telemetry { fix: Some(fix(metres, self.now)), ..Telemetry::default() })
+    }
+
+    /// The tracker says this.
+    pub(crate) fn wander(&mut self, telemetry: Telemetry) -> Vec<Recorded> {
+        let now = self.now;
+        self.report(track(now, telemetry, Vec::new())).unwrap()
+    }
+
     /// The one notice there is, as the id of its first effect.
     pub(crate) fn first_effect(&self) -> EffectId {
         let (notice, _) = self.state.notices().first_key_value().unwrap();
@@ -181,6 +199,8 @@ pub(crate) fn start() -> Start {
         district: Some(DistrictId(2)),
         address: Some(sealed("home")),
         digest: token(50),
+        zones: Vec::new(),
+        interval_s: None,
     };
     let settings = Settings {
         mode: Mode::Demo,
@@ -194,6 +214,56 @@ pub(crate) fn start() -> Start {
     let fleet = Fleet::default();
     let registry = Registry { people, devices: vec![device], settings, fleet };
     Start { release: "test".to_owned(), registry }
+}
+
+/// The same with a tracker in 四倉: a zone of 200 m, a report every five minutes.
+pub(crate) fn start_with_tracker() -> Start {
+    let mut start = start();
+    let zone = Zone { name: "自宅".to_owned(), centre: home(), radius: MetresU32(200) };
+    let tracker = DeviceEntry {
+        source: TRACKER.to_owned(),
+        district: Some(DistrictId(6)),
+        digest: token(51),
+        zones: vec![zone],
+        interval_s: Some(300),
+        ..start.registry.devices[0].clone()
+    };
+    start.registry.devices.push(tracker);
+    start
+}
+
+pub(crate) const TRACKER: &str = "watch:8800000003";
+
+/// Centre of the tracker's zone.
+pub(crate) fn home() -> Position {
+    Position::new(DegreesE7::from_e7(371_060_000), DegreesE7::from_e7(1_409_589_000)).unwrap()
+}
+
+/// A fix so many metres north of home, at this time, good to 15 m.
+pub(crate) fn fix(metres: i32, at: Timestamp) -> Fix {
+    // A metre of latitude is 89.93e-7 degree.
+    let north = i32::try_from(i64::from(metres) * 8_993 / 100).unwrap();
+    let lat = DegreesE7::from_e7(home().lat.e7() + north);
+    Fix {
+        position: Position::new(lat, home().lon).unwrap(),
+        at: Some(at),
+        valid: true,
+        method: FixMethod::Gnss,
+        accuracy: Some(MetresU32(15)),
+        speed_e2_kmh: None,
+        course_e2: None,
+        altitude_cm: None,
+        satellites: Some(9),
+    }
+}
+
+/// What the tracker says beside alarms, received now.
+pub(crate) fn track(now: Timestamp, telemetry: Telemetry, findings: Vec<Finding>) -> SealedReport {
+    let (door, received_at, device_key) = (Door::Watch, now, Vec::new());
+    let position = telemetry.fix.filter(|fix| fix.valid).map(|fix| fix.position);
+    let telemetry = Some(telemetry);
+    let report = report(TRACKER, 0, findings);
+    SealedReport { door, received_at, device_key, position, telemetry, ..report }
 }
 
 /// A press of the pendant with this sequence number.
@@ -321,6 +391,10 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::UnitStatusReached(_) => "UnitStatusReached",
             Event::AvailabilityChanged { .. } => "AvailabilityChanged",
             Event::CrewMoved { .. } => "CrewMoved",
+            Event::ZoneLeft { .. } => "ZoneLeft",
+            Event::ZoneEntered { .. } => "ZoneEntered",
+            Event::ZoneDoubted { .. } => "ZoneDoubted",
+            Event::FixDoubted { .. } => "FixDoubted",
         })
         .collect()
 }

@@ -69,13 +69,13 @@ codes! {
     }
     SignalOutcome {
         1 = NewIncident, 2 = Joined, 3 = Information, 4 = Transferred, 5 = NotEmergency,
-        6 = Mistake, 7 = Prank, 8 = Test, 9 = NothingFound,
+        6 = Mistake, 7 = Prank, 8 = Test, 9 = NothingFound, 10 = Found, 11 = Returned,
     }
     IncidentOutcome {
         1 = Handled, 2 = FalseAlarm, 3 = Prank, 4 = Cancelled, 5 = Transferred, 6 = NothingFound,
     }
     Role { 1 = Dispatcher, 2 = Supervisor, 3 = DisasterManager, 4 = Administrator, 5 = Viewer, }
-    Template { 1 = PendantAlarm, }
+    Template { 1 = PendantAlarm, 2 = TrackerLeftZone, 3 = TrackerReturned, }
     Outcome { 1 = Done, 2 = Failed, 3 = Uncertain, }
     AnswerChoice { 1 = Coming, 2 = Late, 3 = Cannot, 4 = Arrived, }
     Lane { 1 = A, 2 = B, 3 = C, 4 = D, }

@@ -8,6 +8,7 @@
 mod calls;
 mod codes;
 mod read;
+mod tracks;
 mod units;
 mod v1;
 mod v2;
@@ -87,6 +88,10 @@ kinds! {
     47 = UNIT_STATUS_REACHED "UnitStatusReached",
     48 = AVAILABILITY_CHANGED "AvailabilityChanged",
     49 = CREW_MOVED "CrewMoved",
+    50 = ZONE_LEFT "ZoneLeft",
+    51 = ZONE_ENTERED "ZoneEntered",
+    52 = ZONE_DOUBTED "ZoneDoubted",
+    53 = FIX_DOUBTED "FixDoubted",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.
@@ -95,7 +100,10 @@ pub const VERSION: u16 = 1;
 /// Newest version of a kind's payload that this release writes and reads.
 const fn newest(kind: u16) -> u16 {
     match kind {
-        kinds::REPORT_RECEIVED | kinds::INCIDENT_OPENED => 2,
+        kinds::DEVICE_REGISTERED
+        | kinds::REPORT_RECEIVED
+        | kinds::INCIDENT_OPENED
+        | kinds::NOTICE_ORDERED => 2,
         _ => VERSION,
     }
 }

@@ -4,13 +4,13 @@ use hansho_model::{
     Attempt, DegreesE7, DeviceEntry, DistrictId, EffectId, EffectOutcome, Event, Facts, Finding,
     Fix, IncidentId, IncidentSubkind, KeyId, Mailbox, MetresU32, NoticeId, OutcomeDetail,
     PersonEntry, PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings,
-    Settled, SignalId, SourceId, Telemetry, Token,
+    Settled, Sighting, SignalId, SourceId, Telemetry, Token, Zone,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-use super::{BodyError, calls, kinds, units, v1, v2, whole};
+use super::{BodyError, calls, kinds, tracks, units, v1, v2, whole};
 
 #[expect(clippy::too_many_lines, reason = "one arm a kind; parts would hide that none is missing")]
 pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
@@ -33,7 +33,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v1::PersonErased { person } = whole(payload)?;
             Event::PersonErased { person: PersonId(person) }
         }
-        kinds::DEVICE_REGISTERED => device_registered(whole(payload)?),
+        kinds::DEVICE_REGISTERED => device_registered(whole(payload)?, Vec::new(), None),
         kinds::DEVICE_WITHDRAWN => {
             let v1::DeviceWithdrawn { device } = whole(payload)?;
             Event::DeviceWithdrawn { device: SourceId(device) }
@@ -82,7 +82,7 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let (device, fault) = (SourceId(device), Code::from_code(fault)?);
             Event::FaultCleared { device, fault, zone: zone.to_owned() }
         }
-        kinds::NOTICE_ORDERED => notice_ordered(&whole(payload)?)?,
+        kinds::NOTICE_ORDERED => notice_ordered(&whole(payload)?, None)?,
         kinds::NOTICE_EXPIRED => {
             let v1::NoticeExpired { notice } = whole(payload)?;
             Event::NoticeExpired { notice: NoticeId(Seq::new(notice)) }
@@ -149,7 +149,10 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             Event::DraftCleared { form: form.to_owned() }
         }
         kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::event(kind, payload)?,
-        other => return Err(BodyError::UnknownKind { kind: i64::from(other) }),
+        other => {
+            let unknown = BodyError::UnknownKind { kind: i64::from(other) };
+            return tracks::event(other, payload)?.ok_or(unknown);
+        }
     })
 }
 
@@ -163,6 +166,14 @@ pub(super) fn event_v2(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let v2::IncidentOpened { first, subkind } = whole(payload)?;
             incident_opened(&first, Some(Code::from_code(subkind)?))
         }
+        kinds::DEVICE_REGISTERED => {
+            let tracks::DeviceRegistered { first, zones, interval_s } = whole(payload)?;
+            Ok(device_registered(first, tracks::read_zones(&zones)?, interval_s))
+        }
+        kinds::NOTICE_ORDERED => {
+            let tracks::NoticeOrdered { first, sighting } = whole(payload)?;
+            notice_ordered(&first, Some(tracks::read_sighting(&sighting)?))
+        }
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
@@ -172,6 +183,8 @@ pub(super) fn json_v2(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
     match kind {
         kinds::REPORT_RECEIVED => json::<v2::ReportReceived<'_>>(payload),
         kinds::INCIDENT_OPENED => json::<v2::IncidentOpened<'_>>(payload),
+        kinds::DEVICE_REGISTERED => json::<tracks::DeviceRegistered<'_>>(payload),
+        kinds::NOTICE_ORDERED => json::<tracks::NoticeOrdered<'_>>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
@@ -215,6 +228,10 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::DRAFT_SAVED => json::<calls::DraftSaved<'_>>(payload),
         kinds::DRAFT_CLEARED => json::<calls::DraftCleared<'_>>(payload),
         kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::json_of(kind, payload),
+        kinds::ZONE_LEFT => json::<tracks::ZoneLeft<'_>>(payload),
+        kinds::ZONE_ENTERED => json::<tracks::ZoneEntered<'_>>(payload),
+        kinds::ZONE_DOUBTED => json::<tracks::ZoneDoubted<'_>>(payload),
+        kinds::FIX_DOUBTED => json::<tracks::FixDoubted>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
@@ -249,9 +266,13 @@ fn effect(id: v1::EffectId) -> EffectId {
 }
 
 pub(super) fn position(value: Option<v1::Position>) -> Result<Option<Position>, BodyError> {
-    let Some(v1::Position { lat_e7, lon_e7 }) = value else { return Ok(None) };
+    value.map(some_position).transpose()
+}
+
+pub(super) fn some_position(value: v1::Position) -> Result<Position, BodyError> {
+    let v1::Position { lat_e7, lon_e7 } = value;
     let (lat, lon) = (DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(lon_e7));
-    Position::new(lat, lon).map(Some).ok_or(BodyError::OutOfRange { what: "a position" })
+    Position::new(lat, lon).ok_or(BodyError::OutOfRange { what: "a position" })
 }
 
 fn settings(value: &v1::SettingsApplied<'_>) -> Result<Event, BodyError> {
@@ -281,7 +302,11 @@ fn person_entered(value: v1::PersonEntered<'_>) -> Result<Event, BodyError> {
     Ok(Event::PersonEntered { person: PersonId(value.person), entry })
 }
 
-fn device_registered(value: v1::DeviceRegistered<'_>) -> Event {
+fn device_registered(
+    value: v1::DeviceRegistered<'_>,
+    zones: Vec<Zone>,
+    interval_s: Option<u32>,
+) -> Event {
     let entry = DeviceEntry {
         source: value.entry_source.to_owned(),
         subscriber: value.entry_subscriber.to_owned(),
@@ -289,6 +314,8 @@ fn device_registered(value: v1::DeviceRegistered<'_>) -> Event {
         district: value.district.map(DistrictId),
         address: value.address.map(sealed),
         digest: Token(value.digest.0),
+        zones,
+        interval_s,
     };
     Event::DeviceRegistered {
         device: SourceId(value.device),
@@ -335,9 +362,8 @@ fn telemetry(value: v2::Telemetry) -> Result<Telemetry, BodyError> {
 }
 
 fn found(value: v2::Fix) -> Result<Fix, BodyError> {
-    let out_of_range = BodyError::OutOfRange { what: "a position" };
     Ok(Fix {
-        position: position(Some(value.position))?.ok_or(out_of_range)?,
+        position: some_position(value.position)?,
         at: value.at_us.map(time).transpose()?,
         valid: value.valid,
         method: Code::from_code(value.method)?,
@@ -369,13 +395,14 @@ fn incident_opened(
     })
 }
 
-fn facts(value: &v1::Facts<'_>) -> Result<Facts, BodyError> {
+fn facts(value: &v1::Facts<'_>, sighting: Option<Sighting>) -> Result<Facts, BodyError> {
     Ok(Facts {
         alarm: Code::from_code(value.alarm)?,
         subscriber: value.subscriber.map(sealed),
         address: value.address.map(sealed),
         district: value.district.map(DistrictId),
         at: time(value.at_us)?,
+        sighting,
     })
 }
 
@@ -389,13 +416,16 @@ fn recipient(value: &v1::Recipient<'_>) -> Result<Recipient, BodyError> {
     })
 }
 
-fn notice_ordered(value: &v1::NoticeOrdered<'_>) -> Result<Event, BodyError> {
+fn notice_ordered(
+    value: &v1::NoticeOrdered<'_>,
+    sighting: Option<Sighting>,
+) -> Result<Event, BodyError> {
     let recipients: Result<_, _> = value.recipients.iter().map(recipient).collect();
     Ok(Event::NoticeOrdered {
         notice: NoticeId(Seq::new(value.notice)),
         signal: value.signal.map(signal),
         template: Code::from_code(value.template)?,
-        facts: facts(&value.facts)?,
+        facts: facts(&value.facts, sighting)?,
         recipients: recipients?,
         expires_at: time(value.expires_at_us)?,
     })

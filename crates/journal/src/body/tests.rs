@@ -9,9 +9,9 @@ use hansho_model::{
     IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LocationFault, LocationMark,
     LocationShape, LocationSource, Mailbox, MetresU32, Mode, NeedMet, NoticeId, Outcome,
     OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed, Position, Recipient,
-    Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome,
-    SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice, UnitEntry, UnitId, UnitKind,
-    UnitStatus, UnitsOrdered, Usable, Why,
+    Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, Sighting, SignalId,
+    SignalOutcome, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice, UnitEntry,
+    UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
 };
 use jiff::Timestamp;
 
@@ -68,6 +68,8 @@ fn people() -> Vec<Event> {
         district: Some(DistrictId(1)),
         address: Some(sealed(8)),
         digest: Token([3; 16]),
+        zones: Vec::new(),
+        interval_s: None,
     };
     let lone = DeviceEntry { helpers: Vec::new(), district: None, address: None, ..device.clone() };
     let (source, subscriber) = (SourceId(12), PersonId(3));
@@ -206,6 +208,7 @@ fn notices() -> Vec<Event> {
         address: Some(sealed(8)),
         district: Some(DistrictId(1)),
         at: at(1_795_410_050_123_457),
+        sighting: None,
     };
     let bare = Facts { subscriber: None, address: None, district: None, ..facts.clone() };
     let template = Template::PendantAlarm;
@@ -510,6 +513,59 @@ fn orders() -> Vec<Event> {
     ]
 }
 
+/// Safe zones: kinds 50 to 53, and version 2 of kinds 7 and 20.
+fn zones() -> Vec<Event> {
+    let (device, zone) = (SourceId(12), "自宅".to_owned());
+    let (distance, accuracy) = (MetresU32(320), MetresU32(15));
+    let since = at(1_795_410_048_000_000);
+    let known = Zone { name: zone.clone(), centre: position(), radius: MetresU32(200) };
+    let entry = DeviceEntry {
+        source: "watch:8800000003".to_owned(),
+        subscriber: "subscriber-0001".to_owned(),
+        helpers: Vec::new(),
+        district: None,
+        address: None,
+        digest: Token([3; 16]),
+        zones: vec![known],
+        interval_s: Some(300),
+    };
+    let bare = DeviceEntry { zones: Vec::new(), ..entry.clone() };
+    let (subscriber, helpers) = (PersonId(3), Vec::new());
+    let seen = Sighting {
+        position: position(),
+        accuracy: Some(accuracy),
+        at: since,
+        zone: Some(ZoneDistance { zone: zone.clone(), distance }),
+    };
+    let told = |template, sighting| Event::NoticeOrdered {
+        notice: NoticeId(Seq::new(184_300)),
+        signal: Some(signal()),
+        template,
+        facts: Facts {
+            alarm: AlarmKind::LeftZone,
+            subscriber: None,
+            address: None,
+            district: None,
+            at: since,
+            sighting: Some(sighting),
+        },
+        recipients: Vec::new(),
+        expires_at: since,
+    };
+    let nowhere = Sighting { accuracy: None, zone: None, ..seen.clone() };
+    vec![
+        Event::ZoneLeft { device, zone: zone.clone(), distance, accuracy, signal: Some(signal()) },
+        Event::ZoneLeft { device, zone: zone.clone(), distance, accuracy, signal: None },
+        Event::ZoneEntered { device, zone: zone.clone(), distance },
+        Event::ZoneDoubted { device, zone, distance, since, at: at(1_795_410_068_000_000) },
+        Event::FixDoubted { device, distance, seconds: 7 },
+        Event::DeviceRegistered { device, subscriber, helpers: helpers.clone(), entry },
+        Event::DeviceRegistered { device, subscriber, helpers, entry: bare },
+        told(Template::TrackerLeftZone, seen),
+        told(Template::TrackerReturned, nowhere),
+    ]
+}
+
 /// At least one of every kind of the first release; where a value may be absent, one with and one
 /// without. The golden journal is made of these.
 pub(crate) fn first_samples() -> Vec<Event> {
@@ -518,7 +574,7 @@ pub(crate) fn first_samples() -> Vec<Event> {
 
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks(), calls(), places(), units(), orders()].concat()
+    [first_samples(), tracks(), calls(), places(), units(), orders(), zones()].concat()
 }
 
 fn golden(name: &str) -> PathBuf {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::codes::Code as _;
+use super::tracks;
 use super::v1::{self, Bytes, Bytes16};
 use super::v2;
 use super::{BodyError, Encoded, VERSION, calls, extend, kinds, units};
@@ -37,8 +38,13 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             row(out, kinds::PERSON_ERASED, &v1::PersonErased { person: person.0 })
         }
         Event::DeviceRegistered { device, subscriber, helpers, entry } => {
-            let value = device_registered(*device, *subscriber, helpers, entry);
-            row(out, kinds::DEVICE_REGISTERED, &value)
+            let first = device_registered(*device, *subscriber, helpers, entry);
+            if entry.zones.is_empty() && entry.interval_s.is_none() {
+                return row(out, kinds::DEVICE_REGISTERED, &first);
+            }
+            let (zones, interval_s) = (tracks::zones(&entry.zones), entry.interval_s);
+            let value = tracks::DeviceRegistered { first, zones, interval_s };
+            row_of(out, kinds::DEVICE_REGISTERED, 2, &value)
         }
         Event::DeviceWithdrawn { device } => {
             row(out, kinds::DEVICE_WITHDRAWN, &v1::DeviceWithdrawn { device: device.0 })
@@ -102,7 +108,7 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             row(out, kinds::FAULT_CLEARED, &value)
         }
         Event::NoticeOrdered { notice, signal, template, facts: about, recipients, expires_at } => {
-            let value = v1::NoticeOrdered {
+            let first = v1::NoticeOrdered {
                 notice: notice.0.get(),
                 signal: signal.map(|signal| signal.0.get()),
                 template: template.code(),
@@ -110,7 +116,13 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
                 recipients: recipients.iter().map(recipient).collect(),
                 expires_at_us: us(*expires_at),
             };
-            row(out, kinds::NOTICE_ORDERED, &value)
+            match &about.sighting {
+                None => row(out, kinds::NOTICE_ORDERED, &first),
+                Some(seen) => {
+                    let value = tracks::NoticeOrdered { first, sighting: tracks::sighting(seen) };
+                    row_of(out, kinds::NOTICE_ORDERED, 2, &value)
+                }
+            }
         }
         Event::NoticeExpired { notice } => {
             row(out, kinds::NOTICE_EXPIRED, &v1::NoticeExpired { notice: notice.0.get() })
@@ -200,6 +212,35 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         Event::CrewMoved { unit, with } => {
             row(out, kinds::CREW_MOVED, &units::crew_moved(*unit, *with))
         }
+        Event::ZoneLeft { device, zone, distance, accuracy, signal } => {
+            let value = tracks::ZoneLeft {
+                device: device.0,
+                zone,
+                distance_m: distance.0,
+                accuracy_m: accuracy.0,
+                signal: signal.map(|signal| signal.0.get()),
+            };
+            row(out, kinds::ZONE_LEFT, &value)
+        }
+        Event::ZoneEntered { device, zone, distance } => {
+            let value = tracks::ZoneEntered { device: device.0, zone, distance_m: distance.0 };
+            row(out, kinds::ZONE_ENTERED, &value)
+        }
+        Event::ZoneDoubted { device, zone, distance, since, at } => {
+            let value = tracks::ZoneDoubted {
+                device: device.0,
+                zone,
+                distance_m: distance.0,
+                since_us: us(*since),
+                at_us: us(*at),
+            };
+            row(out, kinds::ZONE_DOUBTED, &value)
+        }
+        Event::FixDoubted { device, distance, seconds } => {
+            let (device, distance_m) = (device.0, distance.0);
+            let value = tracks::FixDoubted { device, distance_m, seconds: *seconds };
+            row(out, kinds::FIX_DOUBTED, &value)
+        }
     }
 }
 
@@ -277,7 +318,7 @@ fn device_registered<'a>(
     told: &[PersonId],
     entry: &'a DeviceEntry,
 ) -> v1::DeviceRegistered<'a> {
-    let DeviceEntry { source, subscriber, helpers, district, address, digest } = entry;
+    let DeviceEntry { source, subscriber, helpers, district, address, digest, .. } = entry;
     v1::DeviceRegistered {
         device: device.0,
         subscriber: protects.0,
