@@ -23,7 +23,7 @@ fn root() -> &'static Path {
 }
 
 /// A Python that has the peers; `None`, with a printed reason, where there is none to be had.
-fn python() -> Option<&'static Path> {
+pub(crate) fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match PYTHON.get_or_init(find_python) {
         Ok(python) => Some(python),
@@ -57,11 +57,11 @@ fn find_python() -> Result<PathBuf, String> {
 }
 
 fn has_peers(python: &Path) -> bool {
-    let ask = "import my_dc09_spt.msg.dc09_msg, pysiaalarm, aiosmtpd";
+    let ask = "import my_dc09_spt.msg.dc09_msg, pysiaalarm, aiosmtpd, paho.mqtt";
     Command::new(python).args(["-c", ask]).output().is_ok_and(|output| output.status.success())
 }
 
-fn script(python: &Path, name: &str) -> Command {
+pub(crate) fn script(python: &Path, name: &str) -> Command {
     let mut command = Command::new(python);
     command.arg(root().join("tests/peers").join(name));
     command

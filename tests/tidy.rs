@@ -60,8 +60,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 11] = [
+const FENCES: [(&str, &[&str]); 15] = [
     ("roxmltree", &["protocols"]),
+    ("mqtt-protocol-core", &["protocols"]),
     ("rusqlite", &["journal"]),
     ("chacha20poly1305", &["journal"]),
     ("zstd", &["journal"]),
@@ -69,6 +70,9 @@ const FENCES: [(&str, &[&str]); 11] = [
     ("rust-embed", &["console"]),
     ("lettre", &["alerts"]),
     ("geo", &["atlas"]),
+    ("rumqttc", &["intake", "simulators"]),
+    ("tokio-rustls", &["intake"]),
+    ("rcgen", &["engine"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),

@@ -5,6 +5,7 @@
 
 pub(crate) mod dc09;
 pub(crate) mod http;
+pub(crate) mod mqtt;
 pub(crate) mod post;
 pub(crate) mod setup;
 pub(crate) mod sipp;
@@ -53,6 +54,8 @@ pub(crate) struct Addresses {
     pub(crate) dc09: SocketAddr,
     pub(crate) sip: SocketAddr,
     pub(crate) watch: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) mqtts: SocketAddr,
 }
 
 /// All that the house said on standard error, over all its starts.
@@ -136,9 +139,14 @@ impl House {
             let found = words().find_map(|word| word.strip_prefix(name));
             found.map(|value| value.trim_matches('"').parse().unwrap()).unwrap()
         };
-        let (console, dc09) = (field("console="), field("dc09="));
-        let (watch, sip) = (field("watch="), field("sip="));
-        let addresses = Addresses { console, dc09, sip, watch };
+        let addresses = Addresses {
+            console: field("console="),
+            dc09: field("dc09="),
+            sip: field("sip="),
+            watch: field("watch="),
+            mqtt: field("mqtt="),
+            mqtts: field("mqtts="),
+        };
         self.running = Some(Running { child, addresses });
     }
 

@@ -28,11 +28,15 @@ pub(crate) struct Setup {
     pub(crate) phones: Vec<(&'static str, SocketAddr, bool)>,
     /// `refuse` in place of `show`.
     pub(crate) refuse_unknown: bool,
+    /// Pendants that log in over MQTT, by name; `t-` begins that of one for telemetry alone.
+    pub(crate) mqtt: Vec<String>,
+    /// More of `hansho.toml`.
+    pub(crate) more: String,
 }
 
 /// A loopback address that nobody else has: a port that a killed house leaves behind may go to
 /// another test's house at once, and a device must not be acknowledged by that one.
-fn own_address() -> Ipv4Addr {
+pub(crate) fn own_address() -> Ipv4Addr {
     let random = *uuid::Uuid::now_v7().as_bytes();
     Ipv4Addr::new(127, random[13].max(1), random[14], random[15].clamp(1, 254))
 }
@@ -97,6 +101,12 @@ impl Setup {
         self
     }
 
+    /// With devices that log in over MQTT.
+    pub(crate) fn with_mqtt(mut self, names: &[&str]) -> Self {
+        self.mqtt = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("hansho.toml"), self.house()).unwrap();
@@ -106,12 +116,13 @@ impl Setup {
 
     fn house(&self) -> String {
         let unknown = if self.refuse_unknown { "refuse" } else { "show" };
-        let sip = own_address();
+        let (sip, mqtt) = (own_address(), own_address());
         let (console, dc09, watch) = (own_address(), own_address(), own_address());
         let mut text = format!(
             "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
              [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\nwatch = \"{watch}:0\"\n\
              sip = \"{sip}:0\"\n\
+             mqtt = \"{mqtt}:0\"\nmqtts = \"127.0.0.1:0\"\n\
              [sip]\ntrunks = [\"127.0.0.1\"]\nnumbers = [\"119\"]\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"
@@ -132,6 +143,7 @@ impl Setup {
             )
             .unwrap();
         }
+        text.push_str(&self.more);
         text
     }
 
@@ -148,6 +160,9 @@ impl Setup {
                 )
                 .unwrap();
             }
+        }
+        for name in &self.mqtt {
+            writeln!(text, "subscriber-{name} = {{ name = \"利用者{name}の名\" }}").unwrap();
         }
         // The demo's operators stand at the end of its register.
         let (_people, operators) =
@@ -178,6 +193,16 @@ impl Setup {
                 device.address,
                 key.unwrap_or_default(),
                 zone.unwrap_or_default()
+            )
+            .unwrap();
+        }
+        for name in &self.mqtt {
+            let hash = blake3::hash(super::mqtt::password_of(name).as_bytes()).to_hex();
+            let class = if name.starts_with("t-") { "telemetry" } else { "alarm" };
+            writeln!(
+                text,
+                "\"mqtt:{name}\" = {{ subscriber = \"subscriber-{name}\", class = \"{class}\", \
+                 password_blake3 = \"{hash}\" }}"
             )
             .unwrap();
         }

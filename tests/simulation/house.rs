@@ -336,12 +336,13 @@ impl World {
     fn settle(&mut self, heard: &Heard) {
         let house = self.house.as_mut().unwrap();
         house.in_flight -= 1;
-        let durable = match heard {
-            Ok(_receipt) => true,
-            Err(refusal) => refusal.code == RefusalCode::Duplicate,
+        let fate = match heard {
+            Ok(_receipt) => Fate::Durable,
+            Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
+            Err(refusal) => Fate::Refused(refusal.code),
         };
-        house.books.settle(Door::Dc09, if durable { Fate::Durable } else { Fate::Refused });
-        self.tally.refused += u64::from(!durable);
+        house.books.settle(Door::Dc09, fate);
+        self.tally.refused += u64::from(fate != Fate::Durable);
     }
 
     /// Bytes reach the door.
@@ -367,7 +368,7 @@ impl World {
         let handled = connection.session.handle_bytes(now, bytes);
         if let Err(error) = handled {
             house.books.receive(Door::Dc09);
-            house.books.settle(Door::Dc09, Fate::Refused);
+            house.books.settle(Door::Dc09, Fate::Refused(RefusalCode::Invalid));
             if error.fatal {
                 house.connections.remove(&number);
                 return;

@@ -7,6 +7,7 @@ use std::path::Path;
 use hansho_model::{DistrictId, MetresU32, Private, Zone};
 
 use crate::fault::Fault;
+use crate::mqtt;
 use crate::people::People;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
@@ -74,7 +75,10 @@ fn device<'a>(
     section: &Section<'a>,
     people: Option<&People>,
 ) -> Option<Device> {
-    reader.check_keys(section, &KEYS);
+    let mut keys = vec!["subscriber", "helpers", "district", "address", "zones", "interval_s"];
+    let logs_in = section.name.starts_with("mqtt:");
+    keys.extend(if logs_in { &mqtt::LOGIN_KEYS[..] } else { &["aes_key"] });
+    reader.check_keys(section, &keys);
     let subscriber =
         reader.required_text(section, "subscriber", TEXT_CHARS_MAX, "\"subscriber-0001\"");
     let known = |reader: &mut Reader<'a>, key: &Located<&'a str>| {
@@ -101,6 +105,7 @@ fn device<'a>(
     let aes_key = reader.parsed(aes_key, syntax::aes_key);
     let zones = zones(reader, section);
     let interval = reader.integer(section, "interval_s", 30..=86_400);
+    let login = logs_in.then(|| mqtt::login(reader, section));
     Some(Device {
         subscriber: subscriber?.value.to_owned(),
         helpers,
@@ -109,6 +114,10 @@ fn device<'a>(
         aes_key: aes_key.map(|key| Private(key.value)),
         zones,
         interval_s: interval.and_then(|seconds| u32::try_from(seconds).ok()),
+        login: match login {
+            Some(login) => Some(login?),
+            None => None,
+        },
     })
 }
 
@@ -135,9 +144,6 @@ fn zones<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Vec<Zone> {
     }
     zones
 }
-
-const KEYS: [&str; 7] =
-    ["subscriber", "helpers", "district", "address", "aes_key", "zones", "interval_s"];
 
 fn unknown_person(reader: &mut Reader<'_>, key: &str, span: Range<usize>, people: &People) {
     let remedy = match nearest(key, people.keys().map(String::as_str)) {

@@ -10,20 +10,21 @@
 //!
 //! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
 //! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`], [`STATIONS_MAX`], [`UNITS_MAX`], [`PLANS_MAX`],
-//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`].
+//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`], [`FOREIGN_BROKERS_MAX`], [`FOREIGN_TOPICS_MAX`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/demo");
 //! let config = hansho_config::Config::load(&folder)?;
 //! assert_eq!(config.site.mode, hansho_model::Mode::Demo);
-//! assert_eq!(config.devices.len(), 412);
+//! assert_eq!(config.devices.keys().filter(|name| name.starts_with("dc09:")).count(), 400);
 //! # Ok(())
 //! # }
 //! ```
 
 mod devices;
 mod fault;
+mod mqtt;
 mod people;
 mod plans;
 mod reader;
@@ -36,7 +37,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use hansho_model::{DistrictId, Fleet, Language, Mode, Private, Role, Zone};
+use hansho_model::{DeviceKind, DistrictId, Fleet, Lane, Language, Mode, Private, Role, Zone};
 
 pub use fault::{ConfigError, Fault, FaultPlace};
 
@@ -64,6 +65,10 @@ pub const ZONES_MAX: usize = 8;
 pub const ZONE_NAME_BYTES_MAX: usize = 48;
 /// Longest text value (name, address), characters.
 pub const TEXT_CHARS_MAX: usize = 200;
+/// Most brokers of others.
+pub const FOREIGN_BROKERS_MAX: usize = 8;
+/// Most topics of one of them.
+pub const FOREIGN_TOPICS_MAX: usize = 64;
 /// Districts of the city are numbered from 1 to this.
 pub const DISTRICT_MAX: u8 = 13;
 
@@ -77,10 +82,12 @@ pub struct DoorKey {
 }
 
 /// All doors beside the console.
-pub const DOORS: [DoorKey; 3] = [
+pub const DOORS: [DoorKey; 5] = [
     DoorKey { name: "dc09", datagrams: true },
     DoorKey { name: "watch", datagrams: false },
     DoorKey { name: "sip", datagrams: true },
+    DoorKey { name: "mqtt", datagrams: false },
+    DoorKey { name: "mqtts", datagrams: false },
 ];
 
 /// A whole configuration, checked.
@@ -111,6 +118,10 @@ pub struct Site {
     pub sip: SipSettings,
     /// What happens to a device nobody registered.
     pub unknown_devices: UnknownDevices,
+    /// Certificate and key of the doors that speak TLS; without them a demo makes its own.
+    pub tls: Option<TlsFiles>,
+    /// Brokers of others that are listened to.
+    pub foreign_brokers: Vec<ForeignBroker>,
     /// Mail relay and sender.
     pub mail: Option<MailSettings>,
     /// First part of answer links.
@@ -163,6 +174,39 @@ impl SeatSettings {
         let parameter = if self.tcp { ";transport=tcp" } else { "" };
         format!("sip:{}@{}{parameter}", self.user, self.address)
     }
+}
+
+/// Files for TLS, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, then those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// An MQTT broker of somebody else: a vendor's cloud, the prefecture's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignBroker {
+    /// Our name for it; begins the names of its devices.
+    pub name: String,
+    /// `host:port`.
+    pub server: String,
+    /// Our client id there, always the same: the broker keeps for it what comes while we are away.
+    pub client_id: String,
+    /// Log-in, when it asks for one: user, file with the password.
+    pub login: Option<(String, PathBuf)>,
+    /// What to listen to.
+    pub topics: Vec<ForeignTopic>,
+}
+
+/// Topics of a foreign broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignTopic {
+    /// Filter with one `+`, where the device's name stands.
+    pub filter: String,
+    /// A for alarms, C for states, D for telemetry.
+    pub lane: Lane,
 }
 
 /// Mail relay and sender.
@@ -231,6 +275,20 @@ pub struct Device {
     pub zones: Vec<Zone>,
     /// Seconds between two reports as the device is set, for trackers.
     pub interval_s: Option<u32>,
+    /// How it logs in, when it does.
+    pub login: Option<DeviceLogin>,
+}
+
+/// How a device logs in over MQTT, and what it is registered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceLogin {
+    /// BLAKE3 of its password. A plain hash is enough, as a device's password is made by a machine
+    /// and cannot be guessed.
+    pub password_hash: [u8; 32],
+    /// Pendant or tracker.
+    pub kind: DeviceKind,
+    /// Whether it is registered for telemetry alone.
+    pub telemetry_only: bool,
 }
 
 impl Config {
@@ -284,6 +342,9 @@ impl Site {
         }
         if let Some(mail) = &mut shifted.mail {
             mail.relay = shift_loopback(&mail.relay, shift)?;
+        }
+        for broker in &mut shifted.foreign_brokers {
+            broker.server = shift_loopback(&broker.server, shift)?;
         }
         if let Some(rest) = self.answer_url.strip_prefix("http://") {
             shifted.answer_url = format!("http://{}", shift_loopback(rest, shift)?);

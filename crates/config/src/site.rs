@@ -10,8 +10,8 @@ use hansho_model::Mode;
 use crate::fault::Fault;
 use crate::reader::{Located, ParsedToml, Reader, Section};
 use crate::source::Source;
-use crate::syntax;
 use crate::{DOORS, MailSettings, SeatSettings, SipSettings, Site, TEXT_CHARS_MAX, UnknownDevices};
+use crate::{mqtt, syntax};
 
 /// Reads `hansho.toml` in `dir`.
 pub(crate) fn read(dir: &Path) -> (Option<Site>, Vec<Fault>) {
@@ -63,6 +63,8 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         reader.check_keys(section, &["session_hours"]);
         reader.integer(section, "session_hours", 1..=24)
     });
+    let tls = mqtt::tls(reader, root, folder, mode.as_ref().map(|mode| mode.value));
+    let foreign_brokers = mqtt::foreign_brokers(reader, root, folder);
     demo_is_harmless(reader, mode.as_ref(), headquarters.as_ref(), mail.as_ref());
     let (console, doors) = listeners?;
     let mail = match mail {
@@ -76,6 +78,8 @@ fn site<'a>(reader: &mut Reader<'a>, root: &Section<'a>, folder: &Path) -> Optio
         doors,
         sip,
         unknown_devices: unknown?.value,
+        tls,
+        foreign_brokers,
         mail,
         answer_url: answer_url
             .map_or_else(|| format!("http://{console}"), |url| url.value.to_owned()),
@@ -278,7 +282,7 @@ fn starttls<'a>(
     Some(word.value)
 }
 
-fn login<'a>(
+pub(crate) fn login<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
     folder: &Path,
@@ -337,13 +341,15 @@ fn demo_is_harmless(
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "mode",
     "headquarters",
     "unknown_devices",
     "listen",
     "sip",
     "seats",
+    "tls",
+    "foreign_broker",
     "mail",
     "answers",
     "data",

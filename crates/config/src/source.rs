@@ -151,4 +151,5 @@ fn mask_value(line: &mut [char], after_key: usize) {
 }
 
 /// Keys whose values no fault may show.
-const SECRET_KEYS: [&str; 4] = ["aes_key", "password_hash", "token_blake3", "password"];
+const SECRET_KEYS: [&str; 5] =
+    ["aes_key", "password_hash", "password_blake3", "token_blake3", "password"];

@@ -265,7 +265,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Doors at which devices are registered.
-const DEVICE_DOORS: [&str; 2] = ["dc09", "watch"];
+const DEVICE_DOORS: [&str; 3] = ["dc09", "watch", "mqtt"];
 /// RFC 5321 section 4.5.3.1.3: a path of 256 bytes with its two angle brackets.
 const MAIL_ADDRESS_BYTES_MAX: usize = 254;
 const KEY_BYTES_MAX: usize = 64;

@@ -471,6 +471,9 @@ fn the_demo_is_the_invented_city() {
     let mut pendants: BTreeMap<u8, usize> = BTreeMap::new();
     let is_pendant = |name: &&String| name.starts_with("dc09:");
     for (name, device) in &config.devices {
+        if name.starts_with("mqtt:") {
+            continue;
+        }
         assert!((2..=3).contains(&device.helpers.len()));
         if !is_pendant(&name) {
             assert_eq!((device.zones.len(), device.zones[0].name.as_str()), (1, "自宅"));
@@ -483,7 +486,15 @@ fn the_demo_is_the_invented_city() {
     let accounts = (4_001..=4_400).map(|account| format!("dc09:{account}"));
     assert!(accounts.eq(config.devices.keys().filter(is_pendant).cloned()));
     let trackers = (1..=12).map(|number| format!("watch:88000000{number:02}"));
-    assert!(trackers.eq(config.devices.keys().filter(|name| !is_pendant(name)).cloned()));
+    let watches = config.devices.keys().filter(|name| name.starts_with("watch:"));
+    assert!(trackers.eq(watches.cloned()));
+    for name in ["p-7001", "p-7002", "t-8001", "t-8002"] {
+        let login = config.devices[&format!("mqtt:{}", name.to_uppercase())].login.unwrap();
+        assert_eq!(
+            login.password_hash,
+            *blake3::hash(format!("hansho-demo-{name}").as_bytes()).as_bytes()
+        );
+    }
     let home = &config.devices["dc09:4007"].address.as_ref().unwrap().0;
     assert!(home.starts_with("三和町差塩 架空"), "利用者 0007 lives there");
     let ciphers = config.devices.values().filter(|device| device.aes_key.is_some()).count();
@@ -525,4 +536,35 @@ fn the_demos_credentials_open_its_log_ins() {
         assert_eq!(login.token_hash, Some(token));
     }
     assert_eq!(table["token"].as_str(), Some("hansho-demo-token-dispatcher1"));
+}
+
+#[test]
+fn faults_of_mqtt() {
+    let people = "user-1 = { name = \"利用者 1\" }";
+    let hash = "a".repeat(64);
+    let device = |rest: &str| format!("\"mqtt:p-7001\" = {{ subscriber = \"user-1\"{rest} }}\n");
+    let sound = device(&format!(
+        ", password_blake3 = \"{hash}\", kind = \"tracker\", class = \"telemetry\""
+    ));
+    assert_eq!(run(SITE, people, &sound), "sound");
+    let devices = [
+        device(""),
+        device(
+            ", password_blake3 = \"geheim\", kind = \"siren\", class = \"state\", aes_key = \"00\"",
+        )
+        .replace("7001", "7002"),
+        format!("\"dc09:4001\" = {{ subscriber = \"user-1\", password_blake3 = \"{hash}\" }}"),
+    ];
+    let site = SITE
+        .replace("training", "real")
+        .replace("[listen]", "[listen]\nmqtts = \"127.0.0.1:8883\"");
+    let site = format!(
+        "{site}\n\
+         [[foreign_broker]]\nname = \"vendor\"\nserver = \"mqtt.example.jp\"\nclient_id = \"hq\"\n\
+         topics = {{ \"v/+/alarm\" = \"alarm\", \"v/#\" = \"state\", \"v/+/x\" = \"siren\" }}\n\
+         [[foreign_broker]]\nname = \"Vendor\"\nuser = \"u\"\n"
+    );
+    let text = run(&site, people, &devices.concat());
+    assert!(!text.contains("geheim") && !text.contains("aaaa"), "{text}");
+    insta::assert_snapshot!(text);
 }

@@ -216,6 +216,8 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::ZoneEntered { device, .. } => ("ZoneEntered", json!({"source": device.0})),
         Event::ZoneDoubted { device, .. } => ("ZoneDoubted", json!({"source": device.0})),
         Event::FixDoubted { device, .. } => ("FixDoubted", json!({"source": device.0})),
+        Event::LoadChanged { level } => ("LoadChanged", json!({"level": level.get()})),
+        Event::AlarmsLimited { device } => ("AlarmsLimited", json!({"source": device.0})),
     }
 }
 

@@ -88,6 +88,10 @@ impl Viewer<'_> {
             devices: self.devices(),
             accounting,
             mail: self.mail(&notices),
+            load: view::Load {
+                level: self.state.load().level.get(),
+                since: self.state.load().since.map(|since| since.to_string()),
+            },
             notices,
             drafts: self.drafts(),
         }

@@ -45,6 +45,18 @@ pub struct World {
     pub mail: MailHealth,
     /// What is typed and not yet sent, the newest of each form; any seat may go on with it.
     pub drafts: Vec<Draft>,
+    /// What the house gives up under load.
+    pub load: Load,
+}
+
+/// What the house gives up under load.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Load {
+    /// 0: nothing. 1: telemetry is thinned. 2: telemetry is refused. 3: states are thinned, too. 4:
+    /// only calls, alarms and commands are taken.
+    pub level: u8,
+    /// Since when; `null` before the first change.
+    pub since: Option<String>,
 }
 
 /// A call for help (通報).
@@ -480,7 +492,7 @@ pub struct Fault {
     pub since: String,
 }
 
-/// What came in at a door: received = durable + refused + shed + in flight, always.
+/// What came in at a door: received = durable + refused + shed + coalesced + in flight, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Accounting {
     /// Door.
@@ -493,6 +505,8 @@ pub struct Accounting {
     pub refused: u64,
     /// Telemetry dropped under load.
     pub shed: u64,
+    /// Under load given up for a newer one of the same device, which is in the journal.
+    pub coalesced: u64,
     /// Neither yet.
     pub in_flight: u64,
 }

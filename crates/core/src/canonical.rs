@@ -11,10 +11,10 @@ use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CallBackOutcome, CallEnd, CallRef, CallerLocation,
     CommandId, DegreesE7, DeviceEntry, DistrictId, Door, EffectId, EffectOutcome, Facts, Finding,
     FixMethod, FrameFault, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId,
-    Language, LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode,
-    NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Position, Recipient,
-    Role, Sealed, Seq, Settings, Sighting, SignalId, SignalOutcome, SourceId, Template, Token,
-    Zone, ZoneDistance,
+    Language, LoadLevel, LocationFault, LocationMark, LocationShape, LocationSource, Mailbox,
+    MetresU32, Mode, NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place,
+    Position, Recipient, Role, Sealed, Seq, Settings, Sighting, SignalId, SignalOutcome, SourceId,
+    Template, Token, Zone, ZoneDistance,
 };
 use jiff::Timestamp;
 
@@ -199,6 +199,17 @@ canonical!(CallerLocation<Sealed> {
     refused,
     marks,
 });
+
+impl Canonical for LoadLevel {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.get().put(out);
+    }
+
+    fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
+        let number = u8::take(input)?;
+        Self::new(number).ok_or(DecodeError::Range)
+    }
+}
 
 impl Canonical for Seq {
     fn put(&self, out: &mut Vec<u8>) {

@@ -5,17 +5,17 @@ mod call;
 use std::collections::BTreeSet;
 
 use hansho_model::{
-    AlarmClass, AlarmKind, Attempt, DeviceEntry, Door, EffectId, Event, Facts, Finding, IncidentId,
-    Lane, Mail, NoticeId, Outcome, PersonId, Phase, Recipient, Recorded, SealedReport, Seq,
-    Settled, SignalId, SourceId, Template,
+    AlarmClass, AlarmKind, Attempt, Deviation, DeviceEntry, Door, EffectId, Event, Facts, Finding,
+    IncidentId, Lane, Mail, NoticeId, Outcome, PersonId, Phase, Recipient, Recorded, SealedReport,
+    Seq, Settled, SignalId, SourceId, Template,
 };
 use jiff::Timestamp;
 
 use crate::canonical::Canonical;
 use crate::dedupe::{ALARM_MEMORY, TELEMETRY_MEMORY};
 use crate::state::{
-    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Note,
-    Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
+    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
+    Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
 use crate::track::{Doubt, Episode, Track, ZonePlace, ZoneState};
@@ -298,6 +298,8 @@ impl State {
                     fix.suspect = true;
                 }
             }
+            Event::LoadChanged { level } => self.load = Load { level: *level, since: Some(at) },
+            Event::AlarmsLimited { .. } => {}
         }
     }
 
@@ -384,6 +386,12 @@ impl State {
             device.reports = device.reports.saturating_add(1);
         }
         device.track.hear(report);
+        if report.deviations.contains(&Deviation::AlarmFromTelemetry) {
+            let minute = minute_of(recorded.at);
+            let (last, count) = device.alarms_lately;
+            let count = if last == minute { count.saturating_add(1) } else { 1 };
+            device.alarms_lately = (minute, count);
+        }
         let last = LastReport {
             seq: recorded.seq,
             observed_at: report.observed_at,
@@ -676,6 +684,7 @@ pub(crate) fn new_device(door: Door) -> Device {
         last_report: None,
         faults: BTreeSet::new(),
         track: Track::default(),
+        alarms_lately: (0, 0),
     }
 }
 

@@ -45,8 +45,8 @@ pub use decide::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 pub use dedupe::Seen;
 pub use evolve::EffectChange;
 pub use state::{
-    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Note,
-    Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
+    Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
+    Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
     SignalState, State, limits,
 };
 pub use track::{Doubt, Episode, LastFix, Track, ZonePlace, ZoneState};

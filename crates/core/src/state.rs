@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
     AlarmKind, AnswerChoice, CallRef, DeviceEntry, Door, Effect, EffectId, Facts, Finding,
-    IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Mail, NoticeId,
+    IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, LoadLevel, Mail, NoticeId,
     OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings,
     SignalId, SignalOutcome, SourceId, Template, Token,
 };
@@ -56,6 +56,9 @@ pub mod limits {
     pub const SEAT_BYTES: usize = 32;
     /// How far from its centre an incident may be said to be, in metres.
     pub const PLACE_METRES: u32 = 100_000;
+    /// Alarms of a device registered for telemetry alone that are taken in a minute; the next is
+    /// said to be too many, more are counted only.
+    pub const TELEMETRY_ALARMS_A_MINUTE: u16 = 6;
 }
 
 /// Everything that is known.
@@ -90,7 +93,17 @@ pub struct State {
     pub(crate) dispatch: Dispatch,
     /// When the core was started last: before that nobody listened.
     pub(crate) started_at: Option<Timestamp>,
+    pub(crate) load: Load,
     pub(crate) index: Index,
+}
+
+/// What the house gives up under load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// How much.
+    pub level: LoadLevel,
+    /// Since when; `None` before the first change.
+    pub since: Option<Timestamp>,
 }
 
 /// What can be found again from the rest; not part of the encoding.
@@ -150,6 +163,9 @@ pub struct Device {
     pub faults: BTreeSet<Fault>,
     /// Where its wearer is, for trackers.
     pub track: Track,
+    /// Minute of the last alarms of a device that is registered for telemetry alone, and how many
+    /// fell in it.
+    pub alarms_lately: (i64, u16),
 }
 
 impl Device {
@@ -577,6 +593,12 @@ impl State {
         self.sessions.get(token).filter(|session| session.expires_at > now)
     }
 
+    /// What the house gives up under load.
+    #[must_use]
+    pub const fn load(&self) -> Load {
+        self.load
+    }
+
     /// What was taken lately.
     #[must_use]
     pub const fn seen(&self) -> &Seen {
@@ -735,6 +757,7 @@ impl Canonical for State {
             drafts,
             dispatch,
             started_at,
+            load,
             index: _,
         } = self;
         seq.put(out);
@@ -759,6 +782,7 @@ impl Canonical for State {
         drafts.put(out);
         dispatch.put(out);
         started_at.put(out);
+        load.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -785,6 +809,7 @@ impl Canonical for State {
             drafts: Canonical::take(input)?,
             dispatch: Canonical::take(input)?,
             started_at: Canonical::take(input)?,
+            load: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();
@@ -805,7 +830,9 @@ canonical!(Device {
     last_report,
     faults,
     track,
+    alarms_lately,
 });
+canonical!(Load { level, since });
 canonical!(LastReport { seq, observed_at, received_at, findings, position, text, refused });
 canonical!(Fault { kind, zone, code, since });
 canonical!(Signal {

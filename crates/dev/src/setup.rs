@@ -14,9 +14,11 @@ struct Package {
     is_there: fn() -> bool,
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 9] = [
     Package { name: "chromium", is_there: chromium_is_there },
     Package { name: "postfix", is_there: || is_installed("smtp-sink") },
+    Package { name: "mosquitto", is_there: mosquitto_is_there },
+    Package { name: "mosquitto-clients", is_there: || is_installed("mosquitto_pub") },
     Package { name: "strace", is_there: || is_installed("strace") },
     Package { name: "fonts-noto-cjk", is_there: japanese_font_is_there },
     Package { name: "python3-venv", is_there: venv_is_there },
@@ -46,6 +48,11 @@ fn chromium_is_there() -> bool {
 
 fn japanese_font_is_there() -> bool {
     run::output("fc-list", &[":lang=ja"]).is_some_and(|fonts| !fonts.trim().is_empty())
+}
+
+/// Debian puts it where only root's path looks.
+fn mosquitto_is_there() -> bool {
+    is_installed("mosquitto") || Path::new("/usr/sbin/mosquitto").is_file()
 }
 
 fn venv_is_there() -> bool {

@@ -1,9 +1,9 @@
-//! What came in at each door: received = durable + refused + shed + in flight, always.
+//! What came in at each door: received = durable + refused + shed + coalesced + in flight, always.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hansho_console::view::Accounting;
-use hansho_model::Door;
+use hansho_model::{Door, RefusalCode};
 
 /// Counters of all doors since this core started.
 #[derive(Debug, Default)]
@@ -18,6 +18,7 @@ pub struct Book {
     durable: AtomicU64,
     refused: AtomicU64,
     shed: AtomicU64,
+    coalesced: AtomicU64,
 }
 
 /// What became of something received.
@@ -25,10 +26,12 @@ pub struct Book {
 pub enum Fate {
     /// It is in the journal, now or since an earlier equal one.
     Durable,
-    /// It was refused.
-    Refused,
+    /// It was refused, for this reason.
+    Refused(RefusalCode),
     /// It was given up under load.
     Shed,
+    /// It was given up for a newer one of the same device, which is in the journal.
+    Coalesced,
 }
 
 impl Books {
@@ -44,8 +47,9 @@ impl Books {
         let Some(book) = self.book(door) else { return };
         let counter = match fate {
             Fate::Durable => &book.durable,
-            Fate::Refused => &book.refused,
+            Fate::Refused(_) => &book.refused,
             Fate::Shed => &book.shed,
+            Fate::Coalesced => &book.coalesced,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -67,9 +71,11 @@ fn read(door: Door, book: &Book) -> Accounting {
     let durable = book.durable.load(Ordering::Acquire);
     let refused = book.refused.load(Ordering::Acquire);
     let shed = book.shed.load(Ordering::Acquire);
+    let coalesced = book.coalesced.load(Ordering::Acquire);
     let received = book.received.load(Ordering::Acquire);
-    let in_flight = received.saturating_sub(durable).saturating_sub(refused).saturating_sub(shed);
-    Accounting { door: door.to_string(), received, durable, refused, shed, in_flight }
+    let settled = durable.saturating_add(refused).saturating_add(shed).saturating_add(coalesced);
+    let in_flight = received.saturating_sub(settled);
+    Accounting { door: door.to_string(), received, durable, refused, shed, coalesced, in_flight }
 }
 
 #[cfg(test)]
@@ -79,7 +85,9 @@ mod tests {
     #[test]
     fn what_came_in_is_what_became_of_it_and_what_is_under_way() {
         let books = Books::default();
-        for fate in [Some(Fate::Durable), Some(Fate::Refused), Some(Fate::Shed), None] {
+        let fates =
+            [Fate::Durable, Fate::Refused(RefusalCode::Invalid), Fate::Shed, Fate::Coalesced];
+        for fate in fates.map(Some).into_iter().chain([None]) {
             books.receive(Door::Dc09);
             if let Some(fate) = fate {
                 books.settle(Door::Dc09, fate);
@@ -87,7 +95,8 @@ mod tests {
         }
         let all = books.read();
         let book = all.iter().find(|each| each.door == "dc09").unwrap();
-        assert_eq!(book.received, book.durable + book.refused + book.shed + book.in_flight);
-        assert_eq!((book.received, book.in_flight), (4, 1));
+        let settled = book.durable + book.refused + book.shed + book.coalesced;
+        assert_eq!(book.received, settled + book.in_flight);
+        assert_eq!((book.received, book.in_flight), (5, 1));
     }
 }

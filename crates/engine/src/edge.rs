@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use hansho_atlas::by_id;
 use hansho_console::{Answered, Seal};
@@ -10,17 +9,19 @@ use hansho_intake::{Decided, Sink};
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
     CallFact, CallOffer, CallReport, CallSaid, CallerLocation, DistrictId, Door, EffectId,
-    FrameFault, Input, Lane, Language, Private, Receipt, Refusal, RefusalCode, Report, Sealed,
-    SealedCallReport, SealedReport, Token,
+    FrameFault, Input, Lane, Language, LoadLevel, Private, Receipt, Refusal, RefusalCode, Report,
+    Sealed, SealedCallReport, SealedReport, Token,
 };
 use hansho_protocols::Durable;
 use hansho_telemetry::{Chain, Counter};
 use jiff::{Timestamp, tz::Offset};
+use tokio::sync::watch;
 
 use crate::accounting::{Books, Fate};
 use crate::clock;
 use crate::live::Queue;
 use crate::registry::Subjects;
+use crate::thin::{Offered, Stream, Thinner};
 
 /// The edge of the house.
 pub struct Edge {
@@ -28,8 +29,7 @@ pub struct Edge {
     queue: Arc<Queue>,
     books: Arc<Books>,
     subjects: Subjects,
-    /// Little room is left on the disk: only alarms and people's commands are taken.
-    tight: AtomicBool,
+    thinner: Arc<Thinner>,
 }
 
 impl std::fmt::Debug for Edge {
@@ -41,13 +41,13 @@ impl std::fmt::Debug for Edge {
 impl Edge {
     /// With the keys, the way into the core, the counters, and whose data a device's reports are.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         vault: Arc<Vault>,
         queue: Arc<Queue>,
         books: Arc<Books>,
         subjects: Subjects,
     ) -> Self {
-        Self { vault, queue, books, subjects, tight: AtomicBool::new(false) }
+        Self { vault, queue, books, subjects, thinner: Arc::default() }
     }
 
     /// Keeper of data keys.
@@ -60,11 +60,6 @@ impl Edge {
     #[must_use]
     pub const fn queue(&self) -> &Arc<Queue> {
         &self.queue
-    }
-
-    /// Takes only alarms and commands from here on, or everything again; returns what held before.
-    pub fn set_tight(&self, tight: bool) -> bool {
-        self.tight.swap(tight, Ordering::Relaxed)
     }
 
     fn seal(
@@ -162,7 +157,7 @@ impl Edge {
         Counter::IntakeReportsTotal.add(Lane::A.as_str(), 1);
         let entered = match self.seal_call(said) {
             Ok((said, caller)) => {
-                self.enter(Lane::A, Input::Call { said: Box::new(said), caller }).await
+                enter(&self.queue, Lane::A, Input::Call { said: Box::new(said), caller }).await
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "A call could not be sealed.");
@@ -184,7 +179,7 @@ impl Edge {
     fn book(&self, door: Door, lane: Lane, fate: Fate) -> Durable {
         self.books.settle(door, fate);
         match fate {
-            Fate::Durable | Fate::Refused => Durable::Stored,
+            Fate::Durable | Fate::Coalesced | Fate::Refused(_) => Durable::Stored,
             Fate::Shed => {
                 Counter::IntakeShedTotal.add(lane.as_str(), 1);
                 Durable::Shed
@@ -207,7 +202,7 @@ impl Sink for Edge {
 
     fn refuse(&self, door: Door, fault: FrameFault) {
         self.books.receive(door);
-        self.books.settle(door, Fate::Refused);
+        self.books.settle(door, Fate::Refused(RefusalCode::Invalid));
         Counter::IntakeRefusedTotal.add(fault.as_str(), 1);
     }
 
@@ -222,6 +217,10 @@ impl Sink for Edge {
     fn now(&self) -> Timestamp {
         clock::now()
     }
+
+    fn load(&self) -> watch::Receiver<LoadLevel> {
+        self.queue.board().watch()
+    }
 }
 
 impl Edge {
@@ -232,39 +231,77 @@ impl Edge {
         report: Report,
     ) -> Durable {
         let (door, lane) = (report.door, report.lane);
+        let believed = report.refused.is_none();
         self.books.receive(door);
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
         let fate = match self.seal(peer, received_at, report) {
-            Ok(report) => self.decide(lane, Input::Report(Box::new(report))).await,
+            Ok(report) => self.decide(lane, Box::new(report)).await,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "A report could not be sealed.");
                 Fate::Shed
             }
         };
-        self.book(door, lane, fate)
+        let durable = self.book(door, lane, fate);
+        // What is refused for its rate alone is in no journal: a sender that would hear "taken"
+        // does not hear it.
+        let limited = fate == Fate::Refused(RefusalCode::RateLimited);
+        if limited && believed { Durable::Shed } else { durable }
     }
 
-    async fn decide(&self, lane: Lane, input: Input) -> Fate {
-        match self.enter(lane, input).await {
-            Some(answered) => fate_of(answered.await),
-            None => Fate::Shed,
+    /// Alarms wait for room and hold back their sender; states and telemetry are thinned or shed.
+    async fn decide(&self, lane: Lane, report: Box<SealedReport>) -> Fate {
+        let board = self.queue.board();
+        let level = board.level();
+        let (shed, thinned) = match lane {
+            Lane::A | Lane::B => (false, false),
+            Lane::C => (level >= LoadLevel::ALARMS_ONLY, level >= LoadLevel::THIN_STATES),
+            Lane::D => (level >= LoadLevel::REFUSE_TELEMETRY, level >= LoadLevel::THIN_TELEMETRY),
+        };
+        if shed || (lane > Lane::B && board.is_tight()) {
+            return Fate::Shed;
         }
-    }
-
-    /// Alarms wait for room and hold back their sender; states and telemetry are shed.
-    async fn enter(&self, lane: Lane, mut input: Input) -> Option<Answered> {
-        if lane > Lane::B && self.tight.load(Ordering::Relaxed) {
-            return None;
+        if !thinned {
+            return submit(&self.queue, lane, report).await;
         }
-        loop {
-            match self.queue.offer(lane, input) {
-                Ok(answered) => return Some(answered),
-                Err(_shed) if lane > Lane::B => return None,
-                Err(back) => input = back,
+        let stream = Stream::of(lane, &report);
+        match self.thinner.offer(&stream, report) {
+            Offered::Waits(waits) => waits.await.unwrap_or(Fate::Shed),
+            Offered::Passes(report) => {
+                let (queue, thinner) = (Arc::clone(&self.queue), Arc::clone(&self.thinner));
+                tokio::spawn(windows(queue, thinner, lane, stream));
+                submit(&self.queue, lane, report).await
             }
-            self.queue.space().await;
         }
+    }
+}
+
+/// Lets the newest report of each window go on, until one ends in which nothing came.
+async fn windows(queue: Arc<Queue>, thinner: Arc<Thinner>, lane: Lane, stream: Stream) {
+    loop {
+        tokio::time::sleep(thinner.window()).await;
+        let Some(held) = thinner.close(&stream) else { return };
+        let fate = submit(&queue, lane, held.report.clone()).await;
+        held.settle(fate);
+    }
+}
+
+async fn submit(queue: &Queue, lane: Lane, report: Box<SealedReport>) -> Fate {
+    match enter(queue, lane, Input::Report(report)).await {
+        Some(answered) => fate_of(answered.await),
+        None => Fate::Shed,
+    }
+}
+
+/// Into the queue: alarms wait for room and hold back their sender, all else is given up.
+async fn enter(queue: &Queue, lane: Lane, mut input: Input) -> Option<Answered> {
+    loop {
+        match queue.offer(lane, input) {
+            Ok(answered) => return Some(answered),
+            Err(_shed) if lane > Lane::B => return None,
+            Err(back) => input = back,
+        }
+        queue.space().await;
     }
 }
 
@@ -274,7 +311,7 @@ fn fate_of(answer: Result<Receipt, Refusal>) -> Fate {
         Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
         Err(refusal) => {
             Counter::CoreRefusedTotal.add(refusal.code.as_str(), 1);
-            Fate::Refused
+            Fate::Refused(refusal.code)
         }
     }
 }
@@ -332,9 +369,12 @@ mod tests {
     use std::sync::mpsc::sync_channel;
     use std::time::Duration;
 
+    use hansho_console::view::Accounting;
     use hansho_core::State;
-    use hansho_journal::SqliteJournal;
-    use hansho_model::{CallRef, LocationSource};
+    use hansho_journal::{SqliteJournal, SqliteReader};
+    use hansho_model::{
+        AlarmClass, AlarmKind, CallRef, Event, Finding, LocationSource, Phase, Private, Seq,
+    };
     use tokio::sync::mpsc;
 
     use super::*;
@@ -343,20 +383,79 @@ mod tests {
     use crate::replica::Replica;
     use crate::sequencer::Sequencer;
 
-    fn call() -> Report {
+    fn report(lane: Lane, device: &str, number: u8) -> Report {
         Report {
-            door: Door::Dc09,
-            device: "4901".to_owned(),
-            lane: Lane::A,
+            door: Door::Mqtt,
+            device: device.to_owned(),
+            lane,
             observed_at: None,
-            device_key: vec![1],
+            device_key: vec![number],
             findings: Vec::new(),
             position: None,
             telemetry: None,
             text: None,
-            raw: Private(b"frame".to_vec()),
+            raw: Private(vec![number]),
             refused: None,
             deviations: Vec::new(),
+        }
+    }
+
+    /// An edge with a live thread behind it.
+    struct House {
+        edge: Arc<Edge>,
+        folder: tempfile::TempDir,
+        journal: Option<SqliteJournal>,
+        live: Option<std::thread::JoinHandle<()>>,
+    }
+
+    impl House {
+        fn new(window: Duration) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Some(SqliteJournal::open(folder.path()).unwrap());
+            let vault = Arc::new(Vault::open(folder.path()).unwrap());
+            let (queue, books) = (Arc::default(), Arc::default());
+            let mut edge = Edge::new(vault, queue, books, Subjects::default());
+            edge.thinner = Arc::new(Thinner::new(window));
+            Self { edge: Arc::new(edge), folder, journal, live: None }
+        }
+
+        fn begin(&mut self) {
+            let (queue, journal) = (Arc::clone(&self.edge.queue), self.journal.take().unwrap());
+            self.live = Some(std::thread::spawn(move || {
+                // Nobody folds or sends what is committed here.
+                let (replica, _batches) = sync_channel(65_536);
+                let (outbox, _changes) = mpsc::channel(65_536);
+                let readers = Arc::new(Replica::new(State::default(), None));
+                let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
+                let mut sequencer = Sequencer::new(State::default(), journal);
+                live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None)).unwrap();
+            }));
+        }
+
+        fn take(&self, report: Report) -> tokio::task::JoinHandle<Durable> {
+            let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+            tokio::spawn(Arc::clone(&self.edge).take(peer, clock::now(), report))
+        }
+
+        fn book(&self) -> Accounting {
+            self.edge.books.read().into_iter().find(|book| book.door == "mqtt").unwrap()
+        }
+
+        /// What the journal says was received, and how often each device was named as limited.
+        fn end(mut self) -> (Vec<Vec<u8>>, usize) {
+            self.edge.queue.stop();
+            self.live.take().unwrap().join().unwrap();
+            let events = SqliteReader::open(self.folder.path()).unwrap().read(Seq::ZERO, 10_000);
+            let mut keys = Vec::new();
+            let mut limited = 0;
+            for recorded in events.unwrap() {
+                if let Event::ReportReceived(report) = recorded.event {
+                    keys.push(report.device_key);
+                } else if matches!(recorded.event, Event::AlarmsLimited { .. }) {
+                    limited += 1;
+                }
+            }
+            (keys, limited)
         }
     }
 
@@ -412,66 +511,115 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_is_heard_when_it_is_in_the_journal() {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = SqliteJournal::open(folder.path()).unwrap();
-        let vault = Arc::new(Vault::open(folder.path()).unwrap());
-        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
-        let (to_core, counted) = (Arc::clone(&queue), Arc::clone(&books));
-        let edge = Arc::new(Edge::new(vault, to_core, counted, Subjects::default()));
-        let live = {
-            let queue = Arc::clone(&queue);
-            std::thread::spawn(move || {
-                let (replica, _batches) = sync_channel(64);
-                let readers = Arc::new(Replica::new(State::default(), None));
-                let (outbox, _changes) = mpsc::channel(64);
-                let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
-                let mut sequencer = Sequencer::new(State::default(), journal);
-                live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None))
-            })
-        };
+        let mut house = House::new(Duration::from_secs(5));
+        house.begin();
         let said = offer("c1", Some("+819000000001"));
         for _each in 0..2 {
-            let heard = Arc::clone(&edge).hear(said.clone()).await;
+            let heard = Arc::clone(&house.edge).hear(said.clone()).await;
             let heard = tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
             assert_eq!(heard, Durable::Stored, "a repeat is answered like the first");
         }
-        queue.stop();
-        live.join().unwrap().unwrap();
-        let books = books.read();
+        let books = house.edge.books.read();
         let book = books.iter().find(|book| book.door == "sip").unwrap();
         assert_eq!((book.received, book.durable), (2, 2));
+        house.end();
     }
 
     #[tokio::test]
     async fn a_report_is_accounted_for_though_its_sender_has_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = SqliteJournal::open(folder.path()).unwrap();
-        let vault = Arc::new(Vault::open(folder.path()).unwrap());
-        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
-        let subjects = Subjects::default();
-        let edge = Arc::new(Edge::new(vault, Arc::clone(&queue), Arc::clone(&books), subjects));
-        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-        let waits = tokio::spawn(edge.take(peer, clock::now(), call()));
-        while queue.waiting(Lane::A) == 0 {
+        let mut house = House::new(Duration::from_secs(5));
+        let waits = house.take(report(Lane::A, "4901", 1));
+        while house.edge.queue.waiting(Lane::A) == 0 {
             tokio::task::yield_now().await;
         }
         waits.abort();
         assert!(waits.await.unwrap_err().is_cancelled(), "the connection is gone");
-        queue.stop();
-        let live = std::thread::spawn(move || {
-            let (replica, _batches) = sync_channel(4);
-            let (outbox, _changes) = mpsc::channel(4);
-            let readers = Arc::new(Replica::new(State::default(), None));
-            let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
-            let mut sequencer = Sequencer::new(State::default(), journal);
-            live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None))
-        });
-        live.join().unwrap().unwrap();
+        house.begin();
         let settled = async {
-            while books.read().iter().any(|book| book.durable == 0 && book.received > 0) {
+            while house.book().durable == 0 {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+        assert_eq!(house.end().0.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn of_a_devices_telemetry_the_newest_goes_on_and_all_is_accounted_for() {
+        let mut house = House::new(Duration::from_millis(100));
+        house.begin();
+        house.edge.queue.board().show(LoadLevel::THIN_TELEMETRY);
+        let mut waiting = vec![house.take(report(Lane::D, "T-1", 0))];
+        // The first one passes at once, and opens the window.
+        while house.book().durable == 0 {
+            tokio::task::yield_now().await;
+        }
+        for number in 1..=9 {
+            waiting.push(house.take(report(Lane::D, "T-1", number)));
+            while house.book().received <= u64::from(number) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let others =
+            [report(Lane::D, "T-2", 0), report(Lane::C, "T-1", 100), report(Lane::A, "T-1", 101)];
+        waiting.extend(others.map(|each| house.take(each)));
+        for each in waiting {
+            assert_eq!(each.await.unwrap(), Durable::Stored);
+        }
+        let book = house.book();
+        assert_eq!((book.received, book.durable, book.coalesced, book.in_flight), (13, 5, 8, 0));
+        let (mut keys, _) = house.end();
+        keys.sort_unstable();
+        assert_eq!(keys, [vec![0], vec![0], vec![9], vec![100], vec![101]]);
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_refused_and_alarms_never_are() {
+        let mut house = House::new(Duration::from_millis(10));
+        house.begin();
+        for (number, taken) in [(0, 4), (1, 4), (2, 3), (3, 3), (4, 2)] {
+            house.edge.queue.board().show(LoadLevel::new(number).unwrap());
+            let device = format!("T-{number}");
+            let mut stored = 0;
+            for lane in Lane::ALL {
+                let decided = house.take(report(lane, &device, number)).await.unwrap();
+                stored += usize::from(decided == Durable::Stored);
+            }
+            // Lane A and B of one device and number are one message.
+            assert_eq!(stored, taken, "level {number}");
+        }
+        let book = house.book();
+        assert_eq!((book.received, book.shed, book.in_flight), (20, 4, 0));
+        assert_eq!(book.received, book.durable + book.refused + book.shed + book.coalesced);
+        house.end();
+    }
+
+    #[tokio::test]
+    async fn a_telemetry_device_may_call_six_times_a_minute() {
+        let mut house = House::new(Duration::from_millis(10));
+        house.begin();
+        let help = Finding {
+            class: AlarmClass::Life,
+            kind: AlarmKind::Help,
+            phase: Phase::New,
+            code: String::new(),
+            zone: String::new(),
+        };
+        let mut told = Vec::new();
+        for number in 0..20 {
+            let alarm = Report {
+                findings: vec![help.clone()],
+                deviations: vec![hansho_model::Deviation::AlarmFromTelemetry],
+                ..report(Lane::A, "T-1", number)
+            };
+            told.push(house.take(alarm).await.unwrap());
+        }
+        let stored = told.iter().filter(|each| **each == Durable::Stored).count();
+        let book = house.book();
+        assert_eq!(book.received, book.durable + book.refused);
+        let (keys, limited) = house.end();
+        // The minute may turn once while this runs.
+        assert!((7..=14).contains(&stored) && keys.len() == stored, "{stored}");
+        assert!((1..=2).contains(&limited), "{limited}");
     }
 }

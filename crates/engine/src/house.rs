@@ -12,12 +12,15 @@ use hansho_alerts::mail::{Credentials, MailChannel, MailConfig, MailConfigError,
 use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
-use hansho_intake::{Entrance, Identities, Sessions, TcpLimits, serve_tcp, serve_udp};
+use hansho_intake::{
+    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, follow_broker,
+    serve_tcp, serve_tls, serve_udp,
+};
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
-    free_bytes,
+    free_bytes, probe,
 };
-use hansho_model::{Door, Input, Lane, Recorded, Seq};
+use hansho_model::{Door, Input, Lane, Private, Recorded, Seq};
 use hansho_outbox::{Change, Runner};
 use hansho_protocols as protocols;
 use hansho_telemetry::{Chain, Counter, Histogram};
@@ -36,6 +39,7 @@ use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
 use crate::supervisor::{Options, Signals, SuperviseError};
 use crate::telephone::{self, Exchangeable};
+use crate::tls::{self, CertificateError};
 use crate::ways::Ways;
 
 /// Events after which a snapshot is made.
@@ -46,6 +50,10 @@ const SNAPSHOT_TIME: Duration = Duration::from_secs(900);
 const ROOM_TO_START_BYTES: u64 = 32 << 20;
 /// How often free room is looked at.
 const DISK_WATCH: Duration = Duration::from_secs(5);
+/// How often the disk's own speed is measured, and with how many writes.
+const PROBE_EVERY: Duration = Duration::from_secs(60);
+/// See [`PROBE_EVERY`].
+const PROBE_ROUNDS: u32 = 16;
 /// Time that mails under way have to come down when the core ends.
 const OUTBOX_END_MAX: Duration = Duration::from_secs(8);
 /// Batches that may wait for the replica; changes that may wait for the outbox.
@@ -88,15 +96,18 @@ pub enum HouseError {
     /// The mail relay's settings.
     #[error("the mail settings are unusable")]
     Mail(#[from] MailConfigError),
-    /// The file with the relay's password.
-    #[error("{path} with the mail relay's password cannot be read")]
-    MailPassword {
+    /// The file with the password of a relay or a broker.
+    #[error("{path}, which holds a password, cannot be read")]
+    PasswordFile {
         /// File.
         path: String,
         /// Cause.
         #[source]
         source: io::Error,
     },
+    /// The certificate of the doors that speak TLS.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A log-in's password hash.
     #[error("a log-in cannot be used")]
     Password(#[from] PasswordError),
@@ -134,7 +145,8 @@ impl HouseError {
             | Self::Ports(_)
             | Self::Vault(_)
             | Self::Mail(_)
-            | Self::MailPassword { .. }
+            | Self::PasswordFile { .. }
+            | Self::Certificate(_)
             | Self::Password(_) => true,
             // Another process that is about to end may still hold the folder.
             Self::Journal(error) | Self::Fold(FoldError::Journal(error)) => {
@@ -340,7 +352,7 @@ impl House {
             }
         }
         let mut doors = tokio::task::JoinSet::new();
-        open_doors(config, sockets.doors, &self.edge, &stopped, &mut doors)?;
+        open_doors(config, &self.data, sockets.doors, &self.edge, &stopped, &mut doors)?;
         let console = console(config, &self.edge, &self.replica, &self.books, &clock)?;
         let listener = listener(sockets.console)?;
         let end = stopped.clone();
@@ -354,6 +366,8 @@ impl House {
                 tracing::error!(%error, "The console's door broke.");
             }
         });
+        follow_brokers(config, &self.edge, &stopped, &mut doors)?;
+        doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
         doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
         supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
         let line = UnixStream::from_std(supervisor).map_err(refused("use a socket"))?;
@@ -516,10 +530,7 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     mail.providers.clone_from(&settings.providers);
     mail.starttls = settings.starttls;
     if let Some((user, path)) = &settings.login {
-        let password = std::fs::read_to_string(path).map_err(|source| {
-            HouseError::MailPassword { path: path.display().to_string(), source }
-        })?;
-        mail.credentials = Some(Credentials::new(user.clone(), password.trim_end().to_owned()));
+        mail.credentials = Some(Credentials::new(user.clone(), password(path)?));
     }
     Ok(mail)
 }
@@ -536,6 +547,7 @@ fn spoken_at(key: &str) -> Option<Spoken> {
     let (protocol, door, limits) = match key {
         "dc09" => (protocols::Protocol::Dc09, Door::Dc09, protocols::Limits::default()),
         "watch" => (protocols::Protocol::Watch, Door::Watch, protocols::Limits::TRACKERS),
+        "mqtt" | "mqtts" => (protocols::Protocol::Mqtt, Door::Mqtt, protocols::Limits::default()),
         _ => return None,
     };
     Some(Spoken { protocol, door, limits })
@@ -543,6 +555,7 @@ fn spoken_at(key: &str) -> Option<Spoken> {
 
 fn open_doors(
     config: &Config,
+    data: &Path,
     sockets: Vec<DoorSocket>,
     edge: &Arc<Edge>,
     stop: &watch::Receiver<bool>,
@@ -567,8 +580,13 @@ fn open_doors(
             Entrance { door, sessions, sink, identities: Arc::clone(identities) }
         };
         let listener = listener(stream)?;
-        let streams = entrance(protocols::Transport::Stream);
-        doors.spawn(serve_tcp(listener, streams, TcpLimits::default(), stop.clone()));
+        let (streams, limits) = (entrance(protocols::Transport::Stream), TcpLimits::default());
+        if name == "mqtts" {
+            let identity = tls::identity(config.site.tls.as_ref(), data)?;
+            doors.spawn(serve_tls(listener, identity, streams, limits, stop.clone()));
+        } else {
+            doors.spawn(serve_tcp(listener, streams, limits, stop.clone()));
+        }
         let Some(datagrams) = datagrams else { continue };
         datagrams.set_nonblocking(true).map_err(refused("use a socket"))?;
         let socket = UdpSocket::from_std(datagrams).map_err(refused("use a socket"))?;
@@ -576,6 +594,44 @@ fn open_doors(
         doors.spawn(serve_udp(Arc::new(socket), single, stop.clone()));
     }
     Ok(())
+}
+
+/// Listens to the brokers of others.
+fn follow_brokers(
+    config: &Config,
+    edge: &Arc<Edge>,
+    stop: &watch::Receiver<bool>,
+    doors: &mut tokio::task::JoinSet<()>,
+) -> Result<(), HouseError> {
+    for broker in &config.site.foreign_brokers {
+        let login = match &broker.login {
+            None => None,
+            Some((user, path)) => Some((user.clone(), Private(password(path)?))),
+        };
+        let (host, port) = broker.server.rsplit_once(':').unwrap_or((&broker.server, "1883"));
+        let topics = broker
+            .topics
+            .iter()
+            .map(|topic| ForeignTopic { filter: topic.filter.clone(), lane: topic.lane });
+        let broker = ForeignBroker {
+            name: broker.name.clone(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: port.parse().unwrap_or(1_883),
+            client_id: broker.client_id.clone(),
+            login,
+            topics: topics.collect(),
+        };
+        let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
+        doors.spawn(follow_broker(broker, sink, stop.clone()));
+    }
+    Ok(())
+}
+
+/// The password that stands alone in a file.
+fn password(path: &Path) -> Result<String, HouseError> {
+    let read = std::fs::read_to_string(path);
+    let fault = |source| HouseError::PasswordFile { path: path.display().to_string(), source };
+    Ok(read.map_err(fault)?.trim_end().to_owned())
 }
 
 /// The register of a door's devices as its sessions need it; a door has its protocol's name.
@@ -593,6 +649,14 @@ pub fn accounts_of(config: &Config, door: &str) -> protocols::Accounts {
         }
         let key = device.aes_key.as_ref().and_then(|key| protocols::Key::new(key.0.clone()).ok());
         accounts.register(account, key);
+        if let Some(login) = &device.login {
+            let log_in = protocols::LogIn {
+                password: login.password_hash.into(),
+                kind: login.kind,
+                telemetry_only: login.telemetry_only,
+            };
+            accounts.admit(account, log_in);
+        }
     }
     accounts
 }
@@ -649,6 +713,28 @@ fn console(
     }))
 }
 
+/// Measures what the disk alone takes, now and then: the time of a commit is judged by it.
+async fn probe_disk(
+    folder: std::path::PathBuf,
+    queue: Arc<Queue>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let folder = folder.clone();
+        let probed = tokio::task::spawn_blocking(move || probe(&folder, PROBE_ROUNDS)).await;
+        match probed {
+            Ok(Ok(probe)) => queue.board().note_probe(probe.p50),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Chain(&error), "The disk could not be measured.");
+            }
+            Err(_ended) => {}
+        }
+        if tokio::time::timeout(PROBE_EVERY, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
+    }
+}
+
 /// Looks at the free room; when it is low, gives up the reserve and sheds telemetry, so that
 /// alarms can still be journalled.
 async fn watch_disk(
@@ -671,13 +757,13 @@ async fn watch_disk(
             }
         };
         let tight = free < low;
-        if tight && !edge.set_tight(true) {
+        if tight && !edge.queue().board().set_tight(true) {
             tracing::error!(free, "Little room is left: telemetry is shed, the reserve given up.");
             let released = reserve.lock().unwrap_or_else(PoisonError::into_inner).release();
             if let Err(error) = released {
                 tracing::error!(error = %Chain(&error), "The reserve could not be given up.");
             }
-        } else if free > low.saturating_mul(4) && edge.set_tight(false) {
+        } else if free > low.saturating_mul(4) && edge.queue().board().set_tight(false) {
             tracing::warn!(free, "There is room again; the next start sets the reserve up.");
         }
     }

@@ -1,6 +1,7 @@
 //! Four bounded lanes: alarms pass everything, and nothing below is starved.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use hansho_model::{Input, Lane};
 
@@ -14,6 +15,12 @@ pub const BATCH_INPUTS_MAX: usize = 4_096;
 /// turn, so that a flood below does not keep people's commands waiting behind a flood above.
 const FLOOR: u32 = 16;
 
+/// What a source may have taken before the next one's turn, in units of [`cost`].
+const QUANTUM: usize = 1_024;
+
+/// What an input costs beside its bytes.
+const COST_BASE: usize = 256;
+
 /// An input with who waits for it.
 #[derive(Debug)]
 pub struct Envelope<R> {
@@ -26,13 +33,13 @@ pub struct Envelope<R> {
 /// The lanes. `R` is whatever the caller uses to answer.
 #[derive(Debug)]
 pub struct Lanes<R> {
-    waiting: [VecDeque<Envelope<R>>; 4],
+    waiting: [Fair<R>; 4],
     taken: u32,
 }
 
 impl<R> Default for Lanes<R> {
     fn default() -> Self {
-        Self { waiting: std::array::from_fn(|_| VecDeque::new()), taken: 0 }
+        Self { waiting: std::array::from_fn(|_| Fair::default()), taken: 0 }
     }
 }
 
@@ -49,10 +56,10 @@ impl<R> Lanes<R> {
         else {
             return Err(envelope);
         };
-        if waiting.len() >= *capacity {
+        if waiting.count >= *capacity {
             return Err(envelope);
         }
-        waiting.push_back(envelope);
+        waiting.push(envelope);
         Ok(())
     }
 
@@ -63,17 +70,17 @@ impl<R> Lanes<R> {
             let [_highest, lower @ ..] = &mut self.waiting;
             let turn = usize::try_from(self.taken / FLOOR).unwrap_or_default() % lower.len();
             let (first, last) = lower.split_at_mut(turn);
-            let found = last.iter_mut().chain(first).find_map(VecDeque::pop_front);
+            let found = last.iter_mut().chain(first).find_map(Fair::pop);
             if found.is_some() {
                 return found;
             }
         }
-        self.waiting.iter_mut().find_map(VecDeque::pop_front)
+        self.waiting.iter_mut().find_map(Fair::pop)
     }
 
     /// Everything that is ready, up to [`BATCH_INPUTS_MAX`].
     pub fn drain(&mut self) -> Vec<Envelope<R>> {
-        let ready = self.waiting.iter().map(VecDeque::len).sum::<usize>().min(BATCH_INPUTS_MAX);
+        let ready = self.waiting.iter().map(|lane| lane.count).sum::<usize>().min(BATCH_INPUTS_MAX);
         let mut batch = Vec::with_capacity(ready);
         while batch.len() < ready {
             match self.pop() {
@@ -87,14 +94,98 @@ impl<R> Lanes<R> {
     /// How many wait in a lane.
     #[must_use]
     pub fn len(&self, lane: Lane) -> usize {
-        self.waiting.get(lane.index()).map_or(0, VecDeque::len)
+        self.waiting.get(lane.index()).map_or(0, |lane| lane.count)
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.iter().all(VecDeque::is_empty)
+        self.waiting.iter().all(|lane| lane.count == 0)
     }
+
+    /// How full the lanes are, A to D, in per cent.
+    #[must_use]
+    pub fn fill(&self) -> [u8; 4] {
+        let mut fill = [0; 4];
+        for ((percent, lane), capacity) in fill.iter_mut().zip(&self.waiting).zip(LANE_CAPACITY) {
+            *percent = u8::try_from(lane.count.saturating_mul(100) / capacity).unwrap_or(u8::MAX);
+        }
+        fill
+    }
+}
+
+/// One lane: its sources take turns by deficit round robin, so that one that floods it has its
+/// share and no more, whatever the size of its inputs. The inputs of a source keep their order.
+#[derive(Debug)]
+struct Fair<R> {
+    flows: BTreeMap<u64, Flow<R>>,
+    /// Sources that wait, the next one first.
+    turns: VecDeque<u64>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Flow<R> {
+    waiting: VecDeque<Envelope<R>>,
+    credit: usize,
+}
+
+impl<R> Default for Fair<R> {
+    fn default() -> Self {
+        Self { flows: BTreeMap::new(), turns: VecDeque::new(), count: 0 }
+    }
+}
+
+impl<R> Fair<R> {
+    fn push(&mut self, envelope: Envelope<R>) {
+        let source = source(&envelope.input);
+        let turns = &mut self.turns;
+        let flow = self.flows.entry(source).or_insert_with(|| {
+            turns.push_back(source);
+            Flow { waiting: VecDeque::new(), credit: QUANTUM }
+        });
+        flow.waiting.push_back(envelope);
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn pop(&mut self) -> Option<Envelope<R>> {
+        loop {
+            let source = *self.turns.front()?;
+            let Some(flow) = self.flows.get_mut(&source) else {
+                self.turns.pop_front();
+                continue;
+            };
+            let cost = flow.waiting.front().map_or(0, |first| cost(&first.input));
+            if let Some(left) = flow.credit.checked_sub(cost) {
+                flow.credit = left;
+                let taken = flow.waiting.pop_front();
+                if flow.waiting.is_empty() {
+                    self.flows.remove(&source);
+                    self.turns.pop_front();
+                }
+                self.count = self.count.saturating_sub(usize::from(taken.is_some()));
+                return taken;
+            }
+            // Not enough for this one: the others first, then more.
+            flow.credit = flow.credit.saturating_add(QUANTUM);
+            self.turns.rotate_left(1);
+        }
+    }
+}
+
+/// Who sent it: a device has turns of its own, everything else shares one.
+fn source(input: &Input) -> u64 {
+    let Input::Report(report) = input else { return 0 };
+    // Its keys are fixed: the same source has the same number in every run.
+    let mut hasher = DefaultHasher::new();
+    report.source.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What an input costs: the more it holds, the more.
+fn cost(input: &Input) -> usize {
+    let Input::Report(report) = input else { return COST_BASE };
+    COST_BASE.saturating_add(report.raw.bytes.len())
 }
 
 #[cfg(test)]
@@ -134,6 +225,68 @@ mod tests {
         let taken: Vec<u32> = (0..480).filter_map(|_| lanes.pop()).map(|each| each.reply).collect();
         let of = |lane: u32| taken.iter().filter(|reply| **reply / 1_000 == lane).count();
         assert_eq!([of(0), of(1), of(2), of(3)], [450, 5, 5, 20]);
+    }
+
+    fn report(source: &str, size: usize, reply: u32) -> Envelope<u32> {
+        let sealed =
+            |size| hansho_model::Sealed { key: hansho_model::KeyId(1), bytes: vec![0; size] };
+        let report = hansho_model::SealedReport {
+            door: hansho_model::Door::Mqtt,
+            source: source.to_owned(),
+            lane: Lane::A,
+            observed_at: None,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            device_key: Vec::new(),
+            findings: Vec::new(),
+            position: None,
+            telemetry: None,
+            text: None,
+            raw: sealed(size),
+            peer: sealed(0),
+            refused: None,
+            deviations: Vec::new(),
+        };
+        Envelope { input: Input::Report(Box::new(report)), reply }
+    }
+
+    #[test]
+    fn a_source_that_floods_its_lane_cannot_starve_the_others() {
+        let mut lanes = Lanes::default();
+        for number in 0..10_000 {
+            lanes.push(Lane::A, report("mqtt:GATEWAY", 200, number)).unwrap();
+        }
+        for facility in 0..300 {
+            lanes
+                .push(Lane::A, report(&format!("mqtt:P-{facility}"), 200, 20_000 + facility))
+                .unwrap();
+        }
+        let taken: Vec<u32> = (0..310).filter_map(|_| lanes.pop()).map(|each| each.reply).collect();
+        let facilities = taken.iter().filter(|reply| **reply >= 20_000).count();
+        assert_eq!(facilities, 300, "before the gateway has its third turn");
+        let gateway: Vec<u32> = taken.into_iter().filter(|reply| *reply < 20_000).collect();
+        assert_eq!(gateway, (0..10).collect::<Vec<_>>(), "and in its order");
+        assert_eq!(lanes.len(Lane::A), 9_990);
+    }
+
+    #[test]
+    fn turns_are_of_bytes_not_of_inputs() {
+        let mut lanes = Lanes::default();
+        for number in 0..1_000 {
+            lanes.push(Lane::A, report("mqtt:LONG", 4_000, number)).unwrap();
+            lanes.push(Lane::A, report("mqtt:SHORT", 0, 10_000 + number)).unwrap();
+        }
+        let taken: Vec<u32> = (0..500).filter_map(|_| lanes.pop()).map(|each| each.reply).collect();
+        let long = taken.iter().filter(|reply| **reply < 10_000).count();
+        assert!((25..=35).contains(&long), "{long} of 500: a seventeenth");
+    }
+
+    #[test]
+    fn fill_is_in_per_cent() {
+        let mut lanes = Lanes::default();
+        for number in 0..8_192 {
+            lanes.push(Lane::D, envelope(number)).unwrap();
+        }
+        assert_eq!(lanes.fill(), [0, 0, 0, 50]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The live thread: waits for inputs, commits them, and only then lets anyone hear of it.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use hansho_console::{Answered, Submit};
 use hansho_core::{EffectChange, OwedPhase, State};
 use hansho_journal::{Journal, JournalError};
-use hansho_model::{Input, Lane, Receipt, Recorded, Refusal, Seq};
+use hansho_model::{Input, Lane, LoadLevel, Receipt, Recorded, Refusal, Seq};
 use hansho_outbox::Change;
 use jiff::Timestamp;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::clock::{self, HouseClock};
 use crate::lanes::{Envelope, Lanes};
+use crate::load::{CommitTime, Gauge, Policy};
 use crate::replica::Replica;
 use crate::sequencer::{Committed, Sequencer};
 
@@ -29,6 +31,62 @@ pub struct Queue {
     lanes: Mutex<Waiting>,
     arrived: Condvar,
     space: Notify,
+    board: LoadBoard,
+}
+
+/// What the house gives up under load, for all who look, and what the live thread cannot measure.
+#[derive(Debug, Default)]
+pub struct LoadBoard {
+    level: watch::Sender<LoadLevel>,
+    /// What the disk alone takes, in microseconds; 0 before the first probe.
+    probe_us: AtomicU64,
+    tight: AtomicBool,
+}
+
+impl LoadBoard {
+    /// The level now.
+    #[must_use]
+    pub fn level(&self) -> LoadLevel {
+        *self.level.borrow()
+    }
+
+    /// The level as it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<LoadLevel> {
+        self.level.subscribe()
+    }
+
+    /// A change of the level, which is in the journal.
+    pub fn show(&self, level: LoadLevel) {
+        if level > self.level() {
+            tracing::warn!(level = level.get(), "Under load the house gives up more.");
+        } else {
+            tracing::warn!(level = level.get(), "The load is less: the house gives up less.");
+        }
+        self.level.send_replace(level);
+    }
+
+    /// What a page written and made durable took lately.
+    pub fn note_probe(&self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.probe_us.store(us, Ordering::Relaxed);
+    }
+
+    /// Little room is left on the disk, or there is room again; returns what held before.
+    pub fn set_tight(&self, tight: bool) -> bool {
+        self.tight.swap(tight, Ordering::Relaxed)
+    }
+
+    /// Whether little room is left on the disk.
+    #[must_use]
+    pub fn is_tight(&self) -> bool {
+        self.tight.load(Ordering::Relaxed)
+    }
+
+    fn gauge(&self, fill: [u8; 4], commit: Duration) -> Gauge {
+        let probe = Duration::from_micros(self.probe_us.load(Ordering::Relaxed));
+        Gauge { fill, commit, probe, tight: self.is_tight() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +96,12 @@ struct Waiting {
 }
 
 impl Queue {
+    /// What the house gives up under load.
+    #[must_use]
+    pub const fn board(&self) -> &LoadBoard {
+        &self.board
+    }
+
     /// Waits until a full lane may have room again.
     pub async fn space(&self) {
         // A commit takes a moment at most; the time-out covers a notice sent before we listened.
@@ -57,18 +121,20 @@ impl Queue {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).lanes.len(lane)
     }
 
-    /// Everything that is ready, after waiting `nap` at most; `None` when it is time to end.
-    fn drain(&self, nap: Duration) -> Option<Vec<Envelope<Reply>>> {
+    /// Everything that is ready, after waiting `nap` at most, and how full the lanes were; `None`
+    /// when it is time to end.
+    fn drain(&self, nap: Duration) -> Option<(Vec<Envelope<Reply>>, [u8; 4])> {
         let mut waiting = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.lanes.is_empty() && !waiting.stopping {
             let woken = self.arrived.wait_timeout(waiting, nap);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let fill = waiting.lanes.fill();
         let batch = waiting.lanes.drain();
         let over = batch.is_empty() && waiting.stopping;
         drop(waiting);
         self.space.notify_waiters();
-        (!over).then_some(batch)
+        (!over).then_some((batch, fill))
     }
 }
 
@@ -129,20 +195,30 @@ pub fn run<J: Journal>(
     outlets: &Outlets,
     clock: &HouseClock,
 ) -> Result<(), JournalError> {
+    let (mut policy, mut commits) = (Policy::default(), CommitTime::default());
     loop {
         let nap = nap(sequencer.state().next_deadline(), clock.now());
-        let Some(mut batch) = queue.drain(nap) else { return Ok(()) };
+        let Some((mut batch, fill)) = queue.drain(nap) else { return Ok(()) };
         let (begun, now) = (clock::now(), clock.now());
         if sequencer.state().next_deadline().is_some_and(|deadline| deadline <= now) {
             batch.push(Envelope { input: Input::Tick, reply: None });
         }
+        let level = policy.observe(now, &queue.board.gauge(fill, commits.average()));
+        if let Some(level) = level {
+            batch.push(Envelope { input: Input::Load(level), reply: None });
+        }
         if batch.is_empty() {
+            commits.rest();
             sequencer.journal_mut().idle()?;
             continue;
         }
         let count = batch.len();
         let committed = sequencer.step_at(now, begun, batch)?;
         let took = clock::now().duration_since(begun).unsigned_abs();
+        commits.note(took);
+        if let Some(level) = level {
+            queue.board.show(level);
+        }
         (outlets.committed)(took, count, committed.events.len());
         publish(sequencer, committed, outlets);
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hansho_model::{FrameFault, Lane, Private, Report};
+use hansho_model::{FrameFault, Lane, LoadLevel, Private, Report};
 use hansho_protocols::{Durable, Output, Receipt, Session};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -28,6 +28,13 @@ pub(crate) struct Step {
 impl Step {
     fn closed() -> Self {
         Self { close: true, ..Self::default() }
+    }
+
+    /// What a later step asks, after this one.
+    pub(crate) fn then(&mut self, later: Self) {
+        self.transmit.extend(later.transmit);
+        self.deadline = later.deadline;
+        self.close |= later.close;
     }
 }
 
@@ -69,18 +76,39 @@ impl Conversation {
     pub(crate) fn timeout(&mut self) -> Step {
         let now = self.entrance.sink.now();
         let Some(session) = &mut self.session else { return Step::closed() };
-        let handled = catch_unwind(AssertUnwindSafe(|| {
-            session.handle_timeout(now);
-            session.is_over()
-        }));
+        let handled = catch_unwind(AssertUnwindSafe(|| session.handle_timeout(now)));
         match handled {
-            Ok(over) => {
-                let mut step = self.drain(now);
-                step.close |= over;
-                step
-            }
+            Ok(()) => self.drain(now),
             Err(_panic) => self.broken(now, &[]),
         }
+    }
+
+    /// The peer closed, or the line broke.
+    pub(crate) fn closed(&mut self) -> Step {
+        let now = self.entrance.sink.now();
+        let Some(session) = &mut self.session else { return Step::closed() };
+        match catch_unwind(AssertUnwindSafe(|| session.handle_closed(now))) {
+            Ok(()) => Step { transmit: Vec::new(), close: true, ..self.drain(now) },
+            Err(_panic) => self.broken(now, &[]),
+        }
+    }
+
+    /// The house gives up more, or less.
+    pub(crate) fn load(&mut self, load: LoadLevel) -> Step {
+        let now = self.entrance.sink.now();
+        let Some(session) = &mut self.session else { return Step::closed() };
+        match catch_unwind(AssertUnwindSafe(|| session.handle_load(now, load))) {
+            Ok(()) => self.drain(now),
+            Err(_panic) => self.broken(now, &[]),
+        }
+    }
+
+    /// Whether bytes should be read now.
+    pub(crate) fn wants_bytes(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| {
+            // A session that panics here ends at its next step.
+            catch_unwind(AssertUnwindSafe(|| session.wants_bytes())).unwrap_or(true)
+        })
     }
 
     /// The device whose connection this is, once that is known.
@@ -111,21 +139,33 @@ impl Conversation {
         self.waiting.len()
     }
 
-    /// Waits for the next receipt; never ends while none is awaited.
+    /// Waits for the next receipt, and takes all that have come by then, so that their answers
+    /// leave together; never ends while none is awaited.
     pub(crate) async fn receipt(&mut self) -> Step {
-        match self.waiting.join_next().await {
-            None => std::future::pending().await,
-            Some(Err(_lost)) => Step::closed(),
-            Some(Ok((receipt, durable))) => {
-                let now = self.entrance.sink.now();
-                let Some(session) = &mut self.session else { return Step::closed() };
-                match catch_unwind(AssertUnwindSafe(|| {
-                    session.handle_durable(now, receipt, durable);
-                })) {
-                    Ok(()) => self.drain(now),
-                    Err(_panic) => self.broken(now, &[]),
-                }
-            }
+        let Some(first) = self.waiting.join_next().await else {
+            return std::future::pending().await;
+        };
+        let mut step = Step::default();
+        let mut next = Some(first);
+        while let Some(decided) = next {
+            let after = match decided {
+                Ok((receipt, durable)) => self.decided(receipt, durable),
+                Err(_lost) => Step::closed(),
+            };
+            step.then(after);
+            next = self.waiting.try_join_next();
+        }
+        step
+    }
+
+    fn decided(&mut self, receipt: Receipt, durable: Durable) -> Step {
+        let now = self.entrance.sink.now();
+        let Some(session) = &mut self.session else { return Step::closed() };
+        let handled =
+            catch_unwind(AssertUnwindSafe(|| session.handle_durable(now, receipt, durable)));
+        match handled {
+            Ok(()) => self.drain(now),
+            Err(_panic) => self.broken(now, &[]),
         }
     }
 
@@ -138,6 +178,8 @@ impl Conversation {
                 Ok(Output::Transmit(bytes)) => step.transmit.push(bytes),
                 Ok(Output::Idle(deadline)) => {
                     step.deadline = deadline;
+                    let over = catch_unwind(AssertUnwindSafe(|| session.is_over()));
+                    step.close = over.unwrap_or(true);
                     return step;
                 }
                 Err(_panic) => return self.broken(now, &[]),

@@ -5,8 +5,10 @@
 //! One session's fault closes that session; its neighbours never notice.
 
 mod conversation;
+mod foreign;
 mod identities;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::future::Future;
@@ -14,12 +16,15 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hansho_model::{Door, FrameFault, Report};
+use hansho_model::{Door, FrameFault, LoadLevel, Report};
 use hansho_protocols::{Durable, Session};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
+pub use foreign::{ForeignBroker, ForeignTopic, follow_broker};
 pub use identities::Identities;
 pub use tcp::{TcpLimits, serve_tcp};
+pub use tls::{HANDSHAKE_TIME_MAX, TlsError, TlsIdentity, serve_tls};
 pub use udp::{UDP_IN_FLIGHT_MAX, serve_udp};
 
 /// The answer to a report, when it is known.
@@ -41,6 +46,15 @@ pub trait Sink: Send + Sync + 'static {
 
     /// The clock of the shell.
     fn now(&self) -> Timestamp;
+
+    /// What the house gives up under load, as it changes.
+    fn load(&self) -> watch::Receiver<LoadLevel> {
+        watch::channel(LoadLevel::CALM).1
+    }
+
+    /// These bytes are about to be written to a peer, before any encryption: the mark by which a
+    /// test proves that nothing is answered before it is durable, where no trace can read it.
+    fn answering(&self, _door: Door, _bytes: &[u8]) {}
 }
 
 /// Makes a session for a new connection or datagram.

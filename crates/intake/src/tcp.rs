@@ -1,18 +1,22 @@
 //! TCP: a task and a session for each connection.
+//!
+//! The last tenth of a door's places is for those who may call for help: a connection that gets one
+//! of them is told that only alarms are heard, and its session turns everybody else away.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hansho_model::{Door, LoadLevel};
 use jiff::Timestamp;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::Entrance;
 use crate::conversation::{Conversation, Step};
 use crate::identities::Claim;
+use crate::{Entrance, Sink};
 
 /// Limits of a TCP door.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +47,27 @@ pub async fn serve_tcp(
     listener: TcpListener,
     entrance: Entrance,
     limits: TcpLimits,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
+    let (door, ending) = (entrance.door, stop.clone());
+    let begin = move |stream, peer, place: Place| {
+        let (entrance, stop) = (entrance.clone(), stop.clone());
+        async move { converse(stream, peer, entrance, limits, place, stop).await }
+    };
+    accept(&listener, door, limits, ending, begin).await;
+}
+
+/// Accepts connections and begins each on a task of its own, until `stop` turns true.
+pub(crate) async fn accept<Begin, Begun>(
+    listener: &TcpListener,
+    door: Door,
+    limits: TcpLimits,
+    mut stop: watch::Receiver<bool>,
+    begin: Begin,
+) where
+    Begin: Fn(TcpStream, SocketAddr, Place) -> Begun,
+    Begun: Future<Output = ()> + Send + 'static,
+{
     let register = Arc::new(Mutex::new(Register::default()));
     loop {
         let accepted = tokio::select! {
@@ -55,70 +78,98 @@ pub async fn serve_tcp(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, or the peer left: wait a little instead of spinning.
-                tracing::warn!(%error, door = %entrance.door, "A connection was not accepted.");
+                tracing::warn!(%error, %door, "A connection was not accepted.");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         let Some(place) = Place::take(&register, peer.ip(), limits) else {
-            tracing::warn!(door = %entrance.door, "A connection over the limit was closed.");
+            tracing::warn!(%door, "A connection over the limit was closed.");
             continue;
         };
-        let (entrance, stop) = (entrance.clone(), stop.clone());
-        tokio::spawn(async move {
-            converse(stream, peer, entrance, limits, stop).await;
-            drop(place);
-        });
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set.");
+        }
+        tokio::spawn(begin(stream, peer, place));
     }
 }
 
-async fn converse(
-    mut stream: TcpStream,
+/// One connection from its beginning to its end; its place is given back then.
+pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     peer: SocketAddr,
     entrance: Entrance,
     limits: TcpLimits,
+    place: Place,
     mut stop: watch::Receiver<bool>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set.");
-    }
     let (sink, identities) = (Arc::clone(&entrance.sink), Arc::clone(&entrance.identities));
+    let (door, mut load) = (entrance.door, sink.load());
     let mut claim: Option<Claim> = None;
     let mut conversation = Conversation::new(entrance, peer);
     let mut buffer = vec![0; 8_192];
+    let level = if place.late { LoadLevel::ALARMS_ONLY } else { *load.borrow_and_update() };
+    let mut step = if level > LoadLevel::CALM { conversation.load(level) } else { Step::default() };
     // A peer that never says a word has its deadline too.
-    let first = conversation.timeout();
-    let mut deadline = first.deadline;
-    let mut open = !first.close;
-    while open || conversation.is_waiting() {
-        let may_read = open && conversation.waiting() < limits.in_flight;
-        let step = tokio::select! {
-            read = stream.read(&mut buffer), if may_read => match read {
-                Ok(0) | Err(_) => {
-                    open = false;
-                    Step::default()
-                }
-                Ok(count) => conversation.bytes(buffer.get(..count).unwrap_or_default()),
-            },
-            step = conversation.receipt() => step,
-            () = until(deadline, sink.now()), if open => conversation.timeout(),
-            () = lost(claim.as_ref()), if open => conversation.taken_over(),
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        deadline = step.deadline;
-        for bytes in step.transmit {
-            let sent = tokio::time::timeout(limits.write_timeout, stream.write_all(&bytes)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                return;
-            }
+    step.then(conversation.timeout());
+    let mut open = true;
+    loop {
+        let deadline = step.deadline;
+        if !send(&mut stream, &sink, door, limits, &step.transmit.concat()).await {
+            drop(conversation.closed());
+            return;
         }
         open &= !step.close;
+        if !open && !conversation.is_waiting() {
+            return;
+        }
         if let Some(name) = conversation.identity().filter(|_| open)
             && claim.as_ref().is_none_or(|claim| claim.name() != name)
         {
             claim = Some(identities.claim(name));
         }
+        let may_read =
+            open && conversation.waiting() < limits.in_flight && conversation.wants_bytes();
+        step = tokio::select! {
+            read = stream.read(&mut buffer), if may_read => match read {
+                Ok(0) | Err(_) => conversation.closed(),
+                Ok(count) => conversation.bytes(buffer.get(..count).unwrap_or_default()),
+            },
+            step = conversation.receipt() => step,
+            () = until(deadline, sink.now()), if open => conversation.timeout(),
+            () = lost(claim.as_ref()), if open => conversation.taken_over(),
+            level = changed(&mut load), if open => conversation.load(level),
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
     }
+}
+
+/// Writes an answer; whether the peer took it.
+async fn send<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    sink: &Arc<dyn Sink>,
+    door: Door,
+    limits: TcpLimits,
+    bytes: &[u8],
+) -> bool {
+    if bytes.is_empty() {
+        return true;
+    }
+    sink.answering(door, bytes);
+    let write = async {
+        stream.write_all(bytes).await?;
+        // TLS keeps what is written until it is told that no more comes.
+        stream.flush().await
+    };
+    matches!(tokio::time::timeout(limits.write_timeout, write).await, Ok(Ok(())))
+}
+
+/// Waits until the house gives up more or less; for ever where that never changes.
+async fn changed(load: &mut watch::Receiver<LoadLevel>) -> LoadLevel {
+    if load.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    *load.borrow_and_update()
 }
 
 /// Waits until a newer connection of the same device comes; for ever while nobody's is known.
@@ -149,9 +200,11 @@ struct Register {
 }
 
 /// A connection's place among those allowed; given back when dropped.
-struct Place {
+pub(crate) struct Place {
     register: Arc<Mutex<Register>>,
     address: IpAddr,
+    /// Whether it is one of the last tenth, which is for those who may call for help.
+    late: bool,
 }
 
 impl Place {
@@ -161,9 +214,10 @@ impl Place {
         if open.total >= limits.connections || here >= limits.connections_per_address {
             return None;
         }
+        let late = open.total >= limits.connections.saturating_sub(limits.connections / 10);
         open.total = open.total.saturating_add(1);
         open.by_address.insert(address, here.saturating_add(1));
-        Some(Self { register: Arc::clone(register), address })
+        Some(Self { register: Arc::clone(register), address, late })
     }
 }
 
@@ -224,6 +278,19 @@ mod tests {
         tokio::spawn(serve_tcp(listener, entrance, TcpLimits::default(), stop));
         let mut silent = TcpStream::connect(address).await.unwrap();
         assert_eq!(silent.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    #[test]
+    fn the_last_tenth_of_the_places_is_marked() {
+        let register = Arc::new(Mutex::new(Register::default()));
+        let limits = TcpLimits { connections: 20, ..TcpLimits::default() };
+        let place = || Place::take(&register, IpAddr::from([127, 0, 0, 1]), limits);
+        let taken: Vec<bool> = (0..20).map(|_| place()).map(|place| place.unwrap().late).collect();
+        assert!(taken.iter().all(|late| !late), "each is given back at once");
+        let held: Vec<Place> = (0..20).filter_map(|_| place()).collect();
+        let late: Vec<usize> = (0..20).filter(|at| held[*at].late).collect();
+        assert_eq!((late, held.len()), (vec![18, 19], 20));
+        assert!(place().is_none());
     }
 
     #[test]

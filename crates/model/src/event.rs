@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt, CallBackOutcome, DeviceEntry,
-    EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, MetresU32,
-    NoticeId, PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport,
+    EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, LoadLevel,
+    MetresU32, NoticeId, PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport,
     SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, StatusReached,
     Template, Token, UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
 };
@@ -417,5 +417,16 @@ pub enum Event {
         distance: MetresU32,
         /// Since the fix before.
         seconds: u32,
+    },
+    /// The house gives up more under load, or less.
+    LoadChanged {
+        /// From here on.
+        level: LoadLevel,
+    },
+    /// A device that is registered for telemetry alone has called for help too often: until the
+    /// minute is over its alarms are counted only.
+    AlarmsLimited {
+        /// The device.
+        device: SourceId,
     },
 }

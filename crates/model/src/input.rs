@@ -1,7 +1,8 @@
 //! Inputs: what the core decides about.
 
 use crate::{
-    Answer, Command, EffectId, EffectOutcome, SealedCallReport, SealedReport, Seq, Start, Token,
+    Answer, Command, EffectId, EffectOutcome, LoadLevel, SealedCallReport, SealedReport, Seq,
+    Start, Token,
 };
 
 /// A report from a device, a command of a person, the outcome of an effect, or a tick of time.
@@ -28,6 +29,8 @@ pub enum Input {
         /// Equal for equal numbers; `None` when it is no offer, or came without a number.
         caller: Option<Token>,
     },
+    /// The house gives up more under load, or less.
+    Load(LoadLevel),
 }
 
 /// What an asker gets when its input is durable.

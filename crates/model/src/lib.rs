@@ -46,10 +46,12 @@ pub use id::{
     SourceId, Token,
 };
 pub use input::{Input, Receipt};
-pub use lane::Lane;
+pub use lane::{Lane, LoadLevel};
 pub use place::{DegreesE7, DistrictId, MetresU32, Place, Position};
 pub use refusal::{FrameFault, Refusal, RefusalCode};
-pub use registry::{DeviceEntry, Language, Mailbox, Mode, PersonEntry, Registry, Settings, Start};
+pub use registry::{
+    DeviceEntry, DeviceKind, Language, Mailbox, Mode, PersonEntry, Registry, Settings, Start,
+};
 pub use report::{Deviation, Door, Report, SealedReport};
 pub use sealed::{Private, Reveal, Sealed};
 pub use telemetry::{Fix, FixMethod, Telemetry};

@@ -40,6 +40,10 @@ words! {
         NotATransmitterMessage = "not_a_transmitter_message",
         /// More bytes than any legal message has.
         TooLong = "too_long",
+        /// An alarm that was sent without asking for an acknowledgement, or asking for more than we give.
+        WrongQos = "wrong_qos",
+        /// This device may not say that here: a wrong password, another's topic.
+        NotAllowed = "not_allowed",
     }
 }
 

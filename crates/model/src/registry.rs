@@ -25,6 +25,16 @@ words! {
     }
 }
 
+words! {
+    /// What kind of device it is, where it says so itself; a part of its topics over MQTT.
+    DeviceKind {
+        /// Emergency pendant (緊急通報装置).
+        Pendant = "pendant",
+        /// Tracker (見守りGPS端末).
+        Tracker = "tracker",
+    }
+}
+
 /// A mail address of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {

@@ -52,6 +52,8 @@ words! {
         TrailingPad = "trailing_pad",
         /// Stamp that is no time, on a plain frame.
         UnreadableStamp = "unreadable_stamp",
+        /// An alarm of a device that is registered for telemetry alone.
+        AlarmFromTelemetry = "alarm_from_telemetry",
     }
 }
 

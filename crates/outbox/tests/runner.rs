@@ -74,7 +74,8 @@ impl Core for Shared {
                 | Input::Command(_)
                 | Input::Answer(_)
                 | Input::Tick
-                | Input::Call { .. }) => panic!("the outbox never submits {other:?}"),
+                | Input::Call { .. }
+                | Input::Load(_)) => panic!("the outbox never submits {other:?}"),
             }
             told.push(Change::Observed(last));
             let sender = world.changes.lock().unwrap().clone();

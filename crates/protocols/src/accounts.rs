@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hansho_model::DeviceKind;
+
 /// What to do with a device that nobody registered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownDevices {
@@ -60,10 +62,24 @@ pub enum Standing<'a> {
     Keyed(&'a Key),
 }
 
+/// How a device logs in, and what it is registered for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogIn {
+    /// BLAKE3 of its password. A plain hash is enough, as a device's password is made by a machine
+    /// and cannot be guessed; a slow one would let a thousand devices that come back at once, or
+    /// anybody who tries passwords, take the processor from the alarms.
+    pub password: blake3::Hash,
+    /// Pendant or tracker.
+    pub kind: DeviceKind,
+    /// Whether it is registered for telemetry alone.
+    pub telemetry_only: bool,
+}
+
 /// The register of devices as sessions need it. Accounts compare without regard to case.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     entries: BTreeMap<String, Option<Key>>,
+    log_ins: BTreeMap<String, LogIn>,
     unknown: UnknownDevices,
 }
 
@@ -71,12 +87,23 @@ impl Accounts {
     /// Empty.
     #[must_use]
     pub const fn new(unknown: UnknownDevices) -> Self {
-        Self { entries: BTreeMap::new(), unknown }
+        Self { entries: BTreeMap::new(), log_ins: BTreeMap::new(), unknown }
     }
 
     /// Enters a device; a later entry of the same account replaces the earlier.
     pub fn register(&mut self, account: &str, key: Option<Key>) {
         self.entries.insert(account.to_ascii_uppercase(), key);
+    }
+
+    /// Enters a device that logs in; a later entry of the same account replaces the earlier.
+    pub fn admit(&mut self, account: &str, log_in: LogIn) {
+        self.log_ins.insert(account.to_ascii_uppercase(), log_in);
+    }
+
+    /// How this account logs in; `None` when it is not in the register.
+    #[must_use]
+    pub fn log_in(&self, account: &str) -> Option<&LogIn> {
+        self.log_ins.get(&account.to_ascii_uppercase())
     }
 
     /// What the register says of this account.
@@ -119,5 +146,9 @@ mod tests {
         assert_eq!(accounts.standing("49A1"), Standing::Plain);
         assert!(matches!(accounts.standing("beef"), Standing::Keyed(_)));
         assert_eq!(accounts.standing("4901"), Standing::Unknown);
+        let (password, kind) = (blake3::hash(b"secret"), DeviceKind::Tracker);
+        accounts.admit("w-7", LogIn { password, kind, telemetry_only: false });
+        assert_eq!(accounts.log_in("W-7").map(|known| known.kind), Some(DeviceKind::Tracker));
+        assert_eq!(accounts.log_in("beef"), None);
     }
 }

@@ -41,6 +41,7 @@
 mod accounts;
 pub mod dc09;
 mod findings;
+pub mod mqtt;
 mod registry;
 mod session;
 pub mod sip;
@@ -48,6 +49,6 @@ pub mod sip;
 mod tests;
 pub mod watch;
 
-pub use accounts::{Accounts, Key, KeyError, Standing, UnknownDevices};
+pub use accounts::{Accounts, Key, KeyError, LogIn, Standing, UnknownDevices};
 pub use registry::Protocol;
 pub use session::{Durable, FrameError, Limits, Output, Receipt, Session, Setup, Transport};

@@ -1,6 +1,6 @@
 //! The list of protocols. Append-only: config, vectors test, fuzz target and tools walk `ALL`.
 
-use crate::{Session, Setup, dc09, watch};
+use crate::{Session, Setup, dc09, mqtt, watch};
 
 macro_rules! protocols {
     ($($(#[$doc:meta])* $variant:ident = $module:ident,)+) => {
@@ -38,6 +38,8 @@ protocols! {
     Dc09 = dc09,
     /// Wearable trackers of the 3G Elec / SeTracker family.
     Watch = watch,
+    /// Our own devices over MQTT 3.1.1 and 5.
+    Mqtt = mqtt,
 }
 
 impl std::fmt::Display for Protocol {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hansho_model::{FrameFault, Report};
+use hansho_model::{FrameFault, LoadLevel, Report};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Accounts;
@@ -72,7 +72,7 @@ pub trait Session: Send {
     fn poll_output(&mut self) -> Output;
 
     /// Whether the connection should be closed once all outputs are drained: a time limit of
-    /// [`Limits`] ran out. To be asked after every `handle_timeout`.
+    /// [`Limits`] ran out, or the protocol says so. To be asked after every `handle_*`.
     fn is_over(&self) -> bool {
         false
     }
@@ -87,6 +87,20 @@ pub trait Session: Send {
     /// A newer connection of the same device has come; this one is closed once all outputs are
     /// drained. For protocols that say so to the device.
     fn handle_takeover(&mut self, _now: Timestamp) {}
+
+    /// The peer closed the connection, or the line broke. For protocols that tell the two apart.
+    fn handle_closed(&mut self, _now: Timestamp) {}
+
+    /// What the house gives up from here on. Told at the beginning of a conversation, too, where
+    /// it is not calm; a connection that got one of the last places is told that only alarms are
+    /// heard.
+    fn handle_load(&mut self, _now: Timestamp, _load: LoadLevel) {}
+
+    /// Whether bytes should be read now. A device that sends nothing but telemetry is not read
+    /// while telemetry is refused: its own flow control holds it back.
+    fn wants_bytes(&self) -> bool {
+        true
+    }
 }
 
 /// How bytes arrive.

@@ -144,8 +144,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What came in at a door: received = durable + refused + shed + in flight, always. */
+        /** @description What came in at a door: received = durable + refused + shed + coalesced + in flight, always. */
         Accounting: {
+            /**
+             * Format: int64
+             * @description Under load given up for a newer one of the same device, which is in the journal.
+             */
+            coalesced: number;
             /** @description Door. */
             door: string;
             /**
@@ -570,6 +575,17 @@ export interface components {
             incident: string;
             /** @description The signal. */
             signal: string;
+        };
+        /** @description What the house gives up under load. */
+        Load: {
+            /**
+             * Format: int32
+             * @description 0: nothing. 1: telemetry is thinned. 2: telemetry is refused. 3: states are thinned, too. 4:
+             *     only calls, alarms and commands are taken.
+             */
+            level: number;
+            /** @description Since when; `null` before the first change. */
+            since?: string | null;
         };
         /** @description A place as a shape, never a bare pin. */
         Location: {
@@ -1198,6 +1214,8 @@ export interface components {
             headquarters: string;
             /** @description Incidents, open ones first. */
             incidents: components["schemas"]["Incident"][];
+            /** @description What the house gives up under load. */
+            load: components["schemas"]["Load"];
             /** @description How the mail does. */
             mail: components["schemas"]["MailHealth"];
             /** @description `real`, `training` or `demo`. */

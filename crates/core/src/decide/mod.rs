@@ -10,8 +10,8 @@ mod track;
 mod units;
 
 use hansho_model::{
-    AlarmKind, Answer, AnswerChoice, Draft, Event, Idem, Input, NoticeId, Refusal, RefusalCode,
-    Seq, SignalId, SignalOutcome, SourceId, Template,
+    AlarmKind, Answer, AnswerChoice, Draft, Event, Idem, Input, LoadLevel, NoticeId, Refusal,
+    RefusalCode, Seq, SignalId, SignalOutcome, SourceId, Template,
 };
 use jiff::Timestamp;
 
@@ -38,6 +38,7 @@ impl State {
             Input::Outcome(outcomes) => self.decide_outcome(now, outcomes, &mut batch)?,
             Input::Tick => self.decide_tick(now, &mut batch),
             Input::Call { said, caller } => self.decide_said(now, said, *caller, &mut batch)?,
+            Input::Load(level) => self.decide_load(*level, &mut batch),
         }
         Ok(batch.drafts)
     }
@@ -97,6 +98,12 @@ impl State {
         for device in self.index.silences.due(now) {
             let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
             batch.push_core(Event::FaultRaised { device, fault, code, zone });
+        }
+    }
+
+    pub(super) fn decide_load(&self, level: LoadLevel, batch: &mut Batch) {
+        if self.load.level != level {
+            batch.push_core(Event::LoadChanged { level });
         }
     }
 

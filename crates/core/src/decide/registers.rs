@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    DeviceEntry, EffectOutcome, Event, Outcome, OutcomeDetail, PersonId, SourceId, Start,
+    DeviceEntry, EffectOutcome, Event, LoadLevel, Outcome, OutcomeDetail, PersonId, SourceId, Start,
 };
 use jiff::Timestamp;
 
@@ -22,6 +22,8 @@ impl State {
         self.register_devices(start, &people, batch);
         self.register_fleet(now, &start.registry.fleet, batch);
         self.settle_interrupted(now, batch);
+        // A run begins calm, whatever the one before it ended in.
+        self.decide_load(LoadLevel::CALM, batch);
     }
 
     fn enter_people(&self, start: &Start, batch: &mut Batch) -> BTreeMap<String, PersonId> {

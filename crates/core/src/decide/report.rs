@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use hansho_model::{
-    AlarmClass, AlarmKind, Draft, Event, Facts, Finding, FrameFault, Phase, Recipient, Refusal,
-    RefusalCode, SealedReport, Seq, Sighting, SignalId, SourceId, Template,
+    AlarmClass, AlarmKind, Deviation, Draft, Event, Facts, Finding, FrameFault, Phase, Recipient,
+    Refusal, RefusalCode, SealedReport, Seq, Sighting, SignalId, SourceId, Template,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,6 +14,8 @@ use crate::evolve::minute_of;
 use crate::idem;
 use crate::state::{Device, State, limits};
 
+/// Zone of the fault that a device's connection broke.
+const CONNECTION: &str = "connection";
 /// A repeat of the same message this long after the first is a new call (a new press, while its
 /// signal is open): senders give up repeating long before, and a device that lost power counts
 /// anew from 1.
@@ -35,9 +37,18 @@ impl State {
         if report.refused.is_some() && !calls_for_help(report) && refused_too_often(now, device) {
             return Err(Refusal::new(RefusalCode::RateLimited));
         }
+        let alarms = alarms_lately(now, report, device);
+        if alarms > limits::TELEMETRY_ALARMS_A_MINUTE {
+            return Err(Refusal::new(RefusalCode::RateLimited));
+        }
         let source = self.source_or_name(&name, batch);
         let event = Event::ReportReceived(Box::new(report.clone()));
         let cause = batch.push(Draft { source, cause: None, idem, event });
+        if alarms == limits::TELEMETRY_ALARMS_A_MINUTE {
+            // In the journal, and said to be one too many; what comes after it is counted only.
+            batch.follow(source, cause, Event::AlarmsLimited { device: source });
+            return Ok(());
+        }
         let signal = self.open_signal(source);
         let told = signal
             .and_then(|id| self.signals.get(&id))
@@ -291,6 +302,11 @@ fn decide_link_faults(report: &SealedReport, case: &Case<'_>, batch: &mut Batch)
                 case.clear(kind, "", batch);
             }
         }
+        // What breaks is said by the door, what is heard again is heard.
+        let broke = report.findings.iter().any(|each| each.zone == CONNECTION);
+        if !broke && case.has_fault(AlarmKind::Line, CONNECTION) {
+            case.clear(AlarmKind::Line, CONNECTION, batch);
+        }
         return;
     };
     let clock = matches!(fault, FrameFault::TimestampOutOfWindow | FrameFault::MissingTimestamp);
@@ -299,6 +315,18 @@ fn decide_link_faults(report: &SealedReport, case: &Case<'_>, batch: &mut Batch)
     let finding =
         Finding { class: AlarmClass::Fault, kind, phase: Phase::New, code, zone: String::new() };
     case.raise(&finding, batch);
+}
+
+/// How many alarms of a device that is registered for telemetry alone this minute has already; 0
+/// for every other device.
+fn alarms_lately(now: Timestamp, report: &SealedReport, device: Option<&Device>) -> u16 {
+    if !report.deviations.contains(&Deviation::AlarmFromTelemetry) {
+        return 0;
+    }
+    device.map_or(0, |device| {
+        let (minute, count) = device.alarms_lately;
+        if minute == minute_of(now) { count } else { 0 }
+    })
 }
 
 fn calls_for_help(report: &SealedReport) -> bool {

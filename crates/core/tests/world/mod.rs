@@ -366,6 +366,8 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::SessionOpened { .. } => "SessionOpened",
             Event::SessionClosed { .. } => "SessionClosed",
             Event::LogInRefused { .. } => "LogInRefused",
+            Event::LoadChanged { .. } => "LoadChanged",
+            Event::AlarmsLimited { .. } => "AlarmsLimited",
             Event::CoreStarted { .. } => "CoreStarted",
             Event::ClockStepped { .. } => "ClockStepped",
             Event::SettingsApplied(_) => "SettingsApplied",

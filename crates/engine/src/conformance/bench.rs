@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hansho_model::{Finding, Fix, FrameFault, Position, Report};
 use hansho_protocols::dc09::{Decoded, decode as decode_dc09};
+use hansho_protocols::mqtt::message_report;
 use hansho_protocols::{Accounts, Durable, FrameError, Limits, Output, Protocol, Setup, Transport};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,6 +30,20 @@ pub fn decode(
         Protocol::Watch => {
             let reads = hex_lines(input).unwrap_or_else(|| vec![input.to_vec()]);
             reads.iter().flat_map(|read| reports(protocol, accounts, now, read)).collect()
+        }
+        Protocol::Mqtt => String::from_utf8_lossy(input).lines().map(mqtt_line).collect(),
+    }
+}
+
+/// A topic, a space and a payload, as `mosquitto_sub -v` prints a message.
+fn mqtt_line(line: &str) -> String {
+    let (topic, payload) = line.split_once(' ').unwrap_or((line, ""));
+    match message_report(topic, payload.as_bytes()) {
+        Some(report) => said(Protocol::Mqtt, &report, None).to_string(),
+        None => {
+            let hint = "write hansho/v1/<pendant|tracker>/<id>/<class>, a space, the payload";
+            let error = FrameError::new(FrameFault::MalformedHeader, hint, false);
+            bad(Protocol::Mqtt, &error).to_string()
         }
     }
 }

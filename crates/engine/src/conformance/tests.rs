@@ -160,3 +160,18 @@ fn the_bench_decodes_watches() {
     let lines = decode(b"5b33472a312a303030322a4c4b5d\n5b33472a312a303030322a4c");
     assert!(lines[0].contains("[3G*1*0002*LK]") && lines[1].contains("bad_frame"), "{lines:?}");
 }
+
+#[test]
+fn the_bench_decodes_what_mosquitto_sub_prints() {
+    let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
+    let now = "2026-11-23T05:40:50Z".parse().unwrap();
+    let input =
+        b"hansho/v1/pendant/p-1/alarm {\"n\":1,\"alarms\":[{\"kind\":\"help\"}]}\nsiren on\n";
+    let lines = decode(Protocol::Mqtt, &accounts, now, input);
+    assert!(
+        lines[0].contains(r#""device":"P-1""#) && lines[0].contains(r#""lane":"A""#),
+        "{}",
+        lines[0]
+    );
+    assert!(lines[1].contains("malformed_header") && lines.len() == 2, "{}", lines[1]);
+}

@@ -83,7 +83,7 @@ codes! {
         1 = BadFrame, 2 = BadLength, 3 = BadCrc, 4 = MalformedHeader, 5 = MalformedBody,
         6 = BadTimestamp, 7 = BadPayload, 8 = DecryptFailed, 9 = NoKey, 10 = MissingTimestamp,
         11 = TimestampOutOfWindow, 12 = EncryptionRequired, 13 = UnknownAccount, 14 = UnknownId,
-        15 = NotATransmitterMessage, 16 = TooLong,
+        15 = NotATransmitterMessage, 16 = TooLong, 17 = WrongQos, 18 = NotAllowed,
     }
     Language { 1 = Ja, 2 = En, }
     Mode { 1 = Real, 2 = Training, 3 = Demo, }
@@ -93,6 +93,7 @@ codes! {
         1 = CrcWithCr, 2 = RawCrc, 3 = EmptyLine, 4 = NoLine, 5 = LowerCase, 6 = SequenceZero,
         7 = AccountNotHex, 8 = HeaderWithoutAccount, 9 = DataWithoutAccount, 10 = LoosePayload,
         11 = OsborneHoffman, 12 = TrailingPad, 13 = UnreadableStamp,
+        14 = AlarmFromTelemetry,
     }
     IncidentSubkind {
         1 = Building, 2 = Forest, 3 = Vehicle, 4 = Ship, 5 = Alarm, 6 = Illness, 7 = Cpa, 8 = Mass,

@@ -92,6 +92,8 @@ kinds! {
     51 = ZONE_ENTERED "ZoneEntered",
     52 = ZONE_DOUBTED "ZoneDoubted",
     53 = FIX_DOUBTED "FixDoubted",
+    56 = LOAD_CHANGED "LoadChanged",
+    57 = ALARMS_LIMITED "AlarmsLimited",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

@@ -2,9 +2,9 @@
 
 use hansho_model::{
     Attempt, DegreesE7, DeviceEntry, DistrictId, EffectId, EffectOutcome, Event, Facts, Finding,
-    Fix, IncidentId, IncidentSubkind, KeyId, Mailbox, MetresU32, NoticeId, OutcomeDetail,
-    PersonEntry, PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq, Settings,
-    Settled, Sighting, SignalId, SourceId, Telemetry, Token, Zone,
+    Fix, IncidentId, IncidentSubkind, KeyId, LoadLevel, Mailbox, MetresU32, NoticeId,
+    OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Sealed, SealedReport, Seq,
+    Settings, Settled, Sighting, SignalId, SourceId, Telemetry, Token, Zone,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,15 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             Event::DraftCleared { form: form.to_owned() }
         }
         kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::event(kind, payload)?,
+        kinds::LOAD_CHANGED => {
+            let v1::LoadChanged { level } = whole(payload)?;
+            let out_of_range = BodyError::OutOfRange { what: "the level of load" };
+            Event::LoadChanged { level: LoadLevel::new(level).ok_or(out_of_range)? }
+        }
+        kinds::ALARMS_LIMITED => {
+            let v1::AlarmsLimited { device } = whole(payload)?;
+            Event::AlarmsLimited { device: SourceId(device) }
+        }
         other => {
             let unknown = BodyError::UnknownKind { kind: i64::from(other) };
             return tracks::event(other, payload)?.ok_or(unknown);
@@ -232,6 +241,8 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::ZONE_ENTERED => json::<tracks::ZoneEntered<'_>>(payload),
         kinds::ZONE_DOUBTED => json::<tracks::ZoneDoubted<'_>>(payload),
         kinds::FIX_DOUBTED => json::<tracks::FixDoubted>(payload),
+        kinds::LOAD_CHANGED => json::<v1::LoadChanged>(payload),
+        kinds::ALARMS_LIMITED => json::<v1::AlarmsLimited>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }

@@ -6,12 +6,12 @@ use hansho_model::{
     Availability, AvailabilityReason, CallBackOutcome, CallEnd, CallFact, CallOffer, CallRef,
     CallSaid, CallerLocation, DegreesE7, Deviation, DeviceEntry, DistrictId, Door, EffectId,
     EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId, IncidentKind,
-    IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LocationFault, LocationMark,
-    LocationShape, LocationSource, Mailbox, MetresU32, Mode, NeedMet, NoticeId, Outcome,
-    OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed, Position, Recipient,
-    Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, Sighting, SignalId,
-    SignalOutcome, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice, UnitEntry,
-    UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
+    IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LoadLevel, LocationFault,
+    LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode, NeedMet, NoticeId,
+    Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed, Position,
+    Recipient, Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, Sighting,
+    SignalId, SignalOutcome, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice,
+    UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
 };
 use jiff::Timestamp;
 
@@ -572,9 +572,14 @@ pub(crate) fn first_samples() -> Vec<Event> {
     [people(), reports(), signals(), notices(), answers()].concat()
 }
 
+fn loads() -> Vec<Event> {
+    let level = |number| Event::LoadChanged { level: LoadLevel::new(number).unwrap() };
+    vec![level(0), level(4), Event::AlarmsLimited { device: SourceId(401) }]
+}
+
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks(), calls(), places(), units(), orders(), zones()].concat()
+    [first_samples(), tracks(), calls(), places(), units(), orders(), zones(), loads()].concat()
 }
 
 fn golden(name: &str) -> PathBuf {

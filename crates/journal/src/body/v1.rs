@@ -157,6 +157,10 @@ frozen! {
     SessionClosed { token: Bytes16, }
     /// Kind 27.
     LogInRefused { name: Bytes16, }
+    /// Kind 56.
+    LoadChanged { level: u8, }
+    /// Kind 57.
+    AlarmsLimited { device: u32, }
 }
 
 /// Kind 1.

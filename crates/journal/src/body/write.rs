@@ -241,6 +241,12 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             let value = tracks::FixDoubted { device, distance_m, seconds: *seconds };
             row(out, kinds::FIX_DOUBTED, &value)
         }
+        Event::LoadChanged { level } => {
+            row(out, kinds::LOAD_CHANGED, &v1::LoadChanged { level: level.get() })
+        }
+        Event::AlarmsLimited { device } => {
+            row(out, kinds::ALARMS_LIMITED, &v1::AlarmsLimited { device: device.0 })
+        }
     }
 }
 

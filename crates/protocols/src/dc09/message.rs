@@ -349,7 +349,8 @@ impl<'a> Reader<'a> {
             // What it says is known; the fault itself tells the rest.
             FrameFault::UnknownAccount
             | FrameFault::EncryptionRequired
-            | FrameFault::NotATransmitterMessage => return,
+            | FrameFault::NotATransmitterMessage
+            | FrameFault::NotAllowed => return,
             FrameFault::BadFrame
             | FrameFault::BadLength
             | FrameFault::BadCrc
@@ -359,6 +360,7 @@ impl<'a> Reader<'a> {
             | FrameFault::BadPayload
             | FrameFault::DecryptFailed
             | FrameFault::NoKey
+            | FrameFault::WrongQos
             | FrameFault::UnknownId => {
                 if !self.decoded.findings.is_empty() {
                     return;

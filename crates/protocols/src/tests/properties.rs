@@ -99,6 +99,8 @@ fn feed(session: &mut dyn Session, pieces: &[Vec<u8>]) -> Vec<(Receipt, Box<Repo
         loop {
             match session.poll_output() {
                 Output::Report(receipt, report) => reports.push((receipt, report)),
+                // MQTT turns away, with nothing reported, whose first packet is no good.
+                Output::Transmit(_) if session.is_over() => {}
                 Output::Transmit(bytes) => panic!("answered too early: {bytes:?}"),
                 Output::Idle(_) => break,
             }
@@ -164,8 +166,9 @@ fn a_stream_that_stays_silent_is_closed() {
         // Opened and nothing said.
         let mut session = session(*protocol, Transport::Stream);
         let Output::Idle(Some(deadline)) = session.poll_output() else { panic!() };
-        assert_eq!(deadline, after(60));
-        session.handle_timeout(after(59));
+        let limit = if *protocol == Protocol::Mqtt { 5 } else { 60 };
+        assert_eq!(deadline, after(limit));
+        session.handle_timeout(after(limit - 1));
         assert!(!session.is_over());
         session.handle_timeout(after(60));
         assert!(session.is_over());

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hansho_model::{AlarmClass, Finding, Report};
+use hansho_model::{AlarmClass, DeviceKind, Finding, Report};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    Accounts, Durable, Key, Limits, Output, Protocol, Receipt, Session, Setup, Transport,
+    Accounts, Durable, Key, Limits, LogIn, Output, Protocol, Receipt, Session, Setup, Transport,
     UnknownDevices,
 };
 
@@ -26,6 +26,12 @@ struct File {
 struct Account {
     name: String,
     key: Option<String>,
+    /// Of a device that logs in: its password, and what it is registered for.
+    password: Option<String>,
+    #[serde(default)]
+    tracker: bool,
+    #[serde(default)]
+    telemetry_only: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +39,8 @@ struct Account {
 struct Vector {
     name: String,
     at: String,
+    /// What was said before, and answered: a log-in.
+    before_hex: Option<String>,
     rx: Option<String>,
     rx_hex: Option<String>,
     /// LF, so many times A, CR.
@@ -97,8 +105,12 @@ fn unhex(digits: &str) -> Vec<u8> {
 
 fn accounts(file: &File) -> Arc<Accounts> {
     let mut accounts = Accounts::new(UnknownDevices::Refuse);
-    for Account { name, key } in &file.account {
+    for Account { name, key, password, tracker, telemetry_only } in &file.account {
         accounts.register(name, key.as_ref().map(|key| Key::new(key.clone().into()).unwrap()));
+        let Some(password) = password else { continue };
+        let password = blake3::hash(password.as_bytes());
+        let kind = if *tracker { DeviceKind::Tracker } else { DeviceKind::Pendant };
+        accounts.admit(name, LogIn { password, kind, telemetry_only: *telemetry_only });
     }
     Arc::new(accounts)
 }
@@ -125,7 +137,13 @@ impl Vector {
             Some(other) => panic!("{}: transport {other}?", self.name),
         };
         let now = self.now();
-        protocol.session(Setup::new(Arc::clone(accounts), transport, Limits::default(), now))
+        let setup = Setup::new(Arc::clone(accounts), transport, Limits::default(), now);
+        let mut session = protocol.session(setup);
+        if let Some(digits) = &self.before_hex {
+            session.handle_bytes(now, &unhex(digits)).unwrap();
+            while matches!(session.poll_output(), Output::Transmit(_)) {}
+        }
+        session
     }
 
     fn now(&self) -> Timestamp {
@@ -185,6 +203,10 @@ fn what_is_shed_is_not_answered_and_no_receipt_works_twice() {
             let mut session = vector.session(*protocol, &accounts);
             let Some((receipt, _report)) = vector.feed(session.as_mut()).0 else { continue };
             session.handle_durable(vector.now(), receipt, Durable::Shed);
+            // MQTT 5 alone has a word for it: a PUBACK with reason 0x97.
+            if let Output::Transmit(bytes) = session.poll_output() {
+                assert!(*protocol == Protocol::Mqtt && bytes.ends_with(&[0x97]), "{}", vector.name);
+            }
             session.handle_durable(vector.now(), receipt, Durable::Stored);
             session.handle_durable(vector.now(), Receipt(receipt.0 + 7), Durable::Stored);
             assert!(matches!(session.poll_output(), Output::Idle(_)), "{}", vector.name);
