@@ -43,7 +43,10 @@ export async function settings(more = {}) {
   mkdirSync(values.shots, { recursive: true });
   if (values.url) {
     const press = values.press ? async () => execFileSync("/bin/sh", ["-c", values.press]) : undefined;
-    return { ...values, press, call: values.call ? caller(values.call) : undefined, stop() {} };
+    const callers = [];
+    process.on("exit", () => callers.forEach((each) => each.kill()));
+    const stop = () => callers.splice(0).forEach((each) => each.kill());
+    return { ...values, press, call: values.call ? caller(values.call, callers) : undefined, stop };
   }
   const server = spawn("/bin/sh", ["-c", `exec ${example.command}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   process.on("exit", () => server.kill());
@@ -70,10 +73,9 @@ const ways = {
 
 /** Calls made by a command that takes the arguments of `hansho-sim caller`. It stays on the line
  * until this script ends, or hangs up by itself. */
-function caller(command) {
+function caller(command, callers) {
   return (what) => {
-    const child = spawn("/bin/sh", ["-c", `exec ${command} "$@"`, "caller", "--talk", "600000", ...ways[what]], { stdio: ["ignore", "ignore", "inherit"] });
-    process.on("exit", () => child.kill());
+    callers.push(spawn("/bin/sh", ["-c", `exec ${command} "$@"`, "caller", "--talk", "600000", ...ways[what]], { stdio: ["ignore", "ignore", "inherit"] }));
   };
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { board, code, firsts, moves, SHAPES, STATUSES, tally, AVAILABILITIES } from "./fleet";
+import { board, code, firsts, moves, SHAPES, STATUSES, tally, timeLine, AVAILABILITIES } from "./fleet";
 import type { Assignment, Signal, Unit } from "./types";
 import { hasPoint, spots, words } from "./whereabouts";
 import { phone } from "./phone";
@@ -32,6 +32,8 @@ test("an incident's time line has the first of each, and nothing that was skippe
   const went = (times: Record<string, string>) => ({ unit: "平1", times }) as unknown as Assignment;
   const all = [went({ AL: "2026-11-23T05:02:25Z", OS: "2026-11-23T05:08:00Z" }), went({ AL: "2026-11-23T05:02:30Z", OS: "2026-11-23T05:06:58Z" }), went({ OS: "2026-11-23T05:06:58.5Z" })];
   expect(firsts(all)).toEqual({ ordered: "2026-11-23T05:02:25Z", on_scene: "2026-11-23T05:06:58Z" });
+  const times = { answered: "2026-11-23T05:01:31Z", received: "2026-11-23T05:01:31.4Z", opened: "2026-11-23T05:02:00Z" };
+  expect(timeLine({ times, assignments: all }).map(([word]) => word), "in the order of the work").toEqual(["received", "answered", "ordered", "on_scene"]);
 });
 
 const call = (seq: number, state: string, more: object = {}) => ({ id: `s${seq}`, seq, kind: "call", state, alarms: [], ...more }) as unknown as Signal;

@@ -1,5 +1,5 @@
 // Units (隊): codes, the moves a person may make, and the board's fixed places. Pure.
-import type { Assignment, Unit } from "./types";
+import type { Assignment, Incident, Unit } from "./types";
 
 /** A status on the way, in the order of the work. `IN` ends it, `CX` takes it back. */
 export const STATUSES = ["AL", "AK", "ER", "OS", "WK", "TR", "HP", "RT", "IN", "CX"] as const;
@@ -51,13 +51,18 @@ export function tally(units: readonly Unit[]): { ready: number; out: number; unu
 export function firsts(assignments: readonly Assignment[]): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [word, status] of [["ordered", "AL"], ["en_route", "ER"], ["on_scene", "OS"]] as const) {
-    const [first] = assignments.flatMap(({ times }) => times[status] ?? []).sort(byTime);
+    // As times, since only some of them have fractions of a second.
+    const [first] = assignments.flatMap(({ times }) => times[status] ?? []).sort((a, b) => Date.parse(a) - Date.parse(b));
     if (first) found[word] = first;
   }
   return found;
 }
 
-/** Of two times the earlier one first: as times, since only some of them have fractions of a second. */
-export function byTime(a: string, b: string): number {
-  return Date.parse(a) - Date.parse(b);
+/** Words of an incident's time line in the order of the work. */
+const TIMES = ["received", "answered", "place_set", "kind_set", "ordered", "en_route", "on_scene"];
+
+/** An incident's time line: what happened, in the order of the work, whichever clock was ahead. */
+export function timeLine({ times, assignments }: Pick<Incident, "times" | "assignments">): [word: string, at: string][] {
+  const all: Record<string, string> = { ...times, ...firsts(assignments) };
+  return TIMES.flatMap((word) => (all[word] ? [[word, all[word]]] : []));
 }

@@ -91,8 +91,13 @@ export class CityMap {
       const place = `${spot.kind} ${spot.lat.toFixed(5)} ${spot.lon.toFixed(5)}`;
       places.set(place, [...(places.get(place) ?? []), spot]);
     }
+    const incidents = new Set(spots.filter((each) => each.kind === "incident").map(({ lat, lon }) => `${lat.toFixed(5)} ${lon.toFixed(5)}`));
     for (const [order, kind] of (["unit", "caller", "incident"] as const).entries()) {
-      for (const group of [...places.values()].filter((each) => each[0]?.kind === kind)) this.#symbols(group, order * 1_000);
+      for (const [place, group] of places) {
+        // Units at a scene stand below its symbol, not behind it.
+        const below = kind === "unit" && incidents.has(place.slice("unit ".length));
+        if (group[0]?.kind === kind) this.#symbols(group, order * 1_000, below);
+      }
     }
   }
 
@@ -100,10 +105,10 @@ export class CityMap {
     leaflet.circle([spot.lat, spot.lon], { radius: spot.radius_m ?? 0, className: `map-circle ${spot.kind} ${spot.look}`, interactive: false }).addTo(this.#spots);
   }
 
-  #symbols(group: Spot[], order: number): void {
+  #symbols(group: Spot[], order: number, below: boolean): void {
     const [first] = group;
     if (!first) return;
-    const box = text("div", `map-group ${first.kind}${group.length === 1 ? " alone" : ""}`);
+    const box = text("div", `map-group ${first.kind}${group.length === 1 ? " alone" : ""}${below ? " below" : ""}`);
     for (const spot of group) {
       const each = text("span", `map-spot ${spot.kind} ${spot.look}`);
       each.dataset.spot = spot.id;
