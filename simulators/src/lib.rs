@@ -8,6 +8,7 @@ pub mod devices;
 pub mod http;
 mod line;
 pub mod mailbox;
+pub mod mqtt_device;
 pub mod pendant;
 pub mod phone;
 pub mod scenario;

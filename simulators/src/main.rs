@@ -13,9 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hansho_simulators::caller::{self, Crowd, Plan};
 use hansho_simulators::desk::{Desk, Habits};
 use hansho_simulators::devices::dc09::{Content, Key};
+use hansho_simulators::devices::mqtt;
 use hansho_simulators::devices::sip::{self, Shape};
 use hansho_simulators::devices::watch::{Place, Said};
 use hansho_simulators::mailbox::Mailbox;
+use hansho_simulators::mqtt_device::MqttDevice;
 use hansho_simulators::pendant::{Link, Pendant, Stats};
 use hansho_simulators::phone::{Manner, Phone};
 use hansho_simulators::scenario::{self, Stage};
@@ -93,9 +95,9 @@ enum Task {
 #[derive(Debug, Args)]
 struct PendantTask {
     /// Receiver.
-    #[arg(long, default_value = "127.0.0.1:5009")]
-    to: SocketAddr,
-    /// Account, 3 to 16 hexadecimal digits.
+    #[arg(long)]
+    to: Option<SocketAddr>,
+    /// Account, 3 to 16 hexadecimal digits; over MQTT the device's id.
     #[arg(long, default_value = "4017")]
     account: String,
     /// Key of 32, 48 or 64 hexadecimal digits, when the unit encrypts.
@@ -116,6 +118,19 @@ struct PendantTask {
     /// How many, one after the other.
     #[arg(long, default_value_t = 1)]
     count: u32,
+    /// Speaks MQTT, as the device `account`, to `to` (its default is then 127.0.0.1:1883).
+    #[arg(long, conflicts_with_all = ["udp", "key", "link_test"])]
+    mqtt: bool,
+    /// Its password over MQTT; the demo's devices have `hansho-demo-` and their name.
+    #[arg(long, requires = "mqtt")]
+    password: Option<String>,
+    /// Over MQTT: what it calls for, such as help, fall, fire.
+    #[arg(long, default_value = "help")]
+    alarm: String,
+    /// Over MQTT: a tracker that walks about Iwaki City Hall and sends its place in place of alarms,
+    /// every so many milliseconds or as seldom as it is asked to.
+    #[arg(long, requires = "mqtt", value_name = "MS")]
+    walk: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -315,8 +330,12 @@ async fn pendant(task: &PendantTask) -> ExitCode {
         Ok(key) => key,
         Err(error) => return fail(&error.to_string(), 2),
     };
+    if task.mqtt {
+        return mqtt_device(task).await;
+    }
     let link = if task.udp { Link::Udp } else { Link::Tcp };
-    let mut unit = Pendant::new(task.to, link, &task.account, key);
+    let to = task.to.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5_009)));
+    let mut unit = Pendant::new(to, link, &task.account, key);
     let content = match task.link_test {
         true => Content::LinkTest,
         false => {
@@ -338,6 +357,52 @@ async fn pendant(task: &PendantTask) -> ExitCode {
         "{sent} sent, {acknowledged} acknowledged, {refused} refused, {unanswered} unanswered"
     ));
     ExitCode::from(u8::from(*acknowledged < u64::from(task.count)))
+}
+
+/// A pendant that calls for help, or a tracker that walks.
+async fn mqtt_device(task: &PendantTask) -> ExitCode {
+    let to = task.to.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1_883)));
+    let name = match task.walk {
+        None => mqtt::Name::pendant(&task.account),
+        Some(_) => mqtt::Name::tracker(&task.account),
+    };
+    let password = task.password.clone().unwrap_or_else(|| format!("hansho-demo-{}", name.id));
+    let mut device = MqttDevice::new(&to.ip().to_string(), to.port(), name, &password);
+    let mut acknowledged = 0;
+    for step in 0..task.count {
+        let message = match task.walk {
+            None => mqtt::Message::Alarm {
+                kind: task.alarm.clone(),
+                zone: task.zone.to_string(),
+                place: None,
+            },
+            Some(_) => mqtt::Message::Telemetry { place: Some(walk(step)), battery: Some(80) },
+        };
+        let line = match device.send(&message).await {
+            Ok(done) => {
+                acknowledged += 1;
+                format!("{} acknowledged at try {} after {:?}", done.counter, done.tries, done.took)
+            }
+            Err(error) => format!("not acknowledged: {error}"),
+        };
+        say(&line);
+        if let Some(pause) = task.walk.filter(|_| step + 1 < task.count) {
+            let own = Duration::from_millis(pause);
+            tokio::time::sleep(device.interval().unwrap_or(own)).await;
+        }
+    }
+    say(&format!("{} sent, {acknowledged} acknowledged", task.count));
+    ExitCode::from(u8::from(acknowledged < task.count))
+}
+
+/// A walk around Iwaki City Hall, a step of about ten metres at a time.
+fn walk(step: u32) -> mqtt::Place {
+    let angle = f64::from(step) / 20.0;
+    mqtt::Place {
+        lat: 37.0505 + 0.002 * angle.sin(),
+        lon: 140.8877 + 0.002 * angle.cos(),
+        accuracy_m: 12,
+    }
 }
 
 async fn call(task: &CallerTask) -> ExitCode {

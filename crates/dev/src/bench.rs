@@ -10,8 +10,12 @@ use crate::run;
 
 /// A benchmark: its name, and the package it stands in. It is a `[[bench]]` without a harness that
 /// prints one JSON object a line: bench, case, ours, peer, peer_name, ratio, unit, better.
-const BENCHES: [(&str, &str); 3] =
-    [("journal", "hansho-journal"), ("replay", "hansho-engine"), ("mail", "hansho-alerts")];
+const BENCHES: [(&str, &str); 4] = [
+    ("journal", "hansho-journal"),
+    ("intake", "hansho-engine"),
+    ("replay", "hansho-engine"),
+    ("mail", "hansho-alerts"),
+];
 
 /// Runs one benchmark or all of them, prints a table of ratios, and writes the rows as JSON.
 pub(crate) fn run(house: &House, name: Option<&str>, json: Option<&Path>) -> Result<(), Failure> {
@@ -107,7 +111,10 @@ mod tests {
     #[test]
     fn an_unknown_benchmark_names_the_known() {
         let failure = run(&House::find().unwrap(), Some("speed"), None).unwrap_err();
-        assert!(failure.to_string().contains("there are: journal, replay, mail"), "{failure}");
+        assert!(
+            failure.to_string().contains("there are: journal, intake, replay, mail"),
+            "{failure}"
+        );
         assert_eq!(failure.exit_code(), 2);
     }
 }

@@ -2,5 +2,6 @@
 //! mistake of one cannot hide in the other.
 
 pub mod dc09;
+pub mod mqtt;
 pub mod sip;
 pub mod watch;

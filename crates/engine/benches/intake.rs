@@ -1,0 +1,402 @@
+//! MQTT intake beside its peers: PUBACKs a second and their times, with every message durable before
+//! its PUBACK, beside mosquitto, which acknowledges from memory, and beside ourselves with a
+//! journal that keeps nothing. Load and server share the machine. Prints one JSON object a line.
+//! `HANSHO_BENCH_SECONDS` sets the time of each case (4).
+#![expect(clippy::print_stdout, reason = "a benchmark prints its rows")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "it measures time, and may fail"
+)]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "rates need no more digits than f64 has"
+)]
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hansho_core::State;
+use hansho_engine::accounting::Books;
+use hansho_engine::clock::{self, HouseClock};
+use hansho_engine::edge::Edge;
+use hansho_engine::live::{self, Outlets, Queue};
+use hansho_engine::registry::Subjects;
+use hansho_engine::replica::Replica;
+use hansho_engine::sequencer::Sequencer;
+use hansho_intake::{Entrance, Sink, TcpLimits, serve_tcp};
+use hansho_journal::{Head, Journal, JournalError, SqliteJournal, Vault, probe};
+use hansho_model::{Door, Recorded, Seq};
+use hansho_protocols::{Accounts, Limits, Protocol, Setup, Transport, UnknownDevices};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+/// Commits and the inputs in them, since a case began.
+static COMMITS: AtomicU64 = AtomicU64::new(0);
+static INPUTS: AtomicU64 = AtomicU64::new(0);
+
+fn main() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
+    let disk = probe(folder.path(), 200).unwrap();
+    println!("probe: fdatasync of a page, p50 {:?}, p99 {:?}", disk.p50, disk.p99);
+    let durable = House::open(SqliteJournal::open(folder.path()).unwrap(), folder.path());
+    let forgetful = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
+    let null = House::open(Null(Head::EMPTY), forgetful.path());
+    let mosquitto = Mosquitto::start();
+    let client = runtime();
+    let mut single = None;
+    for (connections, in_flight) in [(1, 1), (1, 64), (100, 1), (1_000, 1)] {
+        let case = format!("{connections} connections, {in_flight} in flight");
+        let shape = Shape { connections, in_flight, pace: None };
+        let ours = client.block_on(measure(durable.address, shape));
+        let batch =
+            INPUTS.swap(0, Ordering::Relaxed) as f64 / COMMITS.swap(0, Ordering::Relaxed) as f64;
+        println!(
+            "{case}: {batch:.1} inputs a commit, p50 {:?}, p99 {:?}",
+            ours.at(500),
+            ours.at(990)
+        );
+        let forgotten = client.block_on(measure(null.address, shape));
+        if let Some(broker) = &mosquitto {
+            let theirs = client.block_on(measure(broker.address, shape));
+            row(&case, ours.rate, theirs.rate, "mosquitto, in memory", "acks/s", "higher");
+        }
+        row(&case, ours.rate, forgotten.rate, "null journal", "acks/s", "higher");
+        let now = probe(folder.path(), 64).unwrap().p50;
+        row(&format!("{case}: p50"), us(ours.at(500)), us(now), "probe p50", "us", "lower");
+        row(&format!("{case}: p99"), us(ours.at(990)), us(now), "probe p50", "us", "lower");
+        match single {
+            None => single = Some(ours.rate),
+            Some(alone) if in_flight == 64 => {
+                row(
+                    "group commit: 64 in flight",
+                    ours.rate,
+                    alone,
+                    "1 in flight",
+                    "acks/s",
+                    "higher",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    let shape = Shape { connections: 100, in_flight: 1, pace: Some(5_000) };
+    let ours = client.block_on(measure(durable.address, shape));
+    let now = probe(folder.path(), 64).unwrap().p50;
+    for (name, at) in [("p50", 500), ("p99", 990)] {
+        let case = format!("5,000/s over 100 connections: {name}");
+        row(&case, us(ours.at(at)), us(now), "probe p50", "us", "lower");
+    }
+    flood(&client, &durable);
+    durable.close();
+    null.close();
+}
+
+/// Alarms while telemetry comes as fast as it can, beside alarms alone.
+fn flood(client: &Runtime, house: &House) {
+    let alarms = Shape { connections: 10, in_flight: 1, pace: Some(100) };
+    let alone = client.block_on(measure_class(house.address, alarms, "alarm"));
+    let stop = Arc::new(watch::channel(false).0);
+    for number in 0..64 {
+        client.spawn(flood_one(house.address, number, stop.subscribe()));
+    }
+    let within = client.block_on(measure_class(house.address, alarms, "alarm"));
+    stop.send_replace(true);
+    row(
+        "alarms in a flood of telemetry: p99",
+        us(within.at(990)),
+        us(alone.at(990)),
+        "alarms alone",
+        "us",
+        "lower",
+    );
+    let book = house.books.read().into_iter().find(|book| book.door == "mqtt").unwrap();
+    println!(
+        "flood: received {}, durable {}, shed {}, coalesced {}, level {}",
+        book.received,
+        book.durable,
+        book.shed,
+        book.coalesced,
+        house.queue.board().level().get()
+    );
+}
+
+/// Telemetry with QoS 0, as fast as the door takes it.
+async fn flood_one(address: SocketAddr, number: usize, mut stop: watch::Receiver<bool>) {
+    let Ok(mut stream) = TcpStream::connect(address).await else { return };
+    stream.write_all(&connect(10_000 + number)).await.unwrap();
+    let topic = string(&format!("hansho/v1/tracker/f-{number}/telemetry"));
+    let message = packet(
+        0x30,
+        &[topic, br#"{"battery":80,"position":{"lat":37.05,"lon":140.88}}"#.to_vec()].concat(),
+    );
+    let burst = message.repeat(32);
+    while !*stop.borrow_and_update() {
+        if stream.write_all(&burst).await.is_err() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn row(case: &str, ours: f64, peer: f64, peer_name: &str, unit: &str, better: &str) {
+    let ratio = ours / peer;
+    println!(
+        r#"{{"bench":"intake","case":"{case}","ours":{ours:.3},"peer":{peer:.3},"peer_name":"{peer_name}","ratio":{ratio:.3},"unit":"{unit}","better":"{better}"}}"#
+    );
+}
+
+/// A journal that keeps nothing: what everything but the disk costs.
+#[derive(Debug)]
+struct Null(Head);
+
+impl Journal for Null {
+    fn head(&self) -> Head {
+        self.0
+    }
+
+    fn append(&mut self, events: &[Recorded]) -> Result<Head, JournalError> {
+        if let Some(last) = events.last() {
+            self.0.seq = last.seq;
+        }
+        Ok(self.0)
+    }
+
+    fn read(&mut self, _after: Seq, _limit: usize) -> Result<Vec<Recorded>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    fn idle(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+/// Our MQTT door with all that stands behind it.
+struct House {
+    address: SocketAddr,
+    queue: Arc<Queue>,
+    books: Arc<Books>,
+    live: JoinHandle<()>,
+    _runtime: Runtime,
+    _stop: watch::Sender<bool>,
+}
+
+impl House {
+    fn open<J: Journal + Send + 'static>(journal: J, folder: &Path) -> Self {
+        let vault = Arc::new(Vault::open(folder).unwrap());
+        let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
+        queue.board().note_probe(probe(folder, 64).unwrap().p50);
+        let edge = Edge::new(vault, Arc::clone(&queue), Arc::clone(&books), Subjects::default());
+        let live = {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || {
+                let (replica, batches) = sync_channel(65_536);
+                std::thread::spawn(move || while batches.recv().is_ok() {});
+                let (outbox, mut changes) = mpsc::channel(65_536);
+                std::thread::spawn(move || while changes.blocking_recv().is_some() {});
+                let readers = Arc::new(Replica::new(State::default(), None));
+                let outlets = Outlets { replica, readers, outbox, committed: count };
+                let mut sequencer = Sequencer::new(State::default(), journal);
+                live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None)).unwrap();
+            })
+        };
+        let runtime = runtime();
+        let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
+        let sessions = Arc::new(move || {
+            let (limits, accounts) = (Limits::default(), Arc::clone(&accounts));
+            Protocol::Mqtt.session(Setup::new(accounts, Transport::Stream, limits, clock::now()))
+        });
+        let sink: Arc<dyn Sink> = Arc::new(edge);
+        let entrance = Entrance { door: Door::Mqtt, sessions, sink, identities: Arc::default() };
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        runtime.spawn(serve_tcp(listener, entrance, TcpLimits::default(), stopped));
+        Self { address, queue, books, live, _runtime: runtime, _stop: stop }
+    }
+
+    fn close(self) {
+        self.queue.stop();
+        self.live.join().unwrap();
+    }
+}
+
+fn count(_took: Duration, inputs: usize, _events: usize) {
+    COMMITS.fetch_add(1, Ordering::Relaxed);
+    INPUTS.fetch_add(inputs as u64, Ordering::Relaxed);
+}
+
+/// Debian's mosquitto without a store.
+struct Mosquitto {
+    child: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Mosquitto {
+    fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let address = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = address.port();
+        let config = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n"
+        );
+        let file = folder.path().join("mosquitto.conf");
+        std::fs::write(&file, config).unwrap();
+        for program in ["mosquitto", "/usr/sbin/mosquitto"] {
+            let Ok(child) = Command::new(program).arg("-c").arg(&file).spawn() else { continue };
+            while std::net::TcpStream::connect(address).is_err() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            return Some(Self { child, address, _folder: folder });
+        }
+        println!("skipped: no mosquitto beside ours; install it");
+        None
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A load.
+#[derive(Clone, Copy)]
+struct Shape {
+    connections: usize,
+    /// Publishes of one connection under way.
+    in_flight: usize,
+    /// Publishes a second over all connections; as fast as answers come without it.
+    pace: Option<u32>,
+}
+
+struct Measured {
+    rate: f64,
+    /// Sorted.
+    times: Vec<Duration>,
+}
+
+impl Measured {
+    fn at(&self, per_mille: usize) -> Duration {
+        let last = self.times.len() - 1;
+        self.times[(last * per_mille).div_ceil(1_000).min(last)]
+    }
+}
+
+async fn measure(address: SocketAddr, shape: Shape) -> Measured {
+    measure_class(address, shape, "state").await
+}
+
+async fn measure_class(address: SocketAddr, shape: Shape, class: &'static str) -> Measured {
+    let seconds = std::env::var("HANSHO_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
+    let time = Duration::from_secs(seconds.unwrap_or(4));
+    let mut streams = Vec::new();
+    for number in 0..shape.connections {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(&connect(number)).await.unwrap();
+        let mut connack = [0; 4];
+        stream.read_exact(&mut connack).await.unwrap();
+        assert_eq!(connack, [0x20, 0x02, 0x00, 0x00]);
+        streams.push(stream);
+    }
+    INPUTS.store(0, Ordering::Relaxed);
+    COMMITS.store(0, Ordering::Relaxed);
+    let begun = Instant::now();
+    let tasks: Vec<_> = streams
+        .into_iter()
+        .enumerate()
+        .map(|(number, stream)| tokio::spawn(load(stream, number, shape, class, begun, time)))
+        .collect();
+    let mut times = Vec::new();
+    for task in tasks {
+        times.extend(task.await.unwrap());
+    }
+    let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
+    times.sort_unstable();
+    Measured { rate, times }
+}
+
+async fn load(
+    mut stream: TcpStream,
+    number: usize,
+    shape: Shape,
+    class: &str,
+    begun: Instant,
+    time: Duration,
+) -> Vec<Duration> {
+    let topic = string(&format!("hansho/v1/tracker/b-{number}/{class}"));
+    let nanos = begun.elapsed().as_nanos() as u64;
+    let pause = shape.pace.map(|pace| Duration::from_secs(1) * shape.connections as u32 / pace);
+    let mut due = begun + pause.unwrap_or_default() * number as u32 / shape.connections as u32;
+    let (mut times, mut sent) = (Vec::new(), std::collections::VecDeque::new());
+    let mut n = nanos << 20;
+    while begun.elapsed() < time || !sent.is_empty() {
+        while sent.len() < shape.in_flight && begun.elapsed() < time {
+            n += 1;
+            let payload = format!(
+                r#"{{"n":{},"observed_at":"2026-11-23T05:40:48Z","alarms":[{{"kind":"battery","phase":"restored","code":"3.1V","zone":"3"}}],"position":{{"lat":37.0505,"lon":140.8876666,"accuracy_m":12,"method":"gnss"}}}}"#,
+                n % 9_007_199_254_740_991
+            );
+            let id = (n as u16).max(1).to_be_bytes();
+            let message =
+                packet(0x32, &[topic.clone(), id.to_vec(), payload.into_bytes()].concat());
+            if let Some(pause) = pause {
+                tokio::time::sleep_until(due.into()).await;
+                // From when it was due: a late answer must not slow the load down and hide itself.
+                sent.push_back(due);
+                due += pause;
+            } else {
+                sent.push_back(Instant::now());
+            }
+            stream.write_all(&message).await.unwrap();
+        }
+        let Some(begun) = sent.pop_front() else { break };
+        let mut puback = [0; 4];
+        stream.read_exact(&mut puback).await.unwrap();
+        assert_eq!(puback[..2], [0x40, 0x02]);
+        times.push(begun.elapsed());
+    }
+    times
+}
+
+fn packet(head: u8, body: &[u8]) -> Vec<u8> {
+    let (low, high) = (body.len() % 128, body.len() / 128);
+    let mut bytes = vec![head, low as u8 | if high > 0 { 0x80 } else { 0 }];
+    bytes.extend((high > 0).then_some(high as u8));
+    bytes.extend(body);
+    bytes
+}
+
+fn string(text: &str) -> Vec<u8> {
+    [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat()
+}
+
+fn connect(number: usize) -> Vec<u8> {
+    packet(
+        0x10,
+        &[string("MQTT"), vec![4, 0x02, 0, 0], string(&format!("bench-{number}"))].concat(),
+    )
+}
