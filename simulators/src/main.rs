@@ -272,6 +272,9 @@ struct ScenarioTask {
     /// SIP door.
     #[arg(long, default_value = "127.0.0.1:5060")]
     sip: SocketAddr,
+    /// Receiver of the watches.
+    #[arg(long, default_value = "127.0.0.1:5093")]
+    watch: SocketAddr,
     /// Web page of the mail catcher.
     #[arg(long, default_value = "http://127.0.0.1:8025")]
     mailbox: String,
@@ -534,8 +537,8 @@ async fn scenario(task: ScenarioTask) -> ExitCode {
         Ok(token) => token,
         Err(error) => return fail(&error, 2),
     };
-    let ScenarioTask { console, dc09, sip, mailbox, demo, .. } = task;
-    let stage = Stage { console, token, dc09, sip, mailbox };
+    let ScenarioTask { console, dc09, sip, watch, mailbox, demo, .. } = task;
+    let stage = Stage { console, token, dc09, sip, watch, mailbox };
     let mut out = std::io::stdout();
     if demo {
         scenario::demo(&stage, &mut out).await;

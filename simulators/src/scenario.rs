@@ -17,6 +17,7 @@ use crate::pendant::{Link, Pendant};
 use crate::volunteer::{Shares, Tally, Volunteers};
 
 mod calls;
+mod tracks;
 
 /// Where everything is.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Stage {
     pub dc09: SocketAddr,
     /// SIP door.
     pub sip: SocketAddr,
+    /// Receiver of the watches.
+    pub watch: SocketAddr,
     /// Web page of the mail catcher.
     pub mailbox: String,
 }
@@ -59,6 +62,7 @@ pub async fn check(stage: &Stage, out: &mut (dyn Write + Send)) -> (u32, u32) {
     calls::answered(stage, &desk, &mut verdict).await;
     calls::a_fire(stage, &desk, &mut verdict).await;
     calls::given_up(stage, &desk, &mut verdict).await;
+    tracks::leaves_home(stage, &desk, &mut verdict).await;
     let books = eventually(|| async {
         let state = desk.state().await.ok()?;
         let all = list(&state, "accounting");

@@ -108,6 +108,7 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     scenario.arg("--credentials").arg(&stage.credentials);
     scenario.arg("--dc09").arg(stage.address(DC09).to_string());
     scenario.arg("--sip").arg(stage.address(SIP).to_string());
+    scenario.arg("--watch").arg(stage.address(WATCH).to_string());
     scenario.arg("--mailbox").arg(stage.mailbox());
     if !check {
         println!("{}", welcome(stage)?);
@@ -365,6 +366,7 @@ fn is_healthy(address: SocketAddr) -> bool {
 const CONSOLE: u16 = 8_119;
 pub(crate) const DC09: u16 = 5_009;
 pub(crate) const SIP: u16 = 5_060;
+const WATCH: u16 = 5_093;
 /// The seats' phones, by the name of their log.
 const PHONES: [(&str, u16); 2] = [("phone-desk1", 5_070), ("phone-desk2", 5_072)];
 const SMTP: u16 = 2_525;
@@ -414,7 +416,7 @@ mod tests {
     fn the_ports_are_those_of_the_demos_configuration() {
         let house = House::find().unwrap();
         let site = fs::read_to_string(house.at("config/demo/hansho.toml")).unwrap();
-        for port in [CONSOLE, DC09, SIP, SMTP] {
+        for port in [CONSOLE, DC09, SIP, WATCH, SMTP] {
             assert!(site.contains(&format!("\"127.0.0.1:{port}\"")), "{port}");
         }
         for (name, port) in PHONES {
