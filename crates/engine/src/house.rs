@@ -351,6 +351,13 @@ impl House {
                 _ = lost.wait_for(|lost| *lost) => return Err(HouseError::Lost),
             }
         }
+        // Before any door: who finds the house well may rely on calls being written down.
+        supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
+        let line = UnixStream::from_std(supervisor).map_err(refused("use a socket"))?;
+        let trunks = config.site.sip.trunks.clone();
+        let (edge, replica) = (Arc::clone(&self.edge), Arc::clone(&self.replica));
+        let line = telephone::serve(line, self.telephone, edge, replica, trunks);
+        let mut line = tokio::spawn(line);
         let mut doors = tokio::task::JoinSet::new();
         open_doors(config, &self.data, sockets.doors, &self.edge, &stopped, &mut doors)?;
         let console = console(config, &self.edge, &self.replica, &self.books, &clock)?;
@@ -369,19 +376,17 @@ impl House {
         follow_brokers(config, &self.edge, &stopped, &mut doors)?;
         doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
         doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
-        supervisor.set_nonblocking(true).map_err(refused("use a socket"))?;
-        let line = UnixStream::from_std(supervisor).map_err(refused("use a socket"))?;
-        let trunks = config.site.sip.trunks.clone();
-        let line = telephone::serve(line, self.telephone, self.edge, self.replica, trunks);
         tracing::info!("The doors are open.");
         tokio::select! {
             () = signals.any() => {}
-            () = line => tracing::error!("The supervisor has gone; the core ends with it."),
+            _ = &mut line => tracing::error!("The supervisor has gone; the core ends with it."),
             _ = lost.wait_for(|lost| *lost) => return Err(HouseError::Lost),
             // A house with a door or its way out shut must not look alive: it is started again.
             _ = doors.join_next() => return Err(HouseError::Broken { what: "a door" }),
             _ = &mut outbox => return Err(HouseError::Broken { what: "the outbox" }),
         }
+        // From here on the exchange spools what is said; the next core writes it down.
+        line.abort();
         stop.send_replace(true);
         while doors.join_next().await.is_some() {}
         // What is at the relay comes down and is journalled; what hangs becomes uncertain.
