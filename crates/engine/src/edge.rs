@@ -15,7 +15,7 @@ use hansho_model::{
 use hansho_protocols::Durable;
 use hansho_telemetry::{Chain, Counter};
 use jiff::{Timestamp, tz::Offset};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::accounting::{Books, Fate};
 use crate::clock;
@@ -189,14 +189,37 @@ impl Edge {
 }
 
 impl Sink for Edge {
+    /// Sealed and queued before this returns: no alarm stands behind other tasks' turns, and what
+    /// comes by one connection is decided about in its order.
     fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided {
-        Box::pin(async move {
-            // A task of its own: what became of the report is booked though its sender has gone.
-            match tokio::spawn(self.see_through(peer, received_at, report)).await {
-                Ok(durable) => durable,
-                // It panicked or the house ends: nobody knows, so nobody is told.
-                Err(_lost) => Durable::Shed,
+        let (door, lane) = (report.door, report.lane);
+        let believed = report.refused.is_none();
+        self.books.receive(door);
+        Counter::IntakeReportsTotal.add(lane.as_str(), 1);
+        // Keys are in memory but for the first report of a day: then a short write to a file.
+        let begun = if self.gives_up(lane) {
+            Begun::GivenUp
+        } else {
+            match self.seal(peer, received_at, report) {
+                Ok(report) => self.begin(lane, Box::new(report)),
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "A report could not be sealed.");
+                    Begun::GivenUp
+                }
             }
+        };
+        Box::pin(async move {
+            let fate = match begun {
+                Begun::Queued(answered) => fate_of(answered.await),
+                Begun::Thinned(waits) => waits.await.unwrap_or(Fate::Shed),
+                Begun::Full(input) => submit(&self.queue, lane, input).await,
+                Begun::GivenUp => Fate::Shed,
+            };
+            let durable = self.book(door, lane, fate);
+            // What is refused for its rate alone is in no journal: a sender that would hear
+            // "taken" does not hear it.
+            let limited = fate == Fate::Refused(RefusalCode::RateLimited);
+            if limited && believed { Durable::Shed } else { durable }
         })
     }
 
@@ -223,55 +246,51 @@ impl Sink for Edge {
     }
 }
 
+/// How far a report has come at once.
+enum Begun {
+    /// It waits for its commit.
+    Queued(Answered),
+    /// It waits for the end of a window.
+    Thinned(oneshot::Receiver<Fate>),
+    /// Its lane is full.
+    Full(Input),
+    /// It is shed.
+    GivenUp,
+}
+
 impl Edge {
-    async fn see_through(
-        self: Arc<Self>,
-        peer: SocketAddr,
-        received_at: Timestamp,
-        report: Report,
-    ) -> Durable {
-        let (door, lane) = (report.door, report.lane);
-        let believed = report.refused.is_none();
-        self.books.receive(door);
-        Counter::IntakeReportsTotal.add(lane.as_str(), 1);
-        // Keys are in memory but for the first report of a day: then a short write to a file.
-        let fate = match self.seal(peer, received_at, report) {
-            Ok(report) => self.decide(lane, Box::new(report)).await,
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "A report could not be sealed.");
-                Fate::Shed
-            }
-        };
-        let durable = self.book(door, lane, fate);
-        // What is refused for its rate alone is in no journal: a sender that would hear "taken"
-        // does not hear it.
-        let limited = fate == Fate::Refused(RefusalCode::RateLimited);
-        if limited && believed { Durable::Shed } else { durable }
+    /// Whether a lane is shed just now: asked before anything is spent on its reports.
+    fn gives_up(&self, lane: Lane) -> bool {
+        let board = self.queue.board();
+        match lane {
+            Lane::A | Lane::B => false,
+            Lane::C => board.is_tight() || board.level() >= LoadLevel::ALARMS_ONLY,
+            Lane::D => board.is_tight() || board.level() >= LoadLevel::REFUSE_TELEMETRY,
+        }
     }
 
-    /// Alarms wait for room and hold back their sender; states and telemetry are thinned or shed.
-    async fn decide(&self, lane: Lane, report: Box<SealedReport>) -> Fate {
-        let board = self.queue.board();
-        let level = board.level();
-        let (shed, thinned) = match lane {
-            Lane::A | Lane::B => (false, false),
-            Lane::C => (level >= LoadLevel::ALARMS_ONLY, level >= LoadLevel::THIN_STATES),
-            Lane::D => (level >= LoadLevel::REFUSE_TELEMETRY, level >= LoadLevel::THIN_TELEMETRY),
+    /// Alarms wait for room and hold back their sender; states and telemetry are thinned.
+    fn begin(&self, lane: Lane, report: Box<SealedReport>) -> Begun {
+        let level = self.queue.board().level();
+        let thinned = match lane {
+            Lane::A | Lane::B => false,
+            Lane::C => level >= LoadLevel::THIN_STATES,
+            Lane::D => level >= LoadLevel::THIN_TELEMETRY,
         };
-        if shed || (lane > Lane::B && board.is_tight()) {
-            return Fate::Shed;
-        }
-        if !thinned {
-            return submit(&self.queue, lane, report).await;
-        }
-        let stream = Stream::of(lane, &report);
-        match self.thinner.offer(&stream, report) {
-            Offered::Waits(waits) => waits.await.unwrap_or(Fate::Shed),
-            Offered::Passes(report) => {
-                let (queue, thinner) = (Arc::clone(&self.queue), Arc::clone(&self.thinner));
-                tokio::spawn(windows(queue, thinner, lane, stream));
-                submit(&self.queue, lane, report).await
+        let mut passing = report;
+        if thinned {
+            let stream = Stream::of(lane, &passing);
+            match self.thinner.offer(&stream, passing) {
+                Offered::Waits(waits) => return Begun::Thinned(waits),
+                Offered::Passes(report) => passing = report,
             }
+            let (queue, thinner) = (Arc::clone(&self.queue), Arc::clone(&self.thinner));
+            tokio::spawn(windows(queue, thinner, lane, stream));
+        }
+        match self.queue.offer(lane, Input::Report(passing)) {
+            Ok(answered) => Begun::Queued(answered),
+            Err(_shed) if lane > Lane::B => Begun::GivenUp,
+            Err(back) => Begun::Full(back),
         }
     }
 }
@@ -281,13 +300,13 @@ async fn windows(queue: Arc<Queue>, thinner: Arc<Thinner>, lane: Lane, stream: S
     loop {
         tokio::time::sleep(thinner.window()).await;
         let Some(held) = thinner.close(&stream) else { return };
-        let fate = submit(&queue, lane, held.report.clone()).await;
+        let fate = submit(&queue, lane, Input::Report(held.report.clone())).await;
         held.settle(fate);
     }
 }
 
-async fn submit(queue: &Queue, lane: Lane, report: Box<SealedReport>) -> Fate {
-    match enter(queue, lane, Input::Report(report)).await {
+async fn submit(queue: &Queue, lane: Lane, input: Input) -> Fate {
+    match enter(queue, lane, input).await {
         Some(answered) => fate_of(answered.await),
         None => Fate::Shed,
     }
@@ -526,21 +545,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_report_is_accounted_for_though_its_sender_has_gone() {
+    async fn a_report_is_queued_at_once_and_accounted_for_when_it_is_durable() {
         let mut house = House::new(Duration::from_secs(5));
-        let waits = house.take(report(Lane::A, "4901", 1));
-        while house.edge.queue.waiting(Lane::A) == 0 {
-            tokio::task::yield_now().await;
-        }
-        waits.abort();
-        assert!(waits.await.unwrap_err().is_cancelled(), "the connection is gone");
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let decided = Arc::clone(&house.edge).take(peer, clock::now(), report(Lane::A, "4901", 1));
+        assert_eq!(house.edge.queue.waiting(Lane::A), 1, "before anybody waits for it");
+        assert_eq!(house.book().in_flight, 1);
         house.begin();
-        let settled = async {
-            while house.book().durable == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+        let decided = tokio::time::timeout(Duration::from_secs(10), decided).await.unwrap();
+        assert_eq!((decided, house.book().durable), (Durable::Stored, 1));
         assert_eq!(house.end().0.len(), 1);
     }
 

@@ -11,6 +11,10 @@ pub const LANE_CAPACITY: [usize; 4] = [65_536, 65_536, 16_384, 16_384];
 /// Inputs taken for one commit.
 pub const BATCH_INPUTS_MAX: usize = 4_096;
 
+/// Of these, from lane D: an alarm that comes in the middle of a flood of telemetry waits for a
+/// short commit, not for a long one. At 512 a group has nearly all that it can gain.
+pub const BATCH_TELEMETRY_MAX: usize = 512;
+
 /// One input in this many is taken from a lower lane, whatever waits above it: from B, C and D in
 /// turn, so that a flood below does not keep people's commands waiting behind a flood above.
 const FLOOR: u32 = 16;
@@ -65,9 +69,17 @@ impl<R> Lanes<R> {
 
     /// The next input: the highest lane that waits; each sixteenth from a lower one.
     pub fn pop(&mut self) -> Option<Envelope<R>> {
+        self.pop_of(Lane::ALL.len())
+    }
+
+    /// The same, of so many lanes from the highest on.
+    fn pop_of(&mut self, lanes: usize) -> Option<Envelope<R>> {
         self.taken = self.taken.wrapping_add(1);
-        if self.taken.is_multiple_of(FLOOR) {
-            let [_highest, lower @ ..] = &mut self.waiting;
+        let waiting = self.waiting.get_mut(..lanes).unwrap_or_default();
+        if self.taken.is_multiple_of(FLOOR)
+            && let [_highest, lower @ ..] = &mut *waiting
+            && !lower.is_empty()
+        {
             let turn = usize::try_from(self.taken / FLOOR).unwrap_or_default() % lower.len();
             let (first, last) = lower.split_at_mut(turn);
             let found = last.iter_mut().chain(first).find_map(Fair::pop);
@@ -75,15 +87,18 @@ impl<R> Lanes<R> {
                 return found;
             }
         }
-        self.waiting.iter_mut().find_map(Fair::pop)
+        waiting.iter_mut().find_map(Fair::pop)
     }
 
-    /// Everything that is ready, up to [`BATCH_INPUTS_MAX`].
+    /// Everything that is ready, up to [`BATCH_INPUTS_MAX`] and [`BATCH_TELEMETRY_MAX`].
     pub fn drain(&mut self) -> Vec<Envelope<R>> {
         let ready = self.waiting.iter().map(|lane| lane.count).sum::<usize>().min(BATCH_INPUTS_MAX);
         let mut batch = Vec::with_capacity(ready);
+        let telemetry = self.len(Lane::D);
         while batch.len() < ready {
-            match self.pop() {
+            let taken = telemetry.saturating_sub(self.len(Lane::D));
+            let lanes = if taken < BATCH_TELEMETRY_MAX { Lane::ALL.len() } else { Lane::D.index() };
+            match self.pop_of(lanes) {
                 Some(envelope) => batch.push(envelope),
                 None => break,
             }
@@ -298,6 +313,10 @@ mod tests {
         assert_eq!(lanes.push(Lane::D, envelope(7)).unwrap_err().reply, 7);
         lanes.push(Lane::A, envelope(8)).unwrap();
         assert_eq!(lanes.len(Lane::D), 16_384);
+        assert_eq!(lanes.drain().len(), BATCH_TELEMETRY_MAX + 1, "a short commit");
+        for number in 0..5_000 {
+            lanes.push(Lane::A, envelope(number)).unwrap();
+        }
         assert_eq!(lanes.drain().len(), BATCH_INPUTS_MAX);
     }
 }

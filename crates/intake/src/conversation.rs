@@ -47,6 +47,13 @@ pub(crate) struct Conversation {
     waiting: JoinSet<(Receipt, Durable)>,
 }
 
+impl Drop for Conversation {
+    /// The connection is gone; what became of its reports is accounted for all the same.
+    fn drop(&mut self) {
+        self.waiting.detach_all();
+    }
+}
+
 impl Conversation {
     pub(crate) fn new(entrance: Entrance, peer: SocketAddr) -> Self {
         let session = Some((entrance.sessions)());

@@ -32,7 +32,9 @@ pub type Decided = Pin<Box<dyn Future<Output = Durable> + Send>>;
 
 /// Where reports go.
 pub trait Sink: Send + Sync + 'static {
-    /// Takes a report. The future ends when the report is durable or will never be.
+    /// Takes a report. The future ends when the report is durable or will never be; it is to be
+    /// driven to its end though nobody wants the answer any more, as what became of the report is
+    /// accounted for there.
     fn take(self: Arc<Self>, peer: SocketAddr, received_at: Timestamp, report: Report) -> Decided;
 
     /// Bytes were dropped without an answer, for this reason.

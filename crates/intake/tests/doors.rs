@@ -97,6 +97,7 @@ struct Shelf {
     refused: AtomicU64,
     broken: AtomicU64,
     taken_over: AtomicU64,
+    decided: AtomicU64,
     gate: Semaphore,
 }
 
@@ -107,6 +108,7 @@ impl Shelf {
             refused: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             taken_over: AtomicU64::new(0),
+            decided: AtomicU64::new(0),
             gate: Semaphore::new(permits),
         })
     }
@@ -126,6 +128,7 @@ impl Sink for Shelf {
         self.reports.lock().unwrap().push(report);
         Box::pin(async move {
             self.gate.acquire().await.unwrap().forget();
+            self.decided.fetch_add(1, Ordering::SeqCst);
             Durable::Stored
         })
     }
@@ -191,6 +194,23 @@ async fn a_report_is_kept_and_answered_though_its_sender_stops_writing() {
     stream.shutdown().await.unwrap();
     shelf.gate.add_permits(1);
     assert_eq!(read(&mut stream, 11).await, b"last words\n");
+}
+
+#[tokio::test]
+async fn a_report_is_seen_through_though_its_connection_has_gone() {
+    let shelf = Shelf::open(0);
+    let (address, stop) = tcp(&shelf).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"help\n").await.unwrap();
+    while shelf.raw().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    stop.send_replace(true);
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "closed, and nothing was answered");
+    shelf.gate.add_permits(1);
+    while shelf.decided.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
