@@ -197,11 +197,12 @@ impl Sink for Edge {
         self.books.receive(door);
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
-        let begun = if self.gives_up(lane) {
+        let keep = lane == Lane::D && self.crosses(&report);
+        let begun = if self.gives_up(lane, keep) {
             Begun::GivenUp
         } else {
             match self.seal(peer, received_at, report) {
-                Ok(report) => self.begin(lane, Box::new(report)),
+                Ok(report) => self.begin(lane, keep, Box::new(report)),
                 Err(error) => {
                     tracing::error!(error = %Chain(&error), "A report could not be sealed.");
                     Begun::GivenUp
@@ -259,23 +260,34 @@ enum Begun {
 }
 
 impl Edge {
-    /// Whether a lane is shed just now: asked before anything is spent on its reports.
-    fn gives_up(&self, lane: Lane) -> bool {
+    /// Whether a wearer steps over a safe zone's edge.
+    fn crosses(&self, report: &Report) -> bool {
+        let place = report.telemetry.and_then(|said| said.fix).filter(|fix| fix.valid);
+        let Some(position) = place.map(|fix| fix.position).or(report.position) else {
+            return false;
+        };
+        let source = format!("{}:{}", report.door, report.device);
+        self.thinner.crosses(&source, self.subjects.zones(&source), position)
+    }
+
+    /// Whether a lane is shed just now: asked before anything is spent on its reports. `keep` is said
+    /// of a position that crosses a safe zone's edge.
+    fn gives_up(&self, lane: Lane, keep: bool) -> bool {
         let board = self.queue.board();
         match lane {
             Lane::A | Lane::B => false,
-            Lane::C => board.is_tight() || board.level() >= LoadLevel::ALARMS_ONLY,
-            Lane::D => board.is_tight() || board.level() >= LoadLevel::REFUSE_TELEMETRY,
+            Lane::D if !keep => board.is_tight() || board.level() >= LoadLevel::REFUSE_TELEMETRY,
+            Lane::C | Lane::D => board.is_tight() || board.level() >= LoadLevel::ALARMS_ONLY,
         }
     }
 
     /// Alarms wait for room and hold back their sender; states and telemetry are thinned.
-    fn begin(&self, lane: Lane, report: Box<SealedReport>) -> Begun {
+    fn begin(&self, lane: Lane, keep: bool, report: Box<SealedReport>) -> Begun {
         let level = self.queue.board().level();
         let thinned = match lane {
             Lane::A | Lane::B => false,
             Lane::C => level >= LoadLevel::THIN_STATES,
-            Lane::D => level >= LoadLevel::THIN_TELEMETRY,
+            Lane::D => level >= LoadLevel::THIN_TELEMETRY && !keep,
         };
         let mut passing = report;
         if thinned {

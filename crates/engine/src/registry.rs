@@ -13,6 +13,8 @@ use hansho_model::{
 #[derive(Clone, Debug, Default)]
 pub struct Subjects {
     by_device: BTreeMap<String, String>,
+    /// Safe zones of those that have any.
+    zones: BTreeMap<String, Vec<Zone>>,
 }
 
 impl Subjects {
@@ -24,7 +26,15 @@ impl Subjects {
             .iter()
             .map(|(source, device)| (source.clone(), person_subject(&device.subscriber)))
             .collect();
-        Self { by_device }
+        let zoned = config.devices.iter().filter(|(_, device)| !device.zones.is_empty());
+        let zones = zoned.map(|(source, device)| (source.clone(), device.zones.clone())).collect();
+        Self { by_device, zones }
+    }
+
+    /// The safe zones of a device's wearer.
+    #[must_use]
+    pub fn zones(&self, source: &str) -> &[Zone] {
+        self.zones.get(source).map_or(&[], Vec::as_slice)
     }
 
     /// The subject of a device; `None` when nobody registered it.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hansho_model::{AlarmKind, Lane, SealedReport};
+use hansho_atlas::distance;
+use hansho_model::{AlarmKind, Lane, Position, SealedReport, Zone};
 use tokio::sync::oneshot;
 
 use crate::accounting::Fate;
@@ -39,6 +40,8 @@ impl Stream {
 #[derive(Debug)]
 pub struct Thinner {
     window: Duration,
+    /// On which side of each zone's edge a device was seen last.
+    sides: Mutex<BTreeMap<String, Vec<bool>>>,
     windows: Mutex<BTreeMap<Stream, Option<Held>>>,
 }
 
@@ -83,13 +86,32 @@ impl Thinner {
     /// With windows of this length.
     #[must_use]
     pub const fn new(window: Duration) -> Self {
-        Self { window, windows: Mutex::new(BTreeMap::new()) }
+        let sides = Mutex::new(BTreeMap::new());
+        Self { window, sides, windows: Mutex::new(BTreeMap::new()) }
     }
 
     /// How long a window is open.
     #[must_use]
     pub const fn window(&self) -> Duration {
         self.window
+    }
+
+    /// Whether this position of a device lies on another side of a safe zone's edge than its last:
+    /// such a one is kept, however great the load.
+    pub fn crosses(&self, source: &str, zones: &[Zone], position: Position) -> bool {
+        if zones.is_empty() {
+            return false;
+        }
+        let inside = |zone: &Zone| distance(zone.centre, position) <= zone.radius;
+        let now: Vec<bool> = zones.iter().map(inside).collect();
+        let mut sides = self.sides.lock().unwrap_or_else(PoisonError::into_inner);
+        match sides.get_mut(source) {
+            None => {
+                sides.insert(source.to_owned(), now);
+                true
+            }
+            Some(last) => std::mem::replace(last, now.clone()) != now,
+        }
     }
 
     /// Offers a report of a stream.
@@ -118,5 +140,31 @@ impl Thinner {
             windows.remove(stream);
         }
         held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hansho_model::{DegreesE7, MetresU32};
+
+    use super::*;
+
+    #[test]
+    fn a_step_over_a_zones_edge_is_told_from_one_inside_or_outside() {
+        let at = |lat_e7| {
+            let (lat, lon) = (DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(1_408_876_666));
+            Position::new(lat, lon).unwrap()
+        };
+        let home =
+            Zone { name: "home".to_owned(), centre: at(370_505_000), radius: MetresU32(100) };
+        let thinner = Thinner::default();
+        // 0.0001 degree is about 11 m.
+        let steps = [(0, true), (5_000, false), (20_000, true), (30_000, false), (1_000, true)];
+        for (away_e7, crosses) in steps {
+            let position = at(370_505_000 + away_e7);
+            let found = thinner.crosses("watch:1", std::slice::from_ref(&home), position);
+            assert_eq!(found, crosses, "{away_e7}");
+        }
+        assert!(!thinner.crosses("watch:2", &[], at(0)));
     }
 }
