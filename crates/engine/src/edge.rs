@@ -620,6 +620,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_lane_that_fills_is_a_level_in_the_journal_and_alarms_pass_it() {
+        let mut house = House::new(Duration::from_millis(10));
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let take = |report| Arc::clone(&house.edge).take(peer, clock::now(), report);
+        let flood: Vec<Decided> =
+            (0..14_000).map(|n: u32| take(report(Lane::D, &format!("T-{n}"), 0))).collect();
+        let alarm = take(report(Lane::A, "P-1", 1));
+        house.begin();
+        assert_eq!(alarm.await, Durable::Stored);
+        // The first commit holds the change: more than four fifths of lane D were taken.
+        assert_eq!(house.edge.queue.board().level(), LoadLevel::REFUSE_TELEMETRY);
+        let late = house.take(report(Lane::D, "T-1", 9)).await.unwrap();
+        assert_eq!(late, Durable::Shed);
+        for each in flood {
+            assert_eq!(each.await, Durable::Stored, "what was taken is not given up");
+        }
+        let book = house.book();
+        assert_eq!((book.received, book.durable, book.shed), (14_002, 14_001, 1));
+        house.edge.queue.stop();
+        house.live.take().unwrap().join().unwrap();
+        let events = SqliteReader::open(house.folder.path()).unwrap().read(Seq::ZERO, 2_000);
+        let changed = Event::LoadChanged { level: LoadLevel::REFUSE_TELEMETRY };
+        assert!(events.unwrap().iter().any(|each| each.event == changed));
+    }
+
+    #[tokio::test]
     async fn a_telemetry_device_may_call_six_times_a_minute() {
         let mut house = House::new(Duration::from_millis(10));
         house.begin();
