@@ -1,15 +1,17 @@
 //! One session on its way: drained after every step, guarded against its own panics.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use hansho_model::{FrameFault, Lane, LoadLevel, Private, Report};
 use hansho_protocols::{Durable, Output, Receipt, Session};
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
 
-use crate::Entrance;
+use crate::{Decided, Entrance};
 
 /// Bytes of a broken session that are kept as evidence.
 const EVIDENCE_BYTES_MAX: usize = 4_096;
@@ -44,20 +46,24 @@ pub(crate) struct Conversation {
     peer: SocketAddr,
     /// `None` once it has panicked: nothing it holds can be trusted any more.
     session: Option<Box<dyn Session>>,
-    waiting: JoinSet<(Receipt, Durable)>,
+    /// Polled by this connection's own task: a task for each would be one more turn to wait for.
+    waiting: Vec<(Receipt, Decided)>,
 }
 
 impl Drop for Conversation {
     /// The connection is gone; what became of its reports is accounted for all the same.
     fn drop(&mut self) {
-        self.waiting.detach_all();
+        let Ok(runtime) = Handle::try_current() else { return };
+        for (_receipt, decided) in self.waiting.drain(..) {
+            runtime.spawn(decided);
+        }
     }
 }
 
 impl Conversation {
     pub(crate) fn new(entrance: Entrance, peer: SocketAddr) -> Self {
         let session = Some((entrance.sessions)());
-        Self { entrance, peer, session, waiting: JoinSet::new() }
+        Self { entrance, peer, session, waiting: Vec::new() }
     }
 
     /// Bytes came.
@@ -149,18 +155,20 @@ impl Conversation {
     /// Waits for the next receipt, and takes all that have come by then, so that their answers
     /// leave together; never ends while none is awaited.
     pub(crate) async fn receipt(&mut self) -> Step {
-        let Some(first) = self.waiting.join_next().await else {
-            return std::future::pending().await;
-        };
+        let ready = poll_fn(|context| {
+            let mut ready = Vec::new();
+            self.waiting.retain_mut(|(receipt, decided)| match decided.as_mut().poll(context) {
+                Poll::Ready(durable) => {
+                    ready.push((*receipt, durable));
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if ready.is_empty() { Poll::Pending } else { Poll::Ready(ready) }
+        });
         let mut step = Step::default();
-        let mut next = Some(first);
-        while let Some(decided) = next {
-            let after = match decided {
-                Ok((receipt, durable)) => self.decided(receipt, durable),
-                Err(_lost) => Step::closed(),
-            };
-            step.then(after);
-            next = self.waiting.try_join_next();
+        for (receipt, durable) in ready.await {
+            step.then(self.decided(receipt, durable));
         }
         step
     }
@@ -196,7 +204,7 @@ impl Conversation {
 
     fn take(&mut self, now: Timestamp, receipt: Receipt, report: Report) {
         let decided = Arc::clone(&self.entrance.sink).take(self.peer, now, report);
-        self.waiting.spawn(async move { (receipt, decided.await) });
+        self.waiting.push((receipt, decided));
     }
 
     /// A panic of a session closes it; its bytes are kept, for the person who mends it.
