@@ -1,11 +1,13 @@
 //! The real program, killed at random moments under load: what it acknowledged is in the journal.
 //!
-//! One house, one data folder. Home units press over TCP and UDP, a desk sends commands, helpers
-//! answer their mails, and the core, its supervisor or both are killed again and again. After each
+//! One house, one data folder. Home units press over TCP and UDP, a pendant publishes, a watch calls
+//! for help, callers ring 119, a desk sends commands, helpers answer their mails, and the core, its supervisor or both are killed again and again. After each
 //! restart the journal is read on and every acknowledgement that anybody holds is looked up in it.
 //!
 //! `HANSHO_KILLS` sets how often (200), `HANSHO_SEED` plays the moments of a run again. What runs
 //! between two kills is up to the machine, so a seed repeats the plan and not the interleaving.
+
+mod doors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -57,6 +59,9 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
         }
         scope.spawn(|| command_for_ever(&shared));
         scope.spawn(|| answer_for_ever(&post, &shared));
+        scope.spawn(|| doors::publish_for_ever(&shared));
+        scope.spawn(|| doors::alarm_for_ever(&shared));
+        scope.spawn(|| doors::call_for_ever(&shared));
         let end = EndAll(&shared);
         kill_for_long(&mut house, &shared, &mut witness, &mut Dice(seed), kills);
         shared.quiet.store(true, Ordering::SeqCst);
@@ -73,9 +78,10 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
     witness.read(&house);
     witness.check(&held);
     witness.check_frames(&house, &held);
+    let elsewhere = witness.doors.check(&house, &shared.doors.lock().unwrap());
     let mails = witness.check_mails(&post);
     println!(
-        "{kills} kills in {:.0} s: {} events, {} frames, {} commands, {} answers, {mails}",
+        "{kills} kills in {:.0} s: {} events, {} frames, {} commands, {} answers, {elsewhere}, {mails}",
         took.as_secs_f64(),
         witness.last,
         held.frames.len(),
@@ -98,7 +104,10 @@ fn setup(post: &Post) -> Setup {
         let second = format!("second{unit}@{}.example.jp", others[unit % others.len()]);
         Device::new(&account(unit), &[&first, &second])
     });
-    Setup::new(devices.collect()).with_relay(post.relay())
+    let watch = Device::new(doors::WATCH, &[]).wearing_watch(37.106, 140.9589, 200);
+    Setup::new(devices.chain([watch]).collect())
+        .with_relay(post.relay())
+        .with_mqtt(&[doors::PENDANT])
 }
 
 /// What the load and the killer know of each other.
@@ -108,6 +117,8 @@ struct Shared {
     open: RwLock<Option<Addresses>>,
     /// Acknowledgements that somebody holds.
     held: Mutex<Held>,
+    /// The same at the other doors.
+    doors: Mutex<doors::Held>,
     /// Open signals as last read in the journal.
     signals: Mutex<BTreeSet<SignalId>>,
     /// No new work: what is under way comes to its end.
@@ -342,6 +353,7 @@ struct Witness {
     recipients: BTreeMap<EffectId, Fate>,
     /// Helpers whose relay is mute.
     mute: BTreeSet<PersonId>,
+    doors: doors::Witness,
 }
 
 /// What became of a mail.
@@ -375,6 +387,9 @@ impl Witness {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a witness looks for a few kinds")]
     fn take(&mut self, recorded: &Recorded) {
         assert_eq!(self.keys.insert(recorded.idem, recorded.seq), None, "twice: {recorded:?}");
+        if self.doors.take(recorded) {
+            return;
+        }
         match &recorded.event {
             Event::ReportReceived(report) => {
                 let key = String::from_utf8_lossy(&report.device_key).into_owned();
