@@ -132,6 +132,20 @@ fn cells_untrusted_places_and_nowhere_move_no_fence() {
 }
 
 #[test]
+fn a_mast_beside_the_home_brings_nobody_home() {
+    let mut world = World::with_tracker();
+    world.walk(10);
+    world.wait(60);
+    world.walk(900);
+    let open = |world: &World| world.state.signals().values().filter(|s| s.ended.is_none()).count();
+    assert_eq!(open(&world), 1, "carers are looking");
+    world.wait(60);
+    let mast = hansho_model::Fix { method: FixMethod::Cell, accuracy: None, ..fix(10, world.now) };
+    world.wander(Telemetry { fix: Some(mast), ..Telemetry::default() });
+    assert_eq!(open(&world), 1, "and go on");
+}
+
+#[test]
 fn nobody_jumps_five_kilometres_in_a_minute() {
     let mut world = World::with_tracker();
     world.walk(10);

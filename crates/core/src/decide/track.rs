@@ -215,12 +215,12 @@ impl Seen<'_> {
     fn judge(&self, distance: MetresU32, state: &ZoneState) -> Judgement {
         let LastFix { at, accuracy, method, .. } = self.fix;
         let (distance, radius) = (distance.0, self.zone.radius.0);
-        if distance < radius {
-            return Judgement::Inside;
-        }
-        // Cells are too rough for a fence.
+        // Cells are too rough for a fence: a mast beside the home brings nobody home either.
         if method == FixMethod::Cell {
             return Judgement::Nothing;
+        }
+        if distance < radius {
+            return Judgement::Inside;
         }
         if accuracy.0 <= GOOD_M && distance > radius.saturating_add(FAR_M) {
             return Judgement::Outside;
