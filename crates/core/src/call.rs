@@ -141,6 +141,12 @@ impl Call {
         shown.or_else(words).or_else(|| self.locations.first())
     }
 
+    /// When somebody took the call (受話); a try that came to nothing is no answer.
+    pub(crate) fn answered_at(&self) -> Option<Timestamp> {
+        let waits = matches!(self.phase, CallPhase::Ringing | CallPhase::Abandoned);
+        self.answer.as_ref().filter(|_| !waits).map(|answer| answer.at)
+    }
+
     /// Whether the caller waits and nobody can be said to try: giving the signal an outcome now
     /// would leave the caller alone. Where a try came to nothing, a person may know better.
     pub(crate) const fn waits_for_answer(&self) -> bool {

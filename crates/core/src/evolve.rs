@@ -487,7 +487,7 @@ impl State {
         joined.incident = Some(incident);
         let received_at = joined.received_at;
         let call = joined.call.as_ref().and_then(|name| self.calls.get(name));
-        let answered_at = call.and_then(|call| Some(call.answer.as_ref()?.at));
+        let answered_at = call.and_then(crate::call::Call::answered_at);
         if let Some(record) = self.incidents.get_mut(&incident) {
             record.signals.push(signal);
             record.perceived_at = record.perceived_at.min(received_at);

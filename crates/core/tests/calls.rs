@@ -166,6 +166,18 @@ fn a_phone_that_does_not_take_it_lets_the_call_ring_for_another_seat() {
 }
 
 #[test]
+fn a_try_to_answer_that_failed_is_no_answer_in_the_incident() {
+    let mut world = World::started();
+    let id = world.call("c1", Vec::new());
+    done(&mut world, answer(id, "desk1"));
+    world.said("c1", not_connected("desk1")).unwrap();
+    world.said("c1", CallFact::Abandoned).unwrap();
+    done(&mut world, open(id));
+    let incident = world.state.incidents().first_key_value().unwrap().1;
+    assert_eq!(incident.answered_at, None, "nobody spoke with anybody");
+}
+
+#[test]
 fn ringing_a_phone_is_tried_again_at_once_and_not_for_long() {
     let mut world = World::started();
     let id = world.call("c1", Vec::new());
