@@ -338,6 +338,103 @@ fn a_correction_strikes_out_and_adds() {
 }
 
 #[test]
+fn a_correction_is_dated_by_what_it_corrects_unless_it_says_when() {
+    let mut world = city(fleet());
+    let incident = fire(&mut world);
+    order(&mut world, incident, &["泉1"]).unwrap();
+    let wrong =
+        seq_of(&press(&mut world, "泉1", UnitStatus::OnScene).unwrap(), "UnitStatusReached");
+    world.wait(7 * 60);
+    correct(&mut world, ("泉1", UnitStatus::EnRoute), wrong, None).unwrap();
+    assert_eq!(minutes(&world, incident, "泉1"), [("AL", 0), ("ER", 1)]);
+
+    // What came after it stands.
+    let wrong = world.state.seq();
+    press(&mut world, "泉1", UnitStatus::OnScene).unwrap();
+    world.wait(120);
+    correct(&mut world, ("泉1", UnitStatus::Acknowledged), wrong, None).unwrap();
+    assert_eq!(doing(&world, "泉1"), Some((Some(incident), UnitStatus::OnScene)));
+    assert_eq!(minutes(&world, incident, "泉1"), [("AL", 0), ("AK", 1), ("OS", 9)]);
+    assert_eq!(world.replayed(), world.state);
+}
+
+#[test]
+fn one_end_corrected_into_another_frees_nobody_twice() {
+    let mut world = city(fleet());
+    let (first, second, third) = (fire(&mut world), fire(&mut world), fire(&mut world));
+    order(&mut world, first, &["江名1"]).unwrap();
+    let batch = press(&mut world, "江名1", UnitStatus::Cancelled).unwrap();
+    let cancelled = seq_of(&batch, "UnitStatusReached");
+    order(&mut world, second, &["江名1"]).unwrap();
+    order(&mut world, third, &["江名1"]).unwrap();
+    let batch = correct(&mut world, ("江名1", UnitStatus::InStation), cancelled, None).unwrap();
+    assert_eq!(names(&batch), ["UnitStatusReached"], "what waits still waits");
+    assert_eq!(doing(&world, "江名1"), Some((Some(second), UnitStatus::Ordered)));
+    assert_eq!(availability(&world, "江名救1").0, Availability::OutOfService, "its crew is out");
+    assert_eq!(world.replayed(), world.state);
+}
+
+#[test]
+fn a_clock_read_to_the_minute_does_not_come_before_the_order() {
+    let mut world = city(fleet());
+    let incident = fire(&mut world);
+    world.wait(20);
+    order(&mut world, incident, &["泉1"]).unwrap();
+    let minute = world.now.checked_sub(SignedDuration::from_secs(20)).unwrap();
+    world.wait(5);
+    press_at(&mut world, ("泉1", UnitStatus::EnRoute), minute, None).unwrap();
+    assert_eq!(doing(&world, "泉1"), Some((Some(incident), UnitStatus::EnRoute)));
+    assert_eq!(minutes(&world, incident, "泉1"), [("AL", 0), ("ER", 0)]);
+    press_at(&mut world, ("泉1", UnitStatus::Cancelled), minute, None).unwrap();
+    assert_eq!(doing(&world, "泉1"), None);
+}
+
+#[test]
+fn an_order_that_waited_and_is_over_cannot_be_taken_back() {
+    let mut world = city(fleet());
+    let (first, second) = (fire(&mut world), fire(&mut world));
+    order(&mut world, first, &["泉1"]).unwrap();
+    press(&mut world, "泉1", UnitStatus::OnScene).unwrap();
+    order(&mut world, second, &["泉1"]).unwrap();
+    close(&mut world, second).unwrap();
+    let now = world.now;
+    let late = press_at(&mut world, ("泉1", UnitStatus::Cancelled), now, Some(second));
+    assert_eq!(code(late), RefusalCode::WrongMove);
+    let (_, row) = world.state.assignments_of(second).next().unwrap();
+    assert_eq!(row.end.map(|(end, _)| end), Some(AssignmentEnd::Released));
+}
+
+#[test]
+fn a_unit_made_ready_on_its_way_home_takes_what_waits() {
+    let mut world = city(fleet());
+    let (first, second) = (fire(&mut world), fire(&mut world));
+    order(&mut world, first, &["泉1"]).unwrap();
+    press(&mut world, "泉1", UnitStatus::OnScene).unwrap();
+    order(&mut world, second, &["泉1"]).unwrap();
+    set(&mut world, "泉1", OUT).unwrap();
+    press(&mut world, "泉1", UnitStatus::Returning).unwrap();
+    assert_eq!(doing(&world, "泉1"), Some((Some(first), UnitStatus::Returning)));
+    let batch = set(&mut world, "泉1", Usable::AVAILABLE).unwrap();
+    assert_eq!(names(&batch), ["AvailabilityChanged", "AssignmentEnded", "AssignmentStarted"]);
+    assert_eq!(doing(&world, "泉1"), Some((Some(second), UnitStatus::Ordered)));
+    assert_eq!(world.replayed(), world.state);
+}
+
+#[test]
+fn a_unit_that_left_the_register_while_out_gets_no_new_order() {
+    let mut world = city(fleet());
+    let (first, second) = (fire(&mut world), fire(&mut world));
+    order(&mut world, first, &["泉1"]).unwrap();
+    let mut less = fleet();
+    less.units.retain(|unit| unit.call_sign != "泉1");
+    let mut again = start();
+    again.registry.fleet = less;
+    world.give(&Input::Start(Box::new(again))).unwrap();
+    assert_eq!(code(order(&mut world, second, &["泉1"])), RefusalCode::NotFound);
+    press(&mut world, "泉1", UnitStatus::InStation).unwrap();
+}
+
+#[test]
 fn one_crew_drives_one_of_two_vehicles() {
     let mut world = city(fleet());
     let incident = fire(&mut world);

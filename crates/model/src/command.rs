@@ -163,7 +163,7 @@ pub enum CommandKind {
         unit: String,
         /// The status.
         status: UnitStatus,
-        /// When, if not now.
+        /// When, if not now; of a correction, if not when the wrong one was.
         at: Option<Timestamp>,
         /// For which incident, when it is not the one it is at work for.
         incident: Option<IncidentId>,

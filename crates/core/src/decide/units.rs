@@ -98,9 +98,7 @@ impl State {
                     if press.status == UnitStatus::Returning
                         || divert && can_cancel(press.status) =>
                 {
-                    let end = AssignmentEnd::Diverted;
-                    cause.follow(Event::AssignmentEnded { assignment: active, end }, batch);
-                    cause.follow(Event::AssignmentStarted { assignment }, batch);
+                    cause.divert(active, assignment, batch);
                 }
                 // It waits in the unit's queue.
                 Some(_) => {}
@@ -123,6 +121,9 @@ impl State {
         let mut crews_gone = BTreeSet::new();
         for call_sign in call_signs {
             let (id, unit) = self.unit_of(call_sign)?;
+            if unit.withdrawn {
+                return Err(Refusal::new(RefusalCode::NotFound));
+            }
             if units.contains(&id) {
                 return Err(Refusal::new(RefusalCode::Invalid));
             }
@@ -165,15 +166,21 @@ impl State {
             return Err(Refusal::new(RefusalCode::WrongMove));
         }
         if let Some(wrong) = said.corrects {
-            return self.correct((id, unit), (wrong, said.status, said.at, at), case, batch);
+            return self.correct((id, unit), (wrong, said.status, said.at), case, batch);
         }
         let (assignment, row) = self.assignment_of(id, unit, said.incident, at)?;
         let Some(current) = row.current() else {
+            if row.end.is_some() {
+                return Err(Refusal::new(RefusalCode::WrongMove));
+            }
             return cancel_waiting(assignment, said.status, case, batch);
         };
         if plus(at, CLOCKS_APART) < row.ordered_at {
             return Err(Refusal::new(RefusalCode::Invalid));
         }
+        // A watch that is slow, or is read to the minute, does not come before the order itself.
+        let began = row.presses.first().map_or(at, |press| press.at);
+        let at = if plus(at, CLOCKS_APART) < began { at } else { at.max(began) };
         let late = at < current.at || row.end.is_some_and(|(_, ended)| at < ended);
         let allowed = if late { ends(said.status).is_none() } else { row.end.is_none() };
         if !allowed || !late && !can_follow(current.status, said.status) {
@@ -195,7 +202,7 @@ impl State {
     fn correct(
         &self,
         (id, unit): (UnitId, &Unit),
-        (wrong, status, given, at): (Seq, UnitStatus, Option<Timestamp>, Timestamp),
+        (wrong, status, given): (Seq, UnitStatus, Option<Timestamp>),
         case: &Case,
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
@@ -205,6 +212,8 @@ impl State {
         });
         let (assignment, row, press) =
             found.next_back().ok_or(Refusal::new(RefusalCode::NotFound))?;
+        // What was wrong is the word, unless a time is given: it happened when it was said to.
+        let at = given.unwrap_or(press.at);
         if press.status == UnitStatus::Ordered || row.presses.len() >= limits::PRESSES {
             return Err(Refusal::new(RefusalCode::WrongMove));
         }
@@ -227,7 +236,7 @@ impl State {
         let cause = Cause { actor: case.actor, seq };
         if reopens {
             self.take_crew(id, unit, cause, batch);
-        } else if !over && before != Some(after) {
+        } else if row.end.is_none() && before != Some(after) {
             self.follow_status(assignment, after, cause, batch);
         }
         Ok(())
@@ -264,10 +273,11 @@ impl State {
             // Who says so has found another crew for it.
             cause.follow(Event::CrewMoved { unit: id, with: None }, batch);
         }
-        if unit.active.is_none()
-            && let Some(next) = unit.queued.first()
-        {
-            self.start(*next, cause, batch);
+        let Some(next) = unit.queued.first().copied() else { return Ok(()) };
+        match self.doing(id) {
+            None => self.start(next, cause, batch),
+            Some((active, press)) if returning(press.status) => cause.divert(active, next, batch),
+            Some(_) => {}
         }
         Ok(())
     }
@@ -315,9 +325,7 @@ impl State {
         } else if returning(status)
             && let Some(next) = self.next_of(assignment.unit)
         {
-            let end = AssignmentEnd::Diverted;
-            cause.follow(Event::AssignmentEnded { assignment, end }, batch);
-            cause.follow(Event::AssignmentStarted { assignment: next }, batch);
+            cause.divert(assignment, next, batch);
         }
     }
 
@@ -417,6 +425,13 @@ impl State {
 impl Cause {
     fn follow(self, event: Event, batch: &mut Batch) {
         batch.follow(self.actor, self.seq, event);
+    }
+
+    /// A unit goes from one thing to the next without its station between.
+    fn divert(self, from: AssignmentId, to: AssignmentId, batch: &mut Batch) {
+        let end = AssignmentEnd::Diverted;
+        self.follow(Event::AssignmentEnded { assignment: from, end }, batch);
+        self.follow(Event::AssignmentStarted { assignment: to }, batch);
     }
 }
 
