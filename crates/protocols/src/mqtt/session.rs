@@ -353,6 +353,14 @@ impl Mqtt {
         self.client = None;
     }
 
+    /// Where it was not read for a while, its silence since then was ours.
+    fn hear_again(&mut self, now: Timestamp, wanted: bool) {
+        if self.wants_bytes() && !wanted {
+            self.last_packet = self.last_packet.map(|_silent| now);
+            self.unfinished_since = self.unfinished_since.map(|_waits| now);
+        }
+    }
+
     fn deadline(&self) -> Option<Timestamp> {
         if self.over {
             return None;
@@ -390,10 +398,12 @@ impl Session for Mqtt {
     }
 
     fn handle_durable(&mut self, now: Timestamp, receipt: Receipt, durable: Durable) {
+        let wanted = self.wants_bytes();
         let waiting = self.unanswered.iter_mut().find(|each| each.receipt == receipt);
         let Some(waiting) = waiting.filter(|waiting| waiting.durable.is_none()) else { return };
         waiting.durable = Some(durable);
         self.answer();
+        self.hear_again(now, wanted);
         if let Err(error) = self.advance(now) {
             self.over |= error.fatal;
         }
@@ -437,18 +447,14 @@ impl Session for Mqtt {
     fn handle_load(&mut self, now: Timestamp, load: LoadLevel) {
         let wanted = self.wants_bytes();
         self.load = load;
-        if self.wants_bytes() && !wanted {
-            // It was not read for a while: its silence since then was ours.
-            self.last_packet = self.last_packet.map(|_silent| now);
-            self.unfinished_since = self.unfinished_since.map(|_waits| now);
-        }
+        self.hear_again(now, wanted);
         self.ask_for_less();
     }
 
     fn wants_bytes(&self) -> bool {
         let telemetry_only =
             self.client.as_ref().is_some_and(|client| client.telemetry_only && !client.has_called);
-        !telemetry_only || self.load < LoadLevel::REFUSE_TELEMETRY
+        self.may_read() && (!telemetry_only || self.load < LoadLevel::REFUSE_TELEMETRY)
     }
 }
 

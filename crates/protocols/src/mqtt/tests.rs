@@ -231,12 +231,18 @@ fn a_client_of_three_is_held_at_64_and_one_of_five_is_told() {
     feed(&mut three, &connect(4));
     let heard = feed(&mut three, &burst(4, 100));
     assert_eq!(heard.reports.len(), 64);
+    assert!(!three.wants_bytes(), "its socket is not read");
     three.handle_durable(now(), heard.reports[0].0, Durable::Stored);
     let more = drain(&mut three);
     assert_eq!((more.reports.len(), more.hex()), (1, vec!["40020001".to_owned()]));
-    for (receipt, _) in heard.reports.iter().skip(1) {
+    assert!(!three.wants_bytes(), "64 wait again");
+    // All but the first are decided, and none can be answered before it.
+    for (receipt, _) in heard.reports.iter().skip(2) {
         three.handle_durable(now(), *receipt, Durable::Stored);
     }
+    assert!(drain(&mut three).reports.is_empty() && !three.wants_bytes());
+    three.handle_durable(now(), heard.reports[1].0, Durable::Stored);
+    assert!(three.wants_bytes());
     assert_eq!(drain(&mut three).reports.len(), 35);
     let mut five = session();
     feed(&mut five, &connect(5));
