@@ -32,8 +32,8 @@ pub struct Watch {
     /// Bytes that are not yet a frame.
     buffer: Vec<u8>,
     outputs: VecDeque<Output>,
-    /// The answer to each report that waits for its receipt.
-    pending: BTreeMap<Receipt, Option<Vec<u8>>>,
+    /// The answer to each report that waits for its receipt, and the status before it.
+    pending: BTreeMap<Receipt, (Option<Vec<u8>>, Option<u32>)>,
     receipts: u64,
     /// The device that this connection speaks for, and whether it may.
     id: Option<(String, bool)>,
@@ -133,6 +133,7 @@ impl Watch {
             return Err(FrameError::new(FrameFault::TooLong, hint, true));
         }
         let report = self.report(frame, &message, accepted);
+        let before = self.status;
         if let Some(position) = message.report()
             && !matches!(message.meaning, Meaning::StoredPlace(_))
         {
@@ -142,7 +143,7 @@ impl Watch {
         let receipt = Receipt(self.receipts);
         self.outputs.push_back(Output::Report(receipt, Box::new(report)));
         let answer = message.answer().filter(|_| accepted).map(|content| encode(frame, content));
-        self.pending.insert(receipt, answer);
+        self.pending.insert(receipt, (answer, before));
         self.last_frame = Some(now);
         self.junk = 0;
         self.bad_frames = 0;
@@ -224,9 +225,11 @@ impl Session for Watch {
     }
 
     fn handle_durable(&mut self, _now: Timestamp, receipt: Receipt, durable: Durable) {
-        let Some(Some(answer)) = self.pending.remove(&receipt) else { return };
-        if durable == Durable::Stored {
-            self.outputs.push_back(Output::Transmit(answer));
+        let Some((answer, before)) = self.pending.remove(&receipt) else { return };
+        match durable {
+            Durable::Stored => self.outputs.extend(answer.map(Output::Transmit)),
+            // Nobody was told what had changed: the next message says it again.
+            Durable::Shed => self.status = before,
         }
     }
 
@@ -274,4 +277,49 @@ fn given_up(fault: Option<FrameError>) -> FrameError {
     let hint = "20 bad frames in a row, or 65,536 bytes without one; is this a watch?";
     let fault = fault.unwrap_or_else(|| FrameError::new(FrameFault::TooLong, hint, true));
     FrameError { fatal: true, ..fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hansho_model::{AlarmKind, Phase};
+
+    use super::*;
+    use crate::{Accounts, Limits};
+
+    /// What the reports of these bytes say.
+    fn hear(watch: &mut Watch, now: Timestamp, bytes: &[u8]) -> Vec<(Receipt, Report)> {
+        watch.handle_bytes(now, bytes).unwrap();
+        let mut reports = Vec::new();
+        while let Output::Report(receipt, report) = watch.poll_output() {
+            reports.push((receipt, *report));
+        }
+        reports
+    }
+
+    #[test]
+    fn a_change_that_was_shed_is_told_again() {
+        let now: Timestamp = "2026-11-23T05:40:48Z".parse().unwrap();
+        let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
+        let setup = Setup::new(accounts, Transport::Stream, Limits::default(), now);
+        let mut watch = Watch::new(setup);
+        let frame = |status: u32| {
+            let content = format!(
+                "UD,231126,054048,A,37.1060000,N,140.9589000,E,3.50,90.0,12.0,9,80,15,0,0,\
+                 {status:08X},1,255,440,10,6702,18433,120,0,12.0"
+            );
+            format!("[3G*8800000003*{:04x}*{content}]", content.len()).into_bytes()
+        };
+        let calm = hear(&mut watch, now, &frame(0));
+        watch.handle_durable(now, calm[0].0, Durable::Stored);
+        for fate in [Durable::Shed, Durable::Stored] {
+            let said = hear(&mut watch, now, &frame(1));
+            let told = said[0].1.findings.iter().map(|each| (each.kind, each.phase));
+            assert_eq!(told.collect::<Vec<_>>(), [(AlarmKind::Battery, Phase::New)]);
+            watch.handle_durable(now, said[0].0, fate);
+        }
+        let said = hear(&mut watch, now, &frame(1));
+        assert!(said[0].1.findings.is_empty(), "it was told");
+    }
 }
