@@ -138,7 +138,8 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             step = conversation.receipt() => step,
             () = until(deadline, sink.now()), if open => conversation.timeout(),
             () = lost(claim.as_ref()), if open => conversation.taken_over(),
-            level = changed(&mut load), if open => conversation.load(level),
+            // Who got one of the last places keeps to their rule, whatever the load.
+            level = changed(&mut load), if open && !place.late => conversation.load(level),
             _ = stop.wait_for(|stop| *stop) => return,
         };
     }
