@@ -188,12 +188,17 @@ impl<R> Fair<R> {
     }
 }
 
-/// Who sent it: a device has turns of its own, everything else shares one.
+/// Who sent it: a device has turns of its own, and so has a call; everything else shares one.
 fn source(input: &Input) -> u64 {
-    let Input::Report(report) = input else { return 0 };
     // Its keys are fixed: the same source has the same number in every run.
     let mut hasher = DefaultHasher::new();
-    report.source.hash(&mut hasher);
+    if let Input::Report(report) = input {
+        report.source.hash(&mut hasher);
+    } else if let Input::Call { said, .. } = input {
+        said.call.hash(&mut hasher);
+    } else {
+        return 0;
+    }
     hasher.finish()
 }
 
@@ -281,6 +286,33 @@ mod tests {
         let gateway: Vec<u32> = taken.into_iter().filter(|reply| *reply < 20_000).collect();
         assert_eq!(gateway, (0..10).collect::<Vec<_>>(), "and in its order");
         assert_eq!(lanes.len(Lane::A), 9_990);
+    }
+
+    #[test]
+    fn a_call_has_its_turn_beside_those_that_press() {
+        let mut lanes = Lanes::default();
+        for number in 0..400 {
+            lanes.push(Lane::A, report(&format!("dc09:{number}"), 200, number)).unwrap();
+        }
+        for number in 0..20 {
+            for part in 0..2 {
+                let said = hansho_model::CallSaid {
+                    call: hansho_model::CallRef(format!("c{number}")),
+                    received_at: jiff::Timestamp::UNIX_EPOCH,
+                    unrecorded: false,
+                    fact: hansho_model::CallFact::Abandoned,
+                };
+                let input = Input::Call { said: Box::new(said), caller: None };
+                let reply = 1_000 + 2 * number + part;
+                lanes.push(Lane::A, Envelope { input, reply }).unwrap();
+            }
+        }
+        let taken: Vec<u32> = (0..440).filter_map(|_| lanes.pop()).map(|each| each.reply).collect();
+        let calls: Vec<u32> = taken.iter().copied().filter(|reply| *reply >= 1_000).collect();
+        assert_eq!(calls, (1_000..1_040).collect::<Vec<_>>(), "each in its order");
+        let last = taken.iter().position(|reply| *reply == 1_039).unwrap();
+        let first = taken.iter().position(|reply| *reply == 1_000).unwrap();
+        assert_eq!(last - first, 39, "no call waits for another round of the others");
     }
 
     #[test]
