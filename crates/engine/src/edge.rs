@@ -197,7 +197,9 @@ impl Sink for Edge {
         self.books.receive(door);
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
-        let keep = lane == Lane::D && self.crosses(&report);
+        // Whatever its lane: an alarm's position says where the wearer is, too.
+        let crossed = self.crosses(&report);
+        let keep = lane == Lane::D && crossed.is_some();
         let begun = if self.gives_up(lane, keep) {
             Begun::GivenUp
         } else {
@@ -217,6 +219,9 @@ impl Sink for Edge {
                 Begun::GivenUp => Fate::Shed,
             };
             let durable = self.book(door, lane, fate);
+            if let Some(source) = crossed.filter(|_source| fate != Fate::Durable) {
+                self.thinner.forget(&source);
+            }
             // What is refused for its rate alone is in no journal: a sender that would hear
             // "taken" does not hear it.
             let limited = fate == Fate::Refused(RefusalCode::RateLimited);
@@ -260,18 +265,19 @@ enum Begun {
 }
 
 impl Edge {
-    /// Whether a wearer steps over a safe zone's edge.
-    fn crosses(&self, report: &Report) -> bool {
+    /// Whose position this is, when a safe zone is concerned.
+    fn crosses(&self, report: &Report) -> Option<String> {
         let place = report.telemetry.and_then(|said| said.fix).filter(|fix| fix.valid);
-        let Some(position) = place.map(|fix| fix.position).or(report.position) else {
-            return false;
-        };
+        let position = place.map(|fix| fix.position).or(report.position)?;
         let source = format!("{}:{}", report.door, report.device);
-        self.thinner.crosses(&source, self.subjects.zones(&source), position)
+        let believed = report.refused.is_none();
+        let crosses =
+            believed && self.thinner.crosses(&source, self.subjects.zones(&source), position);
+        crosses.then_some(source)
     }
 
     /// Whether a lane is shed just now: asked before anything is spent on its reports. `keep` is said
-    /// of a position that crosses a safe zone's edge.
+    /// of a position that concerns a safe zone.
     fn gives_up(&self, lane: Lane, keep: bool) -> bool {
         let board = self.queue.board();
         match lane {
@@ -286,8 +292,9 @@ impl Edge {
         let level = self.queue.board().level();
         let thinned = match lane {
             Lane::A | Lane::B => false,
-            Lane::C => level >= LoadLevel::THIN_STATES,
-            Lane::D => level >= LoadLevel::THIN_TELEMETRY && !keep,
+            Lane::C => level >= LoadLevel::THIN_STATES || self.thinner.is_open(lane, &report),
+            Lane::D if keep => false,
+            Lane::D => level >= LoadLevel::THIN_TELEMETRY || self.thinner.is_open(lane, &report),
         };
         let mut passing = report;
         if thinned {
@@ -596,6 +603,25 @@ mod tests {
         let (mut keys, _) = house.end();
         keys.sort_unstable();
         assert_eq!(keys, [vec![0], vec![0], vec![9], vec![100], vec![101]]);
+    }
+
+    #[tokio::test]
+    async fn nothing_overtakes_what_still_waits_when_the_load_falls() {
+        let mut house = House::new(Duration::from_millis(200));
+        house.begin();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let take = |number| {
+            let report = report(Lane::C, "T-1", number);
+            Arc::clone(&house.edge).take(peer, clock::now(), report)
+        };
+        house.edge.queue.board().show(LoadLevel::THIN_STATES);
+        assert_eq!(take(1).await, Durable::Stored);
+        let older = take(2);
+        house.edge.queue.board().show(LoadLevel::CALM);
+        let newer = take(3);
+        assert_eq!((older.await, newer.await), (Durable::Stored, Durable::Stored));
+        assert_eq!(house.book().coalesced, 1, "the newer one stands for the older");
+        assert_eq!(house.end().0, [vec![1], vec![3]]);
     }
 
     #[tokio::test]

@@ -96,22 +96,30 @@ impl Thinner {
         self.window
     }
 
-    /// Whether this position of a device lies on another side of a safe zone's edge than its last:
-    /// such a one is kept, however great the load.
+    /// Whether a safe zone is concerned: the wearer is outside of all of them, or on another side of
+    /// an edge than before. One fix outside is no exit yet, so those after it count, too.
     pub fn crosses(&self, source: &str, zones: &[Zone], position: Position) -> bool {
         if zones.is_empty() {
             return false;
         }
         let inside = |zone: &Zone| distance(zone.centre, position) <= zone.radius;
         let now: Vec<bool> = zones.iter().map(inside).collect();
+        let outside = !now.contains(&true);
         let mut sides = self.sides.lock().unwrap_or_else(PoisonError::into_inner);
-        match sides.get_mut(source) {
-            None => {
-                sides.insert(source.to_owned(), now);
-                true
-            }
-            Some(last) => std::mem::replace(last, now.clone()) != now,
-        }
+        sides.insert(source.to_owned(), now.clone()) != Some(now) || outside
+    }
+
+    /// A position that counted did not reach the journal: the next one counts as one that crosses.
+    pub fn forget(&self, source: &str) {
+        self.sides.lock().unwrap_or_else(PoisonError::into_inner).remove(source);
+    }
+
+    /// Whether a window of this report's stream is open: nothing may overtake what waits in it,
+    /// though the load is less by now.
+    #[must_use]
+    pub fn is_open(&self, lane: Lane, report: &SealedReport) -> bool {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        !windows.is_empty() && windows.contains_key(&Stream::of(lane, report))
     }
 
     /// Offers a report of a stream.
@@ -150,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_over_a_zones_edge_is_told_from_one_inside_or_outside() {
+    fn what_concerns_a_zone_is_told_from_a_step_inside_it() {
         let at = |lat_e7| {
             let (lat, lon) = (DegreesE7::from_e7(lat_e7), DegreesE7::from_e7(1_408_876_666));
             Position::new(lat, lon).unwrap()
@@ -159,12 +167,15 @@ mod tests {
             Zone { name: "home".to_owned(), centre: at(370_505_000), radius: MetresU32(100) };
         let thinner = Thinner::default();
         // 0.0001 degree is about 11 m.
-        let steps = [(0, true), (5_000, false), (20_000, true), (30_000, false), (1_000, true)];
+        let steps = [(0, true), (5_000, false), (20_000, true), (30_000, true), (1_000, true)];
         for (away_e7, crosses) in steps {
             let position = at(370_505_000 + away_e7);
             let found = thinner.crosses("watch:1", std::slice::from_ref(&home), position);
             assert_eq!(found, crosses, "{away_e7}");
         }
+        assert!(!thinner.crosses("watch:1", std::slice::from_ref(&home), at(370_505_000)));
+        thinner.forget("watch:1");
+        assert!(thinner.crosses("watch:1", std::slice::from_ref(&home), at(370_505_000)));
         assert!(!thinner.crosses("watch:2", &[], at(0)));
     }
 }
