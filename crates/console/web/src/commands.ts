@@ -24,6 +24,13 @@ export const KEEP_MS = 15_000;
 /** Commands kept at most. */
 export const KEEP_MAX = 50;
 
+/** A command's fields. `said` is the time of the core's clock when the link is lost, else `null`: a
+ * status that goes out later then carries when it was said, unless it has a time or corrects one. */
+export function timed(kind: string, body: Record<string, unknown>, said: number | null): Record<string, unknown> {
+  if (said === null || kind !== "UnitStatus" || body.at || body.corrects) return body;
+  return { ...body, at: new Date(said).toISOString() };
+}
+
 /** What was kept from before a reload. */
 export function restore(text: string | null, now: number): Pending[] {
   try {

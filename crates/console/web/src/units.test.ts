@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { restore, settle, STALE_MS, type Pending } from "./commands";
+import { restore, settle, STALE_MS, timed, type Pending } from "./commands";
 import { hold, reuse, signalClass, sortIncidents, sortSignals } from "./order";
 import { age, clock, stamp } from "./time";
 import type { Incident, Signal } from "./types";
@@ -66,6 +66,16 @@ test("what was under way survives a reload, but an old command waits for a perso
   expect(kept.map((each) => each.state)).toEqual(["sending", "unsent"]);
   expect(restore("{broken", now)).toEqual([]);
   expect(restore(null, now)).toEqual([]);
+});
+
+test("a status that is said while the link is lost carries the time it was said", () => {
+  const said = Date.parse("2026-11-23T05:07:42.500Z");
+  const body = { unit: "平1", status: "OS", at: null, incident: null };
+  expect(timed("UnitStatus", body, said)).toEqual({ ...body, at: "2026-11-23T05:07:42.500Z" });
+  expect(timed("UnitStatus", body, null), "the core's own clock is the better one").toEqual(body);
+  expect(timed("UnitStatus", { ...body, at: "2026-11-23T05:05:00.000Z" }, said).at).toBe("2026-11-23T05:05:00.000Z");
+  expect(timed("UnitStatus", { ...body, corrects: 42 }, said).at).toBeNull();
+  expect(timed("AddNote", { incident: "i1", text: "x" }, said)).toEqual({ incident: "i1", text: "x" });
 });
 
 test("an unchanged row stays the same object, a changed one does not", () => {
