@@ -9,7 +9,7 @@
 // Counts the keys from the answer to the order, beside the caller's words. Prints one line for each
 // step; ends with 1 when a step failed.
 import axe from "./axe.mjs";
-import { hands, logIn, must, open, settings, shows, stepper } from "./browser.mjs";
+import { downTo, hands, logIn, must, open, settings, shows, stepper } from "./browser.mjs";
 
 /** From the answered call to the order, beside the caller's words. */
 const KEYS_MAX = 12;
@@ -233,7 +233,7 @@ try {
     await page.reload();
     await page.waitForSelector("html[data-seq]");
     await press("F10", "Home");
-    while ((await page.locator("#signals tr.selected").getAttribute("data-id")) !== unread.id) await press("ArrowDown");
+    await downTo(page, "signals", unread.id, press);
     await press("o");
     must((await page.locator(".form.call input[role=combobox]").inputValue()) === "高い煙突の見える公園", "the draft is gone");
     return unread.id;
