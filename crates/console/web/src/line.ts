@@ -3,7 +3,7 @@
 // An ambiguous word never guesses: it lists choices. Width, case and kinds of hyphen do not count;
 // blanks, 、 。 and commas part words; the text of a note stays as it was typed.
 import { AVAILABILITIES, code, moves, OUT_REASONS, STATUSES } from "./fleet";
-import { candidates, coordinates, exactly, plain, type Place } from "./places";
+import { candidates, coordinates, exactly, plain, type Place, POINT_M } from "./places";
 import en from "./texts/en.json";
 import ja from "./texts/ja.json";
 import type { Incident, Signal, Unit } from "./types";
@@ -394,7 +394,7 @@ function place(sentence: Sentence): Parsed {
     if (!text) return said("typing", "place.which");
     const point = coordinates(text);
     const known = exactly(text);
-    const at = point ? { lat: point.lat, lon: point.lon, radius_m: 50 } : known ? { lat: known.lat, lon: known.lon, radius_m: known.radius_m } : { lat: null, lon: null, radius_m: null };
+    const at = point ? { lat: point.lat, lon: point.lon, radius_m: POINT_M } : known ? { lat: known.lat, lon: known.lon, radius_m: known.radius_m } : { lat: null, lon: null, radius_m: null };
     const body = { incident: incident.id, place_text: text, district: known?.district || null, ...at, confirmed: at.lat !== null || incident.place.confirmed };
     return said("ready", at.lat === null ? "preview.L.words" : "preview.L", { ...labels(incident), text, metres: at.radius_m ?? 0 }, { choices: known ? [] : placeChoices(text), orders: [{ kind: "SetPlace", target: incident.id, body }] });
   });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { candidates, coordinates, districts, exactly, metres, nearest, outline, places } from "./places";
+import { candidates, coordinates, districts, exactly, metres, nearest, outline, placeOf, places, pointOf } from "./places";
 
 const names = (text: string) => candidates(text).map((each) => each.name);
 
@@ -28,6 +28,15 @@ test("coordinates as they are said", () => {
   expect(coordinates("３６．９７５８、１４０．８８６１")).toEqual({ lat: 36.9758, lon: 140.8861 });
   expect(coordinates("136.9, 40.1")).toBeUndefined();
   expect(coordinates("12-3")).toBeUndefined();
+});
+
+test("a place that was picked is found again by its name alone", () => {
+  const point = { name: "36.9758, 140.8861", lat: 36.9758, lon: 140.8861, radius_m: 50, district: 0 };
+  expect(pointOf(" 36.9758, 140.8861 "), "as the field makes it").toEqual(point);
+  expect(placeOf("36.9758, 140.8861")).toEqual(point);
+  expect(placeOf("小名浜住吉")).toMatchObject({ name: "小名浜住吉", district: 2 });
+  expect(placeOf("小名浜住吉 12-3")).toBeUndefined();
+  expect(placeOf("")).toBeUndefined();
 });
 
 test("distances and the nearest name", () => {

@@ -96,6 +96,20 @@ export function metres(aLat: number, aLon: number, bLat: number, bLon: number): 
   return Math.round(2 * 6_371_000 * Math.asin(Math.sqrt(h)));
 }
 
+/** A point that somebody gave as coordinates is meant to within this. */
+export const POINT_M = 50;
+
+/** The place that coordinates are, by the name they were typed as. */
+export function pointOf(text: string): Place | undefined {
+  const point = coordinates(text);
+  return point && { name: text.trim(), ...point, radius_m: POINT_M, district: 0 };
+}
+
+/** The place that was picked, from its name alone: a point by its coordinates, else a known name. */
+export function placeOf(name: string): Place | undefined {
+  return pointOf(name) ?? places.find((each) => each.name === name);
+}
+
 /** `36.9758,140.8861`, as it is read from a map or said over the radio. */
 export function coordinates(text: string): { lat: number; lon: number } | undefined {
   const match = /^\s*(-?\d{1,2}\.\d+)\s*[, ]\s*(-?\d{1,3}\.\d+)\s*$/.exec(text.normalize("NFKC").replace(/、/g, ","));
