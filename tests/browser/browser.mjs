@@ -48,7 +48,9 @@ export async function settings(more = {}) {
     const stop = () => callers.splice(0).forEach((each) => each.kill());
     return { ...values, press, call: values.call ? caller(values.call, callers) : undefined, stop };
   }
-  const server = spawn("/bin/sh", ["-c", `exec ${example.command}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  // `cargo dev` has these from its own `cargo run`; handed on, they would make crates build anew.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^CARGO_(PKG|MANIFEST)_/.test(name)));
+  const server = spawn("/bin/sh", ["-c", `exec ${example.command}`], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   process.on("exit", () => server.kill());
   const { value: url } = await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
   if (!url) throw new Error("the example did not start");
@@ -143,6 +145,17 @@ export function stepper(page, shots) {
 /** The page's own mark that it shows at least this event. */
 export async function shows(page, seq) {
   await page.waitForFunction((wanted) => Number(document.documentElement.dataset.seq ?? 0) >= wanted, seq);
+}
+
+/** Goes down a list from its top until the row of this id is selected; no row is passed twice. */
+export async function downTo(page, list, id, press = (key) => page.keyboard.press(key)) {
+  const rows = await page.locator(`#${list} tbody tr`).count();
+  const selected = () => page.locator(`#${list} tr.selected`).getAttribute("data-id");
+  for (let row = 0; row < rows; row += 1) {
+    if ((await selected()) === id) return;
+    await press("ArrowDown");
+  }
+  must((await selected()) === id, `${id} is in none of the ${rows} rows of ${list}`);
 }
 
 /** Fails with a sentence. */

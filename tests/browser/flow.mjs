@@ -8,7 +8,7 @@
 // be there already. Prints one line for each step; ends with 1 when a step failed.
 import axe from "./axe.mjs";
 import { cable } from "./cable.mjs";
-import { must, open, settings, shows, stepper } from "./browser.mjs";
+import { downTo, must, open, settings, shows, stepper } from "./browser.mjs";
 
 const args = await settings();
 const line = await cable(args.url);
@@ -98,7 +98,7 @@ try {
     await page.locator(`#signals tr[data-id=${target}] .draft`).waitFor();
     await page.keyboard.press("F10");
     await page.keyboard.press("Home");
-    while ((await page.locator("#signals tr.selected").getAttribute("data-id")) !== target) await page.keyboard.press("ArrowDown");
+    await downTo(page, "signals", target);
     await page.keyboard.press("o");
     must((await page.locator(".form .wide input").inputValue()) === "2階の寝室", "the draft is gone");
     must(await page.locator(".form input[value=ems]").isChecked(), "the choice is gone");
@@ -119,7 +119,7 @@ try {
   await step("a note is added to its record", async () => {
     await page.keyboard.press("F2");
     await page.keyboard.press("Home");
-    while ((await page.locator("#incidents tr.selected").getAttribute("data-id")) !== incident) await page.keyboard.press("ArrowDown");
+    await downTo(page, "incidents", incident);
     await page.keyboard.press("n");
     await page.keyboard.type("呼びかけに応答あり");
     await page.keyboard.press("Enter");

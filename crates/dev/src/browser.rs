@@ -1,5 +1,7 @@
-//! The console in a real browser: `flow.mjs` and `calls.mjs` of `tests/browser` beside a backbone of
-//! its own.
+//! The console in a real browser: the scripts of `tests/browser`, most of them beside a backbone of
+//! their own.
+
+use std::process::Command;
 
 use crate::Failure;
 use crate::demo;
@@ -9,27 +11,50 @@ use crate::run::{self, command};
 /// Far from the demo's own ports, so that a demo may go on meanwhile.
 const PORT_BASE: u16 = 37_000;
 
+/// Played against the backbone in this order, each with what it takes beside the arguments of all.
+const BESIDE_BACKBONE: [(&str, &[&str]); 3] =
+    [("flow.mjs", &[]), ("calls.mjs", &[]), ("chaos.mjs", &["--seconds", "10"])];
+
+/// Compares with goldens, and so brings its own house, with people who are always the same.
+const ALONE: &str = "trees.mjs";
+
+/// What the scripts said so far.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    succeeded: bool,
+}
+
 /// Passed and failed steps, and whether the scripts themselves ended well.
 pub(crate) fn flow(house: &House) -> Result<(u64, u64, bool), Failure> {
     let folder = house.at("tests/browser");
     let simulator = house.binary("hansho-sim")?;
+    let mut count = Count { passed: 0, failed: 0, succeeded: true };
     demo::beside_backbone(house, PORT_BASE, |stage| {
         let shots = stage.folder.join("shots");
         make_folder(&shots)?;
         let press = format!("{} pendant --to {}", simulator.display(), stage.address(demo::DC09));
         let call = format!("{} caller --to {}", simulator.display(), stage.address(demo::SIP));
-        let (mut passed, mut failed, mut succeeded) = (0, 0, true);
-        for script in ["flow.mjs", "calls.mjs"] {
+        for (script, more) in BESIDE_BACKBONE {
             let mut node = command(&folder, "node");
             node.args([script, "--url", &stage.console(), "--press", &press, "--call", &call]);
             node.args(["--user", "dispatcher1", "--password", "dispatcher1-demo", "--shots"]);
-            node.arg(&shots);
-            succeeded &= run::lines(&mut node, |line| {
-                println!("{line}");
-                passed += u64::from(line.starts_with("ok "));
-                failed += u64::from(line.starts_with("not ok "));
-            })?;
+            node.arg(&shots).args(more);
+            play(&mut node, &mut count)?;
         }
-        Ok((passed, failed, succeeded))
-    })
+        let mut node = command(&folder, "node");
+        node.args([ALONE, "--shots"]).arg(&shots);
+        play(&mut node, &mut count)
+    })?;
+    Ok((count.passed, count.failed, count.succeeded))
+}
+
+fn play(script: &mut Command, count: &mut Count) -> Result<(), Failure> {
+    count.succeeded &= run::lines(script, |line| {
+        println!("{line}");
+        count.passed += u64::from(line.starts_with("ok "));
+        count.failed += u64::from(line.starts_with("not ok "));
+    })?;
+    Ok(())
 }

@@ -21,8 +21,31 @@ export const CONFIRM_MS = 2_000;
 export const STALE_MS = 300_000;
 /** How long an answered command stays in the list. */
 export const KEEP_MS = 15_000;
-/** Commands kept at most. */
+/** Commands kept, as long as answered ones can make room. */
 export const KEEP_MAX = 50;
+/** The last commands that are shown whatever became of them. */
+export const SHOWN = 4;
+
+/** The list with one more. Only answered ones make room, the oldest first: what is on its way or was
+ * refused is somebody's business until a person has seen it. */
+export function added(pending: readonly Pending[], entry: Pending): Pending[] {
+  let spare = pending.length + 1 - KEEP_MAX;
+  const kept = pending.filter((each) => each.state !== "done" || spare-- <= 0);
+  return [...kept, entry];
+}
+
+/** What a person sees of his own: the last ones, and each that came to nothing. */
+export function shown(pending: readonly Pending[], user: string | undefined): Pending[] {
+  const own = pending.filter((each) => each.user === user);
+  return own.filter((each, place) => place >= own.length - SHOWN || each.state === "refused" || each.state === "unsent");
+}
+
+/** A command's fields. `said` is the time of the core's clock when the link is lost, else `null`: a
+ * status that goes out later then carries when it was said, unless it has a time or corrects one. */
+export function timed(kind: string, body: Record<string, unknown>, said: number | null): Record<string, unknown> {
+  if (said === null || kind !== "UnitStatus" || body.at || body.corrects) return body;
+  return { ...body, at: new Date(said).toISOString() };
+}
 
 /** What was kept from before a reload. */
 export function restore(text: string | null, now: number): Pending[] {

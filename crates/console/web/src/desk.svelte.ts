@@ -3,7 +3,7 @@
 // The world is fetched whole after events (at most every 150 ms) in place of folding them here:
 // one rule for what a person sees, kept by the server. The stream tells when; `seq` tells how far.
 import { tick } from "svelte";
-import { CONFIRM_MS, KEEP_MAX, KEEP_MS, type Pending, restore, settle } from "./commands";
+import { added, CONFIRM_MS, KEEP_MS, type Pending, restore, settle, timed } from "./commands";
 import { Keeper } from "./drafts";
 import { reuse } from "./order";
 import type { Me, World } from "./types";
@@ -194,8 +194,9 @@ class Desk {
   command(kind: string, target: string, body: Record<string, unknown>): void {
     if (!this.me) return;
     const made = Date.now();
-    const entry: Pending = { id: uuid7(made), kind, body, target, user: this.me.user, made, state: "sending", sent: 0 };
-    this.pending = [...this.pending.slice(-KEEP_MAX + 1), entry];
+    const lost = this.everLinked && this.lostSince !== null;
+    const entry: Pending = { id: uuid7(made), kind, body: timed(kind, body, lost ? made + this.#offset : null), target, user: this.me.user, made, state: "sending", sent: 0 };
+    this.pending = added(this.pending, entry);
     this.#work();
   }
 

@@ -57,6 +57,13 @@ test("a caller's place is a circle with words, never a bare pin, and no place is
   expect(spots(all, [], [], () => "±42 m").map((each) => `${each.id} ${each.radius_m}`)).toEqual(["s1 42"]);
 });
 
+test("a unit whose place is only guessed does not look like one whose place is known", () => {
+  const at = (guessed: boolean) => ({ ...out("ER"), position: { lat: 37, lon: 140.9, at: "2026-11-23T05:05:00Z", guessed } }) as Unit;
+  const drawn = (unit: Unit) => spots([], [], [unit], () => "").map(({ look, label }) => `${look} | ${label}`);
+  expect(drawn(at(true))).toEqual(["ER guessed | 平1 ?"]);
+  expect(drawn(at(false))).toEqual(["ER | 平1"]);
+});
+
 test("numbers as they are written in Japan", () => {
   expect(phone("+819000000001")).toBe("090-0000-0001");
   expect(phone("+81246000001")).toBe("0246-00-0001");

@@ -132,10 +132,32 @@ test("kind, place, join, and what the page does by itself", () => {
   expect(run("F 0001")).toBe("ready preview.F | does find");
 });
 
-test("completion puts the choice in place of the last word", () => {
-  expect(complete("D 平救", "平救2")).toBe("D 平救2 ");
-  expect(complete("D ", "平1")).toBe("D 平1 ");
-  expect(complete("OO 平1 ", "整備")).toBe("OO 平1 整備 ");
+/** The text after a choice was taken. */
+function take(text: string, value: string): string {
+  const { choices, instead } = parse(text, around);
+  expect(choices.map((each) => each.value), text).toContain(value);
+  return complete(text, value, instead ?? { start: 0, end: 0 });
+}
+
+test("completion puts the choice in place of the word it stands for", () => {
+  expect(take("D 平救", "平救2")).toBe("D 平救2 ");
+  expect(take("D 平救 ", "平救2")).toBe("D 平救2 ");
+  expect(take("D ", "平1")).toBe("D 平1 ");
+  expect(take("OO 平1 ", "整備")).toBe("OO 平1 整備 ");
+  expect(take("D 平救 3", "平救2")).toBe("D 平救2 3");
+  expect(take("D 平1、平救、平2 3", "平救1")).toBe("D 平1、平救1、平2 3");
+  expect(take("OS 平救 @14:05", "平救1")).toBe("OS 平救1 @14:05");
+  expect(take("NT 23 x", "1123-3")).toBe("NT 1123-3 x");
+  expect(take("CL 3 zz 揚げ物", "誤報")).toBe("CL 3 誤報 揚げ物");
+  expect(take("K 3 zz ガス", "火災")).toBe("K 3 火災 ガス");
+  expect(take("K 3 火災 ガス", "建物")).toBe("K 3 火災 建物 ");
+  expect(take("O 平1", "OS")).toBe("OS 平1");
+});
+
+test("a choice for the next word leaves the last one where it is", () => {
+  expect(take("D", "平1")).toBe("D 平1 ");
+  expect(take("D 平1", "1123-3")).toBe("D 平1 1123-3 ");
+  expect(take("CL 3", "誤報")).toBe("CL 3 誤報 ");
 });
 
 test("any text at all is legal input", () => {

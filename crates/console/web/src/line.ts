@@ -3,7 +3,7 @@
 // An ambiguous word never guesses: it lists choices. Width, case and kinds of hyphen do not count;
 // blanks, 、 。 and commas part words; the text of a note stays as it was typed.
 import { AVAILABILITIES, code, moves, OUT_REASONS, STATUSES } from "./fleet";
-import { candidates, coordinates, exactly, plain, type Place } from "./places";
+import { candidates, coordinates, exactly, plain, type Place, POINT_M } from "./places";
 import en from "./texts/en.json";
 import ja from "./texts/ja.json";
 import type { Incident, Signal, Unit } from "./types";
@@ -27,7 +27,7 @@ export interface Order {
 /** Something the page does by itself. */
 export type Deed = { what: "answer" | "accept" | "help" } | { what: "recommend" | "find"; target: string } | { what: "map"; place: Place };
 
-/** A word that may stand in place of the last one. */
+/** A word that may stand at `instead`. */
 export interface Choice {
   value: string;
   note: string;
@@ -40,6 +40,8 @@ export interface Parsed {
   key: string;
   values: Record<string, string | number>;
   choices: Choice[];
+  /** Where in the text a choice goes: a word's place, or the end when it is the next word. */
+  instead?: { start: number; end: number };
   orders: Order[];
   deed?: Deed;
 }
@@ -82,6 +84,13 @@ function tokens(text: string): Token[] {
 
 /** What a line means now. */
 export function parse(text: string, around: Around): Parsed {
+  const meaning = read(text, around);
+  if (!meaning.choices.length) return meaning;
+  // Choices that stand for no word are those of the next one.
+  return { instead: { start: text.length, end: text.length }, ...meaning };
+}
+
+function read(text: string, around: Around): Parsed {
   const [first, ...rest] = tokens(text);
   if (!first) return said("empty", "empty");
   // `ER!`: it is ER, and what was said last was wrong.
@@ -92,7 +101,7 @@ export function parse(text: string, around: Around): Parsed {
     const like = verbs.filter((each) => [each.verb, ...each.also].some((word) => plain(word).startsWith(first.word)));
     const choices = like.slice(0, CHOICES_MAX).map((each) => ({ value: each.verb, note: each.also[0] ?? "" }));
     // More may come; only a blank after it says that this was the whole word.
-    return said(choices.length && text.length === first.end ? "typing" : "wrong", "verb.none", { word: first.word }, { choices });
+    return said(choices.length && text.length === first.end ? "typing" : "wrong", "verb.none", { word: first.word }, { choices, instead: first });
   }
   const sentence = { text, rest, around };
   if (verb === "D" || verb === "DV") return order(sentence, verb);
@@ -114,10 +123,12 @@ export function parse(text: string, around: Around): Parsed {
 
 const isStatus = (verb: string) => (STATUSES as readonly string[]).includes(verb);
 
-/** The text with the last word replaced, and a blank after it. */
-export function complete(text: string, value: string): string {
-  const last = tokens(text).at(-1);
-  return last && last.end === text.length ? `${text.slice(0, last.start)}${value} ` : `${text}${value} `;
+/** The text with a choice at its place. A blank parts it from what stands before, and from what a
+ * person types next. */
+export function complete(text: string, value: string, { start, end }: { start: number; end: number }): string {
+  const before = text.slice(0, start);
+  const apart = !before || /[\s\u3000、。,，､｡]$/.test(before);
+  return `${before}${apart ? "" : " "}${value}${text.slice(end) || " "}`;
 }
 
 // --- Units and incidents by what a person types ---
@@ -172,7 +183,7 @@ function takeUnits({ rest, around, text }: Sentence, stop: (word: string) => boo
     } else if (stop(token.word)) {
       return { units, used: at };
     } else if (many.length) {
-      return { fault: said("typing", "unit.many", { word: token.word, count: many.length }, { choices: unitChoices(many) }) };
+      return { fault: said("typing", "unit.many", { word: token.word, count: many.length }, { choices: unitChoices(many), instead: token }) };
     } else {
       return { fault: said(last && !units.length ? "typing" : "wrong", "unit.none", { word: token.word }) };
     }
@@ -186,8 +197,8 @@ function withIncident(sentence: Sentence, go: (incident: Incident, after: number
   if (!token) return said("typing", "incident.which", {}, { choices: incidentChoices(open(around)) });
   const { one, many } = findIncident(token.word, around.incidents);
   if (one) return go(one, token.end);
-  if (many.length) return said("typing", "incident.many", { word: token.word, count: many.length }, { choices: incidentChoices(many) });
-  return said("wrong", "incident.none", { word: token.word }, { choices: incidentChoices(open(around)) });
+  if (many.length) return said("typing", "incident.many", { word: token.word, count: many.length }, { choices: incidentChoices(many), instead: token });
+  return said("wrong", "incident.none", { word: token.word }, { choices: incidentChoices(open(around)), instead: token });
 }
 
 // --- One function for each verb ---
@@ -321,7 +332,7 @@ function close(sentence: Sentence): Parsed {
     const word = sentence.rest[1];
     if (!word) return said("typing", "outcome.which", {}, { choices: listChoices(INCIDENT_OUTCOMES, "incident_outcome") });
     const { one, many } = pick(word.word, INCIDENT_OUTCOMES, "incident_outcome");
-    if (!one) return said(many.length ? "typing" : "wrong", "outcome.none", { word: word.word }, { choices: listChoices(many.length ? many : INCIDENT_OUTCOMES, "incident_outcome") });
+    if (!one) return said(many.length ? "typing" : "wrong", "outcome.none", { word: word.word }, { choices: listChoices(many.length ? many : INCIDENT_OUTCOMES, "incident_outcome"), instead: word });
     const text = sentence.text.slice(word.end).trim() || null;
     return said("ready", "preview.CL", { ...labels(incident), outcome: one }, { orders: [{ kind: "CloseIncident", target: incident.id, body: { incident: incident.id, outcome: one, note: text } }] });
   });
@@ -368,9 +379,9 @@ function kind(sentence: Sentence): Parsed {
     const [, first, second] = sentence.rest;
     if (!first) return said("typing", "kind.which", {}, { choices: listChoices(KINDS, "kind") });
     const { one } = pick(first.word, KINDS, "kind");
-    if (!one) return said("wrong", "kind.none", { word: first.word }, { choices: listChoices(KINDS, "kind") });
+    if (!one) return said("wrong", "kind.none", { word: first.word }, { choices: listChoices(KINDS, "kind"), instead: first });
     const sub = second ? pick(second.word, SUBKINDS[one] ?? [], "subkind").one : null;
-    if (sub === undefined) return said("wrong", "kind.none", { word: second?.word ?? "" }, { choices: listChoices(SUBKINDS[one] ?? [], "subkind") });
+    if (sub === undefined) return said("wrong", "kind.none", { word: second?.word ?? "" }, { choices: listChoices(SUBKINDS[one] ?? [], "subkind"), instead: second });
     return said("ready", "preview.K", { ...labels(incident), kind: one, subkind: sub ?? "" }, { orders: [{ kind: "SetKind", target: incident.id, body: { incident: incident.id, kind: one, subkind: sub } }] });
   });
 }
@@ -383,7 +394,7 @@ function place(sentence: Sentence): Parsed {
     if (!text) return said("typing", "place.which");
     const point = coordinates(text);
     const known = exactly(text);
-    const at = point ? { lat: point.lat, lon: point.lon, radius_m: 50 } : known ? { lat: known.lat, lon: known.lon, radius_m: known.radius_m } : { lat: null, lon: null, radius_m: null };
+    const at = point ? { lat: point.lat, lon: point.lon, radius_m: POINT_M } : known ? { lat: known.lat, lon: known.lon, radius_m: known.radius_m } : { lat: null, lon: null, radius_m: null };
     const body = { incident: incident.id, place_text: text, district: known?.district || null, ...at, confirmed: at.lat !== null || incident.place.confirmed };
     return said("ready", at.lat === null ? "preview.L.words" : "preview.L", { ...labels(incident), text, metres: at.radius_m ?? 0 }, { choices: known ? [] : placeChoices(text), orders: [{ kind: "SetPlace", target: incident.id, body }] });
   });

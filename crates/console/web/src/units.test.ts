@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { restore, settle, STALE_MS, type Pending } from "./commands";
+import { added, KEEP_MAX, restore, settle, shown, SHOWN, STALE_MS, timed, type Pending } from "./commands";
 import { hold, reuse, signalClass, sortIncidents, sortSignals } from "./order";
 import { age, clock, stamp } from "./time";
 import type { Incident, Signal } from "./types";
@@ -66,6 +66,30 @@ test("what was under way survives a reload, but an old command waits for a perso
   expect(kept.map((each) => each.state)).toEqual(["sending", "unsent"]);
   expect(restore("{broken", now)).toEqual([]);
   expect(restore(null, now)).toEqual([]);
+});
+
+test("only answered commands make room, and what came to nothing stays in sight", () => {
+  const entry = (id: number, state: Pending["state"], user = "sato") => ({ id: String(id), state, user }) as Pending;
+  const full = Array.from({ length: KEEP_MAX }, (_, id) => entry(id, id === 0 || id > 3 ? "sending" : "done"));
+  const more = added(full, entry(99, "sending"));
+  expect(more.length).toBe(KEEP_MAX);
+  expect(more.map((each) => each.id).slice(0, 3), "the oldest answered one went").toEqual(["0", "2", "3"]);
+  const busy = full.map((each) => ({ ...each, state: "sending" as const }));
+  expect(added(busy, entry(99, "sending")).length, "nothing that is not answered goes").toBe(KEEP_MAX + 1);
+  expect(added(full.slice(1), entry(99, "sending")).length).toBe(KEEP_MAX);
+  const several = [entry(1, "refused"), entry(2, "unsent"), entry(3, "done"), ...Array.from({ length: SHOWN }, (_, id) => entry(10 + id, "sending"))];
+  expect(shown(several, "sato").map((each) => each.id)).toEqual(["1", "2", "10", "11", "12", "13"]);
+  expect(shown(several, "suzuki")).toEqual([]);
+});
+
+test("a status that is said while the link is lost carries the time it was said", () => {
+  const said = Date.parse("2026-11-23T05:07:42.500Z");
+  const body = { unit: "平1", status: "OS", at: null, incident: null };
+  expect(timed("UnitStatus", body, said)).toEqual({ ...body, at: "2026-11-23T05:07:42.500Z" });
+  expect(timed("UnitStatus", body, null), "the core's own clock is the better one").toEqual(body);
+  expect(timed("UnitStatus", { ...body, at: "2026-11-23T05:05:00.000Z" }, said).at).toBe("2026-11-23T05:05:00.000Z");
+  expect(timed("UnitStatus", { ...body, corrects: 42 }, said).at).toBeNull();
+  expect(timed("AddNote", { incident: "i1", text: "x" }, said)).toEqual({ incident: "i1", text: "x" });
 });
 
 test("an unchanged row stays the same object, a changed one does not", () => {

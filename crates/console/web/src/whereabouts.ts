@@ -37,7 +37,10 @@ export function spots(signals: readonly Signal[], incidents: readonly Incident[]
   });
   const fleet = units.flatMap((unit): Spot[] => {
     const { position } = unit;
-    return hasPoint(position) ? [{ id: unit.id, kind: "unit", lat: position.lat, lon: position.lon, look: code(unit), sign: SHAPES[code(unit)] ?? "?", label: unit.id }] : [];
+    if (!hasPoint(position)) return [];
+    // Its station's place while it is out is a guess, and must not look like a place that is known.
+    const [look, label] = position.guessed ? [`${code(unit)} guessed`, `${unit.id} ?`] : [code(unit), unit.id];
+    return [{ id: unit.id, kind: "unit", lat: position.lat, lon: position.lon, look, sign: SHAPES[code(unit)] ?? "?", label }];
   });
   return [...fleet, ...callers, ...open];
 }
