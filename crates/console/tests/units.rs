@@ -125,7 +125,7 @@ async fn a_status_runs_its_course_and_can_be_mended() {
     let late = json!({"unit": "小名浜救1", "status": "AK", "at": at, "incident": ems});
     done(&desk, 6, "UnitStatus", late).await;
     let shown = unit(&desk, "小名浜救1").await;
-    assert_eq!((&shown["status"], &shown["times"]["AK"]), (&json!("ER"), &json!(at)));
+    assert_eq!((&shown["status"], &shown["times"]["AK"]), (&json!("ER"), &row["times"]["AL"]));
 
     let close = json!({"incident": ems, "outcome": "handled"});
     let answer = desk.command(TOKEN, 7, "CloseIncident", close.clone()).await;

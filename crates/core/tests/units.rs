@@ -382,7 +382,10 @@ fn a_clock_read_to_the_minute_does_not_come_before_the_order() {
     order(&mut world, incident, &["泉1"]).unwrap();
     let minute = world.now.checked_sub(SignedDuration::from_secs(20)).unwrap();
     world.wait(5);
-    press_at(&mut world, ("泉1", UnitStatus::EnRoute), minute, None).unwrap();
+    let pressed = press_at(&mut world, ("泉1", UnitStatus::OnScene), minute, None).unwrap();
+    assert_eq!(doing(&world, "泉1"), Some((Some(incident), UnitStatus::OnScene)));
+    let wrong = pressed[0].seq;
+    correct(&mut world, ("泉1", UnitStatus::EnRoute), wrong, Some(minute)).unwrap();
     assert_eq!(doing(&world, "泉1"), Some((Some(incident), UnitStatus::EnRoute)));
     assert_eq!(minutes(&world, incident, "泉1"), [("AL", 0), ("ER", 0)]);
     press_at(&mut world, ("泉1", UnitStatus::Cancelled), minute, None).unwrap();

@@ -33,7 +33,9 @@ pub(crate) struct UnitStatus {
     unit: String,
     /// `AK`, `ER`, `OS`, `WK`, `TR`, `HP`, `RT`, `IN`, `CX`.
     status: String,
-    /// When, RFC 3339, if not now. A time before the unit's last status changes nothing newer.
+    /// When, RFC 3339, if not now; of a correction, if not when the wrong one was. A time before
+    /// the unit's last status changes nothing newer; one up to 60 s before the order counts as the
+    /// order's.
     #[serde(default)]
     at: Option<String>,
     /// For which incident, when it is not the one the unit is at work for.

@@ -1179,7 +1179,11 @@ export interface components {
         };
         /** @description `UnitStatus`: a unit reached a status. */
         UnitStatus: {
-            /** @description When, RFC 3339, if not now. A time before the unit's last status changes nothing newer. */
+            /**
+             * @description When, RFC 3339, if not now; of a correction, if not when the wrong one was. A time before
+             *     the unit's last status changes nothing newer; one up to 60 s before the order counts as the
+             *     order's.
+             */
             at?: string | null;
             /**
              * Format: int64

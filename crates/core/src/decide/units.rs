@@ -178,9 +178,7 @@ impl State {
         if plus(at, CLOCKS_APART) < row.ordered_at {
             return Err(Refusal::new(RefusalCode::Invalid));
         }
-        // A watch that is slow, or is read to the minute, does not come before the order itself.
-        let began = row.presses.first().map_or(at, |press| press.at);
-        let at = if plus(at, CLOCKS_APART) < began { at } else { at.max(began) };
+        let at = not_before_order(at, row);
         let late = at < current.at || row.end.is_some_and(|(_, ended)| at < ended);
         let allowed = if late { ends(said.status).is_none() } else { row.end.is_none() };
         if !allowed || !late && !can_follow(current.status, said.status) {
@@ -213,7 +211,7 @@ impl State {
         let (assignment, row, press) =
             found.next_back().ok_or(Refusal::new(RefusalCode::NotFound))?;
         // What was wrong is the word, unless a time is given: it happened when it was said to.
-        let at = given.unwrap_or(press.at);
+        let at = given.map_or(press.at, |at| not_before_order(at, row));
         if press.status == UnitStatus::Ordered || row.presses.len() >= limits::PRESSES {
             return Err(Refusal::new(RefusalCode::WrongMove));
         }
@@ -455,6 +453,12 @@ fn find(
             batch.push_core(Event::CrewMoved { unit: partner, with: Some(unit) });
         }
     }
+}
+
+/// A watch that is slow, or is read to the minute, does not come before the order itself.
+fn not_before_order(at: Timestamp, row: &Assignment) -> Timestamp {
+    let began = row.presses.first().map_or(at, |press| press.at);
+    if plus(at, CLOCKS_APART) < began { at } else { at.max(began) }
 }
 
 /// An order that waits for a unit can only be taken back.
