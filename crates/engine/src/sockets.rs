@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use hansho_config::{DOORS, Site};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
 };
 
 /// First word of the message that carries the sockets; the doors' names follow, one a space, with
@@ -49,6 +49,11 @@ pub struct Sockets {
     pub doors: Vec<DoorSocket>,
 }
 
+/// Buffer of each connection in the kernel, which takes twice as much for its own needs. A device
+/// that sends faster than it is read keeps the rest to itself: left to the kernel, minutes of old
+/// positions could stand before its next alarm.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 10;
+
 /// The sockets of one door.
 #[derive(Debug)]
 pub struct DoorSocket {
@@ -65,6 +70,8 @@ impl DoorSocket {
     fn bind(name: &'static str, address: SocketAddr, datagrams: bool) -> Result<Self, BindError> {
         let fault = |address| move |source| BindError { name, address, source };
         let stream = TcpListener::bind(address).map_err(fault(address))?;
+        sockopt::set_socket_recv_buffer_size(&stream, RECEIVE_BUFFER_BYTES)
+            .map_err(|error| fault(address)(error.into()))?;
         let same = stream.local_addr().map_err(fault(address))?;
         let datagrams =
             datagrams.then(|| UdpSocket::bind(same)).transpose().map_err(fault(same))?;
@@ -179,6 +186,10 @@ mod tests {
         let console = TcpListener::bind(any).unwrap();
         let doors = DOORS.iter().map(|door| DoorSocket::bind(door.name, any, door.datagrams));
         let mut sockets = Sockets { console, doors: doors.collect::<Result<_, _>>().unwrap() };
+        for door in &sockets.doors {
+            let size = sockopt::socket_recv_buffer_size(&door.stream).unwrap();
+            assert!(size <= 2 * RECEIVE_BUFFER_BYTES, "{}: {size}", door.name);
+        }
         let taken = sockets.take("dc09").unwrap();
         assert!(taken.datagrams.is_some() && sockets.take("dc09").is_none());
         sockets.doors.push(taken);
