@@ -1,5 +1,5 @@
-//! The whole house in virtual time: home units, callers, dispatchers, helpers and a mail relay around
-//! real sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
+//! The whole house in virtual time: home units, an MQTT pendant, a watch, callers, dispatchers,
+//! helpers, units and a mail relay around real sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
 //! are lost, doubled, reordered and damaged; commits fail; the relay breaks off; clocks are set; the
 //! machine dies at any step.
 //!
@@ -60,6 +60,8 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.answers += tally.answers;
     sum.connected += tally.connected;
     sum.rung_again += tally.rung_again;
+    sum.left += tally.left;
+    sum.moves += tally.moves;
 }
 
 #[test]

@@ -36,6 +36,10 @@ struct Read {
     uncertain: BTreeSet<EffectId>,
     open: BTreeMap<SourceId, SignalId>,
     owners: BTreeMap<SignalId, SourceId>,
+    /// Wearers who left their safe zone and have not come back, and the signals of that: each exit
+    /// has its own, beside a call for help.
+    outside: BTreeSet<SourceId>,
+    exits: BTreeSet<SignalId>,
     helpers: BTreeMap<SourceId, Vec<PersonId>>,
     erased: BTreeSet<PersonId>,
     /// What was said of calls, by its event.
@@ -234,6 +238,15 @@ impl Read {
             self.rings.insert(*signal, self.offers[report].clone());
         } else if let Event::CallAnswered { signal, position } = event {
             self.answered.insert((self.rings[signal].clone(), position.clone()));
+        } else if let Event::ZoneEntered { device, .. } = event {
+            self.outside.remove(device);
+        } else if let Event::ZoneLeft { device, .. } = event {
+            assert!(self.outside.insert(*device), "{device:?} leaves and is outside");
+        } else if let Event::SignalReceived { signal, alarm: AlarmKind::LeftZone, .. } = event {
+            self.exits.insert(*signal);
+            if self.has_helpers(source) {
+                self.expected.insert(seq, "a notice");
+            }
         } else if let Event::SignalReceived { signal, alarm, refused, .. } = event {
             let other = self.open.insert(source, *signal);
             assert!(other.is_none(), "{signal} opens while {other:?} of the same device is open");
@@ -243,6 +256,7 @@ impl Read {
             }
         } else if let Event::SignalEnded { signal, .. } = event
             && !self.rings.contains_key(signal)
+            && !self.exits.remove(signal)
         {
             let owner = self.owners.get(signal).copied();
             assert!(
@@ -284,7 +298,7 @@ impl Read {
     }
 
     fn report(&mut self, seq: Seq, at: Timestamp, report: &SealedReport) {
-        let account = report.source.strip_prefix("dc09:").unwrap().to_owned();
+        let account = report.source.split_once(':').unwrap().1.to_owned();
         if report.device_key.is_empty() {
             *self.beats.entry(account).or_default() += 1;
             return;
@@ -326,9 +340,30 @@ impl Read {
     }
 }
 
-/// The four digits after the message's kind, in a frame or in its answer.
+/// The number of a message: a DC-09 frame's or answer's four digits after its kind, the counter of
+/// an MQTT message, the steps in a watch's alarm.
 pub(super) fn sequence_of(frame: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(frame).ok()?;
+    if let Some((_topic, rest)) = text.split_once("{\"n\":") {
+        return rest.split(',').next()?.parse().ok();
+    }
+    if let Some((_head, alarm)) = text.split_once("*AL,") {
+        return alarm.split(',').nth(13)?.parse().ok();
+    }
     let after = text.split('"').nth(2)?;
     after.get(..4)?.parse().ok()
+}
+
+/// The number that a DC-09 answer acknowledges.
+pub(super) fn acked(bytes: &[u8]) -> Option<u16> {
+    String::from_utf8_lossy(bytes).contains("\"ACK\"").then(|| sequence_of(bytes)).flatten()
+}
+
+/// The packet's id, if this is a PUBACK that does not tell of a failure.
+pub(super) fn puback(bytes: &[u8]) -> Option<u16> {
+    let [0x40, _length, high, low, reason @ ..] = bytes else { return None };
+    if reason.first().is_some_and(|reason| *reason >= 0x80) {
+        return None;
+    }
+    Some(u16::from_be_bytes([*high, *low]))
 }

@@ -19,16 +19,16 @@ use hansho_outbox::{Action, Change, Desk, Limits, Provider};
 use hansho_protocols::{Durable, Output, Protocol, Receipt, Session, Setup, Transport};
 use jiff::Timestamp;
 
-use super::audit::sequence_of;
+use super::audit::{acked, puback, sequence_of};
 use super::disk::{Fault, ModelJournal};
 use super::plan::Sabotage;
-use super::town::sealed;
+use super::town::{Pendant, sealed};
 use super::world::{CoreStep, Happening, Heard, World, uncertain, until};
 
 /// Who waits for an answer of the core.
 #[derive(Debug)]
 pub(super) enum Waiter {
-    Frame { connection: u64, receipt: Receipt },
+    Frame { door: Door, connection: u64, receipt: Receipt },
     Telemetry,
     Command(usize, CommandId),
     Said(usize, Box<SealedCallReport>),
@@ -49,6 +49,8 @@ struct Connection {
     session: Box<dyn Session>,
     pendant: usize,
     waiting: u32,
+    /// Number of what was said last.
+    said: Option<u16>,
 }
 
 /// One run of the core process.
@@ -75,8 +77,10 @@ pub(super) struct House {
     begun: i64,
 }
 
-/// Connections below this number are the pendants' streams.
+/// Connections below this number are the home units' streams, and above it datagrams.
 const STREAMS: u64 = 1_000;
+/// From this number on they are streams that are dialled for one message.
+pub(super) const LINKS: u64 = 1_000_000;
 /// More actions than this at one time mean that the desk spins.
 const ACTIONS_MAX: u32 = 10_000;
 
@@ -100,16 +104,12 @@ impl House {
 
     pub(super) fn check_books(&self) {
         let books = self.books.read();
-        let book = books.iter().find(|book| book.door == Door::Dc09.as_str()).unwrap();
-        assert!(
-            book.received == book.durable + book.refused + book.shed + self.in_flight,
-            "{} reports came in: {} durable, {} refused, {} shed, {} under way",
-            book.received,
-            book.durable,
-            book.refused,
-            book.shed,
-            self.in_flight
-        );
+        let in_flight: u64 = books.iter().map(|book| book.in_flight).sum();
+        assert!(in_flight == self.in_flight, "{} are under way: {books:?}", self.in_flight);
+        for book in books {
+            let fates = book.durable + book.refused + book.shed + book.in_flight;
+            assert!(book.received == fates, "{book:?}");
+        }
         for lane in Lane::ALL {
             assert!(self.lanes.len(lane) <= LANE_CAPACITY[lane.index()], "lane {lane:?} overflows");
         }
@@ -300,11 +300,11 @@ impl World {
             Err(refusal) => refusal.original,
         };
         match waiter {
-            Waiter::Frame { connection, receipt } => {
-                self.settle(&heard);
+            Waiter::Frame { door, connection, receipt } => {
+                self.settle(door, &heard);
                 self.answer_frame(connection, receipt, Durable::Stored);
             }
-            Waiter::Telemetry => self.settle(&heard),
+            Waiter::Telemetry => self.settle(Door::Dc09, &heard),
             Waiter::Said(place, said) => self.said_is_heard(place, &said, &heard),
             Waiter::Command(place, id) => {
                 told.into_iter().for_each(|seq| self.audit.promise(id, seq));
@@ -333,7 +333,7 @@ impl World {
         }
     }
 
-    fn settle(&mut self, heard: &Heard) {
+    fn settle(&mut self, door: Door, heard: &Heard) {
         let house = self.house.as_mut().unwrap();
         house.in_flight -= 1;
         let fate = match heard {
@@ -341,34 +341,45 @@ impl World {
             Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,
             Err(refusal) => Fate::Refused(refusal.code),
         };
-        house.books.settle(Door::Dc09, fate);
+        house.books.settle(door, fate);
         self.tally.refused += u64::from(fate != Fate::Durable);
     }
 
     /// Bytes reach the door.
-    pub(super) fn bytes_arrive(&mut self, pendant: usize, stream_of: Option<u32>, bytes: &[u8]) {
+    pub(super) fn bytes_arrive(
+        &mut self,
+        pendant: usize,
+        stream: Option<(u32, u64)>,
+        bytes: &[u8],
+    ) {
         let now = self.wall();
         let accounts = Arc::clone(&self.town.accounts);
         let epoch = self.epoch;
         let Some(house) = self.house.as_mut() else { return };
-        let (number, transport) = match stream_of {
+        let (number, transport) = match stream {
             // The link broke when that core died.
-            Some(of) if of != epoch => return,
-            Some(_) => (pendant as u64, Transport::Stream),
+            Some((of, _)) if of != epoch => return,
+            Some((_, link)) => (link, Transport::Stream),
             None => {
                 house.datagrams += 1;
                 (house.datagrams, Transport::Datagram)
             }
         };
+        let door = self.town.pendants[pendant].door;
         let connection = house.connections.entry(number).or_insert_with(|| {
             let limits = hansho_protocols::Limits::default();
-            let session = Protocol::Dc09.session(Setup::new(accounts, transport, limits, now));
-            Connection { session, pendant, waiting: 0 }
+            let protocol = match door {
+                Door::Mqtt => Protocol::Mqtt,
+                Door::Watch => Protocol::Watch,
+                Door::Dc09 | Door::Console | Door::Answers | Door::Sip => Protocol::Dc09,
+            };
+            let session = protocol.session(Setup::new(accounts, transport, limits, now));
+            Connection { session, pendant, waiting: 0, said: None }
         });
         let handled = connection.session.handle_bytes(now, bytes);
         if let Err(error) = handled {
-            house.books.receive(Door::Dc09);
-            house.books.settle(Door::Dc09, Fate::Refused(RefusalCode::Invalid));
+            house.books.receive(door);
+            house.books.settle(door, Fate::Refused(RefusalCode::Invalid));
             if error.fatal {
                 house.connections.remove(&number);
                 return;
@@ -389,15 +400,19 @@ impl World {
             match connection.session.poll_output() {
                 Output::Report(receipt, report) => {
                     connection.waiting += 1;
+                    connection.said = sequence_of(&report.raw.0);
                     self.take(number, receipt, *report);
                 }
-                Output::Transmit(bytes) => self.transmit(pendant, bytes),
+                Output::Transmit(bytes) => {
+                    let said = connection.said;
+                    self.transmit(pendant, number, said, bytes);
+                }
                 Output::Idle(_deadline) => break,
             }
         }
         let house = self.house.as_mut().unwrap();
         let over = house.connections.get(&number).is_some_and(|each| each.waiting == 0);
-        if number >= STREAMS && over {
+        if (STREAMS..LINKS).contains(&number) && over {
             house.connections.remove(&number);
         }
     }
@@ -426,26 +441,26 @@ impl World {
         if self.plan.sabotage == Sabotage::SkipsDedupe && !sealed.device_key.is_empty() {
             sealed.device_key.extend(self.now.to_le_bytes());
         }
-        let lane = sealed.lane;
+        let (door, lane) = (sealed.door, sealed.lane);
         let house = self.house.as_mut().unwrap();
-        house.books.receive(Door::Dc09);
+        house.books.receive(door);
         if lane > Lane::B && self.tight {
-            self.shed(connection, receipt, lane);
+            self.shed(door, connection, receipt, lane);
             return;
         }
         house.in_flight += 1;
-        let waiter = Waiter::Frame { connection, receipt };
+        let waiter = Waiter::Frame { door, connection, receipt };
         if !self.submit(lane, Input::Report(Box::new(sealed)), waiter) {
             self.house.as_mut().unwrap().in_flight -= 1;
-            self.shed(connection, receipt, lane);
+            self.shed(door, connection, receipt, lane);
         } else if self.plan.sabotage == Sabotage::AcksEarly {
             self.answer_frame(connection, receipt, Durable::Stored);
         }
     }
 
-    fn shed(&mut self, connection: u64, receipt: Receipt, lane: Lane) {
+    fn shed(&mut self, door: Door, connection: u64, receipt: Receipt, lane: Lane) {
         assert!(lane > Lane::B, "an alarm is shed");
-        self.house.as_mut().unwrap().books.settle(Door::Dc09, Fate::Shed);
+        self.house.as_mut().unwrap().books.settle(door, Fate::Shed);
         self.tally.shed += 1;
         self.answer_frame(connection, receipt, Durable::Shed);
     }
@@ -460,16 +475,19 @@ impl World {
     }
 
     /// An answer leaves for a device: this is where a promise is made.
-    fn transmit(&mut self, pendant: usize, bytes: Vec<u8>) {
-        let text = String::from_utf8_lossy(&bytes);
-        if text.contains("\"ACK\"") {
-            let sequence = sequence_of(&bytes).unwrap();
-            let account = self.town.pendants[pendant].account.clone();
-            self.audit.ack(&account, sequence);
+    fn transmit(&mut self, pendant: usize, link: u64, said: Option<u16>, bytes: Vec<u8>) {
+        let Pendant { door, account, .. } = &self.town.pendants[pendant];
+        let promised = match door {
+            Door::Watch => said.filter(|_| bytes.ends_with(b"*AL]")),
+            Door::Mqtt => puback(&bytes),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip => acked(&bytes),
+        };
+        if let Some(sequence) = promised {
+            self.audit.ack(account, sequence);
         }
         if !self.dice.percent(self.plan.loss) {
             let wait = self.delay();
-            self.after_ms(wait, Happening::ReplyArrives { pendant, bytes });
+            self.after_ms(wait, Happening::ReplyArrives { pendant, link, bytes });
         }
     }
 

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use hansho_core::{Signal, SignalState, State};
 use hansho_model::{
-    Actor, Answer, AnswerChoice, CallBackOutcome, Command, CommandId, CommandKind, Effect,
+    Actor, Answer, AnswerChoice, CallBackOutcome, Command, CommandId, CommandKind, Door, Effect,
     EffectId, IncidentKind, IncidentOutcome, Input, Lane, Place, RefusalCode, Role, SignalId,
-    SignalOutcome, Token,
+    SignalOutcome, Token, UnitStatus,
 };
 use hansho_outbox::{Delivery, Task};
 use jiff::SignedDuration;
 
-use super::audit::sequence_of;
+use super::audit::{acked, puback};
+use super::house::LINKS;
 use super::house::Waiter;
 use super::plan::Sabotage;
-use super::town::{GivenAnswer, Outstanding, message, sealed};
+use super::town::{GivenAnswer, UNITS, sealed};
 use super::world::{Happening, Heard, World};
 
 /// The relay's day.
@@ -61,8 +62,9 @@ impl World {
     }
 
     pub(super) fn pendant_timer(&mut self, place: usize) {
-        let healed = self.healed;
+        let (healed, at) = (self.healed, self.true_time());
         let pendant = &mut self.town.pendants[place];
+        let mut said = None;
         if let Some(outstanding) = &mut pendant.outstanding {
             outstanding.sent += 1;
             if pendant.intruder && outstanding.sent > 3 {
@@ -70,15 +72,18 @@ impl World {
             }
         } else if pendant.left > 0 && !healed {
             pendant.left -= 1;
-            let (sequence, frame, urgent) =
-                message(&pendant.account, pendant.sequence + 1, &mut self.dice);
-            pendant.sequence = pendant.sequence.max(sequence);
-            pendant.outstanding = Some(Outstanding { sequence, frame, sent: 1, urgent });
+            let next = pendant.say(at, &mut self.dice);
+            // A watch that only says where it is hears nothing back.
+            if pendant.door == Door::Watch && next.sequence == 0 {
+                said = Some(next.frame);
+            } else {
+                pendant.outstanding = Some(next);
+            }
         } else {
             return;
         }
-        let frame = pendant.outstanding.as_ref().map(|each| each.frame.clone());
-        frame.iter().for_each(|frame| self.send_frame(place, frame));
+        let repeated = pendant.outstanding.as_ref().map(|each| each.frame.clone());
+        said.or(repeated).iter().for_each(|frame| self.send_frame(place, frame));
         let wait = self.dice.between(1_500, 6_000);
         self.after_ms(wait, Happening::PendantTimer(place));
     }
@@ -91,7 +96,12 @@ impl World {
             }
             let cut = if self.dice.one_in(3) { self.dice.place(frame.len()) } else { frame.len() };
             let (first, second) = frame.split_at(cut);
-            let stream_of = Some(self.epoch);
+            let pendant = &mut self.town.pendants[place];
+            if pendant.door != Door::Dc09 {
+                self.dialled += 1;
+                pendant.link = LINKS + self.dialled;
+            }
+            let stream = Some((self.epoch, pendant.link));
             for part in [first, second] {
                 if part.is_empty() {
                     continue;
@@ -101,7 +111,7 @@ impl World {
                 let at = (self.now + wait).max(pendant.link_free_at + 1);
                 pendant.link_free_at = at;
                 let bytes = part.to_vec();
-                self.at(at, Happening::BytesArrive { pendant: place, stream_of, bytes });
+                self.at(at, Happening::BytesArrive { pendant: place, stream, bytes });
             }
             return;
         }
@@ -116,18 +126,25 @@ impl World {
                 bytes[at] ^= 1 << self.dice.below(8);
             }
             let wait = self.delay();
-            self.after_ms(wait, Happening::BytesArrive { pendant: place, stream_of: None, bytes });
+            self.after_ms(wait, Happening::BytesArrive { pendant: place, stream: None, bytes });
         }
     }
 
-    pub(super) fn reply_arrives(&mut self, place: usize, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes);
-        if !text.contains("\"ACK\"") {
-            return;
-        }
+    pub(super) fn reply_arrives(&mut self, place: usize, link: u64, bytes: &[u8]) {
         let pendant = &mut self.town.pendants[place];
-        let acked = sequence_of(bytes);
-        if pendant.outstanding.as_ref().is_some_and(|each| Some(each.sequence) == acked) {
+        let number = match pendant.door {
+            // Whoever dialled again hears no more of the link before.
+            Door::Mqtt | Door::Watch if link != pendant.link => None,
+            Door::Watch => {
+                let answers = bytes.ends_with(b"*AL]");
+                pendant.outstanding.as_ref().filter(|_| answers).map(|each| each.sequence)
+            }
+            Door::Mqtt => puback(bytes),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip => acked(bytes),
+        };
+        if number.is_some()
+            && pendant.outstanding.as_ref().is_some_and(|each| Some(each.sequence) == number)
+        {
             let done = pendant.outstanding.take().unwrap();
             let account = pendant.account.clone();
             // Of a call for help the device may now forget everything.
@@ -403,7 +420,7 @@ fn command_about(
     let incidents: Vec<_> = sees.incidents().keys().copied().collect();
     let incident = dice.pick(&incidents).copied();
     let words = dice.one_in(2).then(|| sealed(9, b"words"));
-    Some(match dice.below(17) {
+    Some(match dice.below(24) {
         0..=2 => CommandKind::AcknowledgeSignal { signal: signal?, position: "desk1".to_owned() },
         3 | 4 => CommandKind::OpenIncident {
             signals: vec![signal?],
@@ -436,6 +453,28 @@ fn command_about(
             let outcome = *dice.pick(CallBackOutcome::ALL)?;
             CommandKind::CallBack { signal: signal?, outcome }
         }
+        16..=19 => {
+            let units = vec![(*dice.pick(&UNITS)?).to_owned()];
+            CommandKind::OrderUnits {
+                incident: incident?,
+                units,
+                reason: words,
+                divert: dice.one_in(3),
+            }
+        }
+        20..=22 => CommandKind::UnitStatus {
+            unit: (*dice.pick(&UNITS)?).to_owned(),
+            status: *dice.pick(&[
+                UnitStatus::EnRoute,
+                UnitStatus::OnScene,
+                UnitStatus::Returning,
+                UnitStatus::InStation,
+            ])?,
+            // Now and then a press that comes late.
+            at: dice.one_in(3).then_some(now),
+            incident: None,
+            corrects: None,
+        },
         _ => {
             let token = Token([u8::try_from(dice.below(4)).unwrap(); 16]);
             if dice.one_in(3) {

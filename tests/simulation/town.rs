@@ -3,19 +3,26 @@
 use std::sync::Arc;
 
 use hansho_model::{
-    Answer, Command, DeviceEntry, DistrictId, Fleet, KeyId, Language, Mailbox, Mode, PersonEntry,
-    Registry, Sealed, Settings, Start, Token,
+    Answer, Command, DegreesE7, DeviceEntry, DeviceKind, DistrictId, Door, Fleet, KeyId, Language,
+    Mailbox, MetresU32, Mode, PersonEntry, Position, Registry, Sealed, Settings, Start, Token,
+    UnitEntry, UnitKind, Zone,
 };
 use hansho_protocols::dc09::crc16;
-use hansho_protocols::{Accounts, Key, UnknownDevices};
+use hansho_protocols::{Accounts, Key, LogIn, UnknownDevices};
+use hansho_simulators::devices::watch::{Place, SOS, Said, Wearable};
+use jiff::Timestamp;
 
 use super::dice::Dice;
 use super::line::Caller;
+use crate::house::mqtt;
 
-/// A home unit. It repeats a message under the same number until that is acknowledged.
+/// A home unit, an MQTT pendant or a watch. It repeats a message under the same number until that
+/// is acknowledged.
 pub(super) struct Pendant {
     pub(super) account: String,
-    /// TCP when true, else UDP.
+    pub(super) door: Door,
+    /// TCP when true, else UDP. Only a home unit keeps its stream; the others dial for each try, so
+    /// that they know what an answer answers.
     pub(super) stream: bool,
     /// It must encrypt and does not: its messages are kept, shown and never acknowledged.
     pub(super) intruder: bool,
@@ -23,6 +30,8 @@ pub(super) struct Pendant {
     pub(super) outstanding: Option<Outstanding>,
     /// Messages it will still send.
     pub(super) left: u32,
+    /// Its stream, or the one that it dialled last.
+    pub(super) link: u64,
     /// Its TCP link delivers nothing before this time: bytes keep their order.
     pub(super) link_free_at: i64,
 }
@@ -70,11 +79,22 @@ impl Town {
             let intruder = number == 1 && dice.one_in(3);
             let key = intruder.then(|| Key::new(vec![7; 16]).unwrap());
             accounts.register(&account, key);
-            pendants.push(pendant(account, intruder, dice));
+            pendants.push(pendant(Door::Dc09, account, intruder, dice));
         }
         if dice.one_in(2) {
             // Nobody registered this one.
-            pendants.push(pendant("B000".to_owned(), false, dice));
+            pendants.push(pendant(Door::Dc09, "B000".to_owned(), false, dice));
+        }
+        let password = blake3::hash(mqtt::password_of(MQTT).as_bytes());
+        accounts.admit(MQTT, LogIn { password, kind: DeviceKind::Pendant, telemetry_only: false });
+        accounts.register(WATCH, None);
+        for (door, account) in [(Door::Mqtt, MQTT), (Door::Watch, WATCH)] {
+            if dice.one_in(2) {
+                pendants.push(pendant(door, account.to_owned(), false, dice));
+            }
+        }
+        for (place, pendant) in (0..).zip(&mut pendants) {
+            pendant.link = place;
         }
         let dispatchers = (0..dice.between(1, 3)).map(|_each| {
             let left = u32::try_from(dice.between(4, 14)).unwrap();
@@ -88,20 +108,79 @@ impl Town {
     }
 }
 
-fn pendant(account: String, intruder: bool, dice: &mut Dice) -> Pendant {
+/// The pendant that logs in over MQTT, and the watch.
+const MQTT: &str = "M-1";
+const WATCH: &str = "8800000003";
+/// Where the watch's wearer lives; a kilometre off he has left his safe zone.
+const HOME: Place = Place::new(371_060_000, 1_409_589_000);
+const AWAY: Place = Place::new(371_150_000, 1_409_589_000);
+
+fn pendant(door: Door, account: String, intruder: bool, dice: &mut Dice) -> Pendant {
     Pendant {
         account,
-        stream: dice.one_in(3),
+        door,
+        stream: door != Door::Dc09 || dice.one_in(3),
         intruder,
         sequence: 0,
         outstanding: None,
         left: u32::try_from(dice.between(3, 12)).unwrap(),
+        link: 0,
         link_free_at: 0,
     }
 }
 
+fn safe_zone() -> Zone {
+    let (lat, lon) = (DegreesE7::from_e7(HOME.lat_e7), DegreesE7::from_e7(HOME.lon_e7));
+    let centre = Position::new(lat, lon).unwrap();
+    Zone { name: "home".to_owned(), centre, radius: MetresU32(200) }
+}
+
+impl Pendant {
+    /// The next thing that it says.
+    pub(super) fn say(&mut self, at: Timestamp, dice: &mut Dice) -> Outstanding {
+        let next = self.sequence + 1;
+        let (sequence, frame, urgent) = match self.door {
+            Door::Mqtt => publication(&self.account, next, dice),
+            Door::Watch => frame_of_watch(&self.account, next, at, dice),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip => {
+                message(&self.account, next, dice)
+            }
+        };
+        self.sequence = self.sequence.max(sequence);
+        Outstanding { sequence, frame, sent: 1, urgent }
+    }
+}
+
+/// What an MQTT pendant sends from the log-in on, with its counter, which is the packet's id, too.
+fn publication(account: &str, sequence: u16, dice: &mut Dice) -> (u16, Vec<u8>, bool) {
+    let password = mqtt::password_of(account);
+    let (class, urgent) = if dice.one_in(2) { ("alarm", true) } else { ("telemetry", false) };
+    let topic = format!("hansho/v1/pendant/{account}/{class}");
+    let said = if urgent { r#""alarms":[{"kind":"help"}]"# } else { r#""battery":80"# };
+    let payload = format!(r#"{{"n":{sequence},{said}}}"#);
+    let level = if sequence.is_multiple_of(2) { 4 } else { 5 };
+    let log_in = mqtt::connect(level, account, Some((account, &password)));
+    (sequence, [log_in, mqtt::publish(level, 1, sequence, &topic, &payload)].concat(), urgent)
+}
+
+/// What a watch says. Its steps are the number of the message; what only tells where it is has none
+/// and is not answered.
+fn frame_of_watch(
+    account: &str,
+    sequence: u16,
+    at: Timestamp,
+    dice: &mut Dice,
+) -> (u16, Vec<u8>, bool) {
+    let watch = Wearable { steps: sequence.into(), ..Wearable::new(account) };
+    let place = if dice.one_in(2) { AWAY } else { HOME };
+    if dice.one_in(2) {
+        return (0, watch.encode(at, &Said::Position(place)), false);
+    }
+    (sequence, watch.encode(at, &Said::Alarm(SOS, place)), true)
+}
+
 /// What a home unit says, with the number of the message; 0 for those that have none.
-pub(super) fn message(account: &str, sequence: u16, dice: &mut Dice) -> (u16, Vec<u8>, bool) {
+fn message(account: &str, sequence: u16, dice: &mut Dice) -> (u16, Vec<u8>, bool) {
     let event = match dice.below(20) {
         0..=7 => "1101 01 003",
         8 => "1641 01 004",
@@ -137,6 +216,27 @@ fn person(number: u8, mailbox: u8) -> PersonEntry {
     }
 }
 
+/// Units of the town; the last two share a crew.
+pub(super) const UNITS: [&str; 3] = ["救1", "1", "はしご1"];
+
+fn unit(call_sign: &str) -> UnitEntry {
+    let (kind, with) = match call_sign {
+        "救1" => (UnitKind::Ambulance, None),
+        "1" => (UnitKind::Pump, Some("はしご1")),
+        _ => (UnitKind::Ladder, Some("1")),
+    };
+    UnitEntry {
+        call_sign: call_sign.to_owned(),
+        station: "invented".to_owned(),
+        position: safe_zone().centre,
+        kind,
+        abilities: Vec::new(),
+        crew: 4,
+        cross_staffed_with: with.map(str::to_owned),
+        reserve: false,
+    }
+}
+
 /// Helpers are persons 1 and up, the one subscriber is person 100.
 fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
     let couple = dice.one_in(2);
@@ -145,9 +245,13 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         .map(|number| person(number, if couple && number == 2 { 1 } else { number }))
         .collect();
     people.push(person(100, 100));
-    let devices = (0..devices)
-        .map(|number| DeviceEntry {
-            source: format!("dc09:A{number:03}"),
+    let sources = (0..devices).map(|number| format!("dc09:A{number:03}"));
+    let sources = sources.chain([format!("mqtt:{MQTT}"), format!("watch:{WATCH}")]);
+    let devices = (0_u8..)
+        .zip(sources)
+        .map(|(number, source)| DeviceEntry {
+            zones: if source.starts_with("watch:") { vec![safe_zone()] } else { Vec::new() },
+            source,
             subscriber: "person-0100".to_owned(),
             helpers: (1..=helpers)
                 .filter(|each| *each == 1 || dice.percent(60))
@@ -156,7 +260,6 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
             district: Some(DistrictId(2)),
             address: Some(sealed(100, b"home")),
             digest: Token([200 + number; 16]),
-            zones: Vec::new(),
             interval_s: None,
         })
         .collect();
@@ -168,7 +271,7 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         answer_url: "http://127.0.0.1:8119".to_owned(),
         answer_minutes: u16::try_from(dice.between(1, 5)).unwrap(),
     };
-    let fleet = Fleet::default();
+    let fleet = Fleet { units: UNITS.map(unit).into(), ..Fleet::default() };
     let registry = Registry { people, devices, settings, fleet };
     Start { release: "simulated".to_owned(), registry }
 }

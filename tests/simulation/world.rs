@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use hansho_core::{RecipientStatus, State};
 use hansho_model::{
-    Command, CommandId, EffectId, EffectOutcome, KeyId, Outcome, Receipt, Refusal, Token,
+    AlarmKind, Command, CommandId, EffectId, EffectOutcome, Event, KeyId, Outcome, Receipt,
+    Refusal, Token,
 };
 use jiff::Timestamp;
 
@@ -33,14 +34,15 @@ const REST_US_MAX: i64 = 3_600_000_000;
 #[derive(Debug)]
 pub(super) enum Happening {
     PendantTimer(usize),
-    /// Bytes for the door; on a stream with the number of the core they were sent to.
+    /// Bytes for the door; on a stream with the number of the core they were sent to, and its own.
     BytesArrive {
         pendant: usize,
-        stream_of: Option<u32>,
+        stream: Option<(u32, u64)>,
         bytes: Vec<u8>,
     },
     ReplyArrives {
         pendant: usize,
+        link: u64,
         bytes: Vec<u8>,
     },
     CallerTimer(usize),
@@ -93,6 +95,9 @@ pub(super) struct Tally {
     /// Calls that were connected, and that rang again after somebody had answered.
     pub(super) connected: u64,
     pub(super) rung_again: u64,
+    /// Wearers who left their safe zone, and statuses of units.
+    pub(super) left: u64,
+    pub(super) moves: u64,
 }
 
 pub(super) struct World {
@@ -115,6 +120,8 @@ pub(super) struct World {
     pub(super) mood: Mood,
     pub(super) flights: BTreeMap<u64, Flight>,
     pub(super) flown: u64,
+    /// Streams that were dialled in all.
+    pub(super) dialled: u64,
     pub(super) keys_destroyed: BTreeSet<KeyId>,
     pub(super) tight: bool,
     pub(super) healed: bool,
@@ -151,6 +158,7 @@ impl World {
             mood: Mood::Good,
             flights: BTreeMap::new(),
             flown: 0,
+            dialled: 0,
             keys_destroyed: BTreeSet::new(),
             tight: false,
             healed: false,
@@ -228,6 +236,12 @@ impl World {
         }
         self.finish();
         self.tally.events = self.disk.read().durable.len() as u64;
+        for recorded in &self.disk.read().durable {
+            let event = &recorded.event;
+            let left = matches!(event, Event::SignalReceived { alarm: AlarmKind::LeftZone, .. });
+            self.tally.left += u64::from(left);
+            self.tally.moves += u64::from(matches!(event, Event::UnitStatusReached(_)));
+        }
         self.tally.promises = self.audit.promise_count();
         self.tally.mails = self.audit.mail_count();
         self.tally
@@ -244,10 +258,12 @@ impl World {
     fn handle(&mut self, what: Happening) {
         match what {
             Happening::PendantTimer(place) => self.pendant_timer(place),
-            Happening::BytesArrive { pendant, stream_of, bytes } => {
-                self.bytes_arrive(pendant, stream_of, &bytes);
+            Happening::BytesArrive { pendant, stream, bytes } => {
+                self.bytes_arrive(pendant, stream, &bytes);
             }
-            Happening::ReplyArrives { pendant, bytes } => self.reply_arrives(pendant, &bytes),
+            Happening::ReplyArrives { pendant, link, bytes } => {
+                self.reply_arrives(pendant, link, &bytes);
+            }
             Happening::CallerTimer(place) => self.caller_timer(place),
             Happening::PhoneAnswers(place, position) => self.phone_answers(place, position),
             Happening::DispatcherTimer(place) => self.dispatcher_timer(place),
@@ -374,6 +390,11 @@ impl World {
                 assert!(fits, "mail {id} is {:?} and landed {mails} times", recipient.status);
             }
         }
+    }
+
+    /// What every clock should show.
+    pub(super) fn true_time(&self) -> Timestamp {
+        Timestamp::from_microsecond(BEGIN_US + self.now).unwrap()
     }
 
     /// What the clock on the wall shows.
