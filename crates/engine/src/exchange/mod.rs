@@ -11,7 +11,10 @@ pub mod flows;
 pub mod line;
 pub mod records;
 pub mod spool;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -210,8 +213,10 @@ impl Exchange {
                 self.core = Some(core);
                 // A call whose end is yet to be told is not lost.
                 let living = self.endpoint.calls().map(|call| call.call.0.as_str());
-                let living = living.chain(self.records.calls()).map(str::to_owned).collect();
-                self.tell(ToCore::Living(living));
+                let living: BTreeSet<&str> = living.chain(self.records.calls()).collect();
+                for piece in line::living(&living) {
+                    self.tell(piece);
+                }
                 self.records.core_came();
             }
             Word::CoreWent => {
