@@ -306,7 +306,12 @@ impl Exchange {
 
     fn carry_out(&mut self, now: Timestamp, act: Act) {
         match act {
-            Act::Send(said) => self.tell(ToCore::Said(said)),
+            Act::Send(said) => {
+                let number = said.number;
+                if !self.tell(ToCore::Said(said)) {
+                    self.records.not_sent(number);
+                }
+            }
             // A spool that cannot be written must not keep a caller waiting: it rings all the same.
             Act::Keep(said) => {
                 let kept = self.spool.keep(&said);
@@ -318,13 +323,14 @@ impl Exchange {
         }
     }
 
-    /// What a core that has just died does not take is sent to the next one.
-    fn tell(&self, message: ToCore) {
-        if let Some(core) = &self.core
-            && core.try_send(message).is_err()
-        {
+    /// Whether the message is on its way. What a core that has just died does not take is sent to
+    /// the next one.
+    fn tell(&self, message: ToCore) -> bool {
+        let sent = self.core.as_ref().is_none_or(|core| core.try_send(message).is_ok());
+        if !sent {
             tracing::warn!("The core does not take what the telephone side says.");
         }
+        sent
     }
 
     fn transmit(&mut self, hop: Hop, bytes: Vec<u8>) {

@@ -14,6 +14,11 @@ use super::line::Said;
 
 /// How long a caller waits for the core to write down what is said; then the spool must do.
 pub const WAIT_MAX: SignedDuration = SignedDuration::from_secs(1);
+/// Most reports that a core has been told and has not written down yet; the others wait for their
+/// turn. Each may be told twice, and the line has room for more than that.
+pub const TOLD_COUNT_MAX: usize = 1_024;
+/// How long a core may write nothing down of what it was told; then it is told again.
+const STILL_MAX: SignedDuration = SignedDuration::from_secs(5);
 
 /// What is to be done next, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,10 @@ pub enum Act {
 pub struct Records {
     next: u64,
     waiting: BTreeMap<u64, Waiting>,
+    /// The core was told what stands before this number.
+    untold: u64,
+    /// Since when it has written nothing down of that.
+    still_since: Option<Timestamp>,
     /// How many of them stand in the spool.
     spooled: usize,
     /// Since when there is no core to write anything down; `None` while there is one.
@@ -59,6 +68,8 @@ impl Records {
         let mut records = Self {
             next: 1,
             waiting: BTreeMap::new(),
+            untold: 0,
+            still_since: None,
             spooled: left.len(),
             alone_since: Some(now),
             acts: VecDeque::new(),
@@ -105,19 +116,30 @@ impl Records {
         let offered = matches!(report.fact, CallFact::Offered(_));
         let number = self.insert(Waiting { said, receipt: Some(receipt), since: now, offered });
         if self.has_core() {
-            self.send(number);
+            self.send_more();
         } else {
             self.spool(number);
         }
     }
 
-    /// A core is there: it hears everything that it has not taken yet.
+    /// A core is there: it hears everything that is not written down yet, oldest first.
     pub fn core_came(&mut self) {
         self.alone_since = None;
-        let numbers: Vec<u64> = self.waiting.keys().copied().collect();
-        for number in numbers {
-            self.send(number);
-        }
+        self.untold = 0;
+        self.still_since = None;
+        self.send_more();
+    }
+
+    /// The line to the core had no room for this report: it is told again, with all after it.
+    pub fn not_sent(&mut self, number: u64) {
+        self.untold = self.untold.min(number);
+        self.acts.retain(|act| match act {
+            Act::Send(said) => {
+                self.untold = self.untold.min(said.number);
+                false
+            }
+            Act::Keep(_) | Act::Answer(_) | Act::RingAll(_) | Act::Clear => true,
+        });
     }
 
     /// The core is gone or silent: whoever waits is answered from the spool.
@@ -133,6 +155,7 @@ impl Records {
     /// The core has it in the journal.
     pub fn durable(&mut self, number: u64) {
         let Some(done) = self.waiting.remove(&number) else { return };
+        self.still_since = None;
         match done.receipt {
             Some(receipt) => self.acts.push_back(Act::Answer(receipt)),
             None => {
@@ -142,6 +165,7 @@ impl Records {
                 }
             }
         }
+        self.send_more();
     }
 
     /// Time has passed: nobody waits longer than [`WAIT_MAX`] for a core that says it lives.
@@ -157,6 +181,14 @@ impl Records {
                 self.acts.push_back(Act::RingAll(CallRef(waiting.said.call.clone())));
             }
         }
+        if self.waiting.is_empty() {
+            self.still_since = None;
+        } else if now.duration_since(*self.still_since.get_or_insert(now)) >= STILL_MAX {
+            // What it could not store would take the room of the others for ever.
+            self.still_since = None;
+            self.untold = 0;
+        }
+        self.send_more();
     }
 
     /// When to call [`Records::tick`].
@@ -178,8 +210,15 @@ impl Records {
         number
     }
 
-    fn send(&mut self, number: u64) {
-        if let Some(waiting) = self.waiting.get(&number) {
+    /// Tells the core as much as it may be told at once.
+    fn send_more(&mut self) {
+        if !self.has_core() {
+            return;
+        }
+        let told = self.waiting.range(..self.untold).count();
+        let more = self.waiting.range(self.untold..).take(TOLD_COUNT_MAX.saturating_sub(told));
+        for (number, waiting) in more {
+            self.untold = number.saturating_add(1);
             self.acts.push_back(Act::Send(waiting.said.clone()));
         }
     }
@@ -192,8 +231,8 @@ impl Records {
         self.acts.push_back(Act::Keep(waiting.said.clone()));
         self.acts.push_back(Act::Answer(receipt));
         // A core that was only slow may have taken it as recorded; it knows the report again.
-        if self.alone_since.is_none() {
-            self.send(number);
+        if self.alone_since.is_none() && number < self.untold {
+            self.acts.push_back(Act::Send(waiting.said.clone()));
         }
     }
 }
@@ -312,5 +351,62 @@ mod tests {
         assert_eq!(acts(&mut records), "answer 1; ");
         records.durable(1);
         assert_eq!(acts(&mut records), "clear; ");
+    }
+
+    #[test]
+    fn a_core_is_told_no_more_than_it_can_take_and_the_rest_as_it_writes_down() {
+        let most = u64::try_from(TOLD_COUNT_MAX).unwrap();
+        let sent = |records: &mut Records| acts(records).matches("send").count();
+        let left = vec![Said::new(1, &abandoned("a")); TOLD_COUNT_MAX];
+        let mut records = Records::new(at(0), left);
+        records.core_came();
+        assert_eq!(sent(&mut records), TOLD_COUNT_MAX);
+        records.hear(at(0), Receipt(7), &offered("new"));
+        assert_eq!(acts(&mut records), "", "it waits for its turn");
+        records.durable(3);
+        records.durable(3);
+        assert_eq!(acts(&mut records), "send new; ");
+        records.hear(at(0), Receipt(8), &offered("late"));
+        records.tick(at(1_000));
+        let told = "keep new!; answer 7; send new!; ring all for new; keep late!; answer 8; ring all for late; ";
+        assert_eq!(acts(&mut records), told);
+        records.durable(most + 1);
+        assert_eq!(acts(&mut records), "send late!; ");
+        // The next core hears it all from the beginning.
+        records.core_went(at(2_000));
+        records.durable(4);
+        assert_eq!(acts(&mut records), "");
+        records.core_came();
+        assert_eq!(sent(&mut records), TOLD_COUNT_MAX - 1);
+    }
+
+    #[test]
+    fn what_the_line_had_no_room_for_is_told_again_in_order() {
+        let mut records = Records::new(at(0), Vec::new());
+        records.core_came();
+        for call in ["a", "b", "c"] {
+            records.hear(at(0), Receipt(1), &abandoned(call));
+        }
+        assert_eq!(records.poll(), Some(Act::Send(Said::new(1, &abandoned("a")))));
+        assert_eq!(records.poll(), Some(Act::Send(Said::new(2, &abandoned("b")))));
+        records.not_sent(2);
+        assert_eq!(acts(&mut records), "");
+        records.tick(at(250));
+        assert_eq!(acts(&mut records), "send b; send c; ");
+    }
+
+    #[test]
+    fn what_a_core_could_not_store_is_told_again_after_a_while() {
+        let mut records = Records::new(at(0), vec![Said::new(1, &abandoned("a"))]);
+        records.core_came();
+        assert_eq!(acts(&mut records), "send a; ");
+        for (ms, told) in [(0, ""), (4_999, ""), (5_000, "send a; "), (9_000, ""), (13_999, "")] {
+            records.tick(at(ms));
+            assert_eq!(acts(&mut records), told, "{ms}");
+        }
+        records.hear(at(13_999), Receipt(1), &abandoned("b"));
+        records.durable(2);
+        records.tick(at(14_000));
+        assert_eq!(acts(&mut records), "send b; answer 1; ", "it goes on writing down");
     }
 }
