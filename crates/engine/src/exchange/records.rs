@@ -63,10 +63,13 @@ struct Waiting {
 
 impl Records {
     /// With what an earlier supervisor left in the spool. There is no core yet.
+    ///
+    /// The numbers begin at the time, in microseconds: what a core still answers to an exchange
+    /// that broke is not taken for an answer to this one.
     #[must_use]
     pub fn new(now: Timestamp, left: Vec<Said>) -> Self {
         let mut records = Self {
-            next: 1,
+            next: u64::try_from(now.as_microsecond()).unwrap_or_default().max(1),
             waiting: BTreeMap::new(),
             untold: 0,
             still_since: None,
@@ -408,5 +411,21 @@ mod tests {
         records.durable(2);
         records.tick(at(14_000));
         assert_eq!(acts(&mut records), "send b; answer 1; ", "it goes on writing down");
+    }
+
+    #[test]
+    fn a_late_answer_to_an_exchange_that_broke_answers_nobody_else() {
+        let numbers = |ms: i64| {
+            let mut records = Records::new(at(ms), Vec::new());
+            records.core_came();
+            (0..TOLD_COUNT_MAX).for_each(|_each| records.hear(at(ms), Receipt(1), &abandoned("a")));
+            let sent = std::iter::from_fn(move || records.poll());
+            sent.map(|act| {
+                let Act::Send(said) = act else { panic!("another act") };
+                said.number
+            })
+        };
+        let before = numbers(1_795_410_050_000).max().unwrap();
+        assert!(numbers(1_795_410_050_002).all(|number| number > before));
     }
 }
