@@ -14,8 +14,12 @@ use super::stream::{Framed, Framer};
 use super::transaction::{Client, Flow, Hop, Server, SipTransport, Timers, after};
 use crate::{FrameError, Receipt};
 
-/// Most calls that live at once; the next one is answered 503.
+/// Most calls that live at once; the next one is answered 503. Those that no trunk brings may be
+/// half as many.
 pub const CALL_COUNT_MAX: usize = 512;
+/// Most calls that are known at once, with those that are over and kept for late messages. Those
+/// that no trunk brings may be half as many.
+pub const KEPT_COUNT_MAX: usize = 4_096;
 /// Most connections at once; the next one is refused.
 pub const FLOW_COUNT_MAX: usize = 512;
 /// Most transactions of each side; beyond, what is no call is dropped.

@@ -4,7 +4,7 @@ use hansho_model::{CallFact, LocationFault};
 
 use super::house::{House, SDP, TRUNK, address, flow};
 use crate::sip::serve::DIALOG_COUNT_MAX;
-use crate::sip::{CALL_COUNT_MAX, FLOW_COUNT_MAX, SipTransport};
+use crate::sip::{CALL_COUNT_MAX, FLOW_COUNT_MAX, KEPT_COUNT_MAX, SipTransport};
 
 fn first_to(house: &mut House, text: &str) -> String {
     house.give(SipTransport::Udp, TRUNK, text);
@@ -138,6 +138,62 @@ fn the_call_after_the_last_that_has_room_is_told_so() {
         assert_eq!(first_to(&mut house, &text), wanted);
     }
     assert_eq!(house.endpoint.calls().count(), CALL_COUNT_MAX);
+}
+
+/// A request of another call than all the others.
+fn other_call(house: &House, method: &str, index: usize) -> String {
+    let text = house.request(method, &index.to_string(), "", 1, "");
+    text.replace("c1@t", &format!("{index}@t"))
+}
+
+#[test]
+fn calls_that_are_over_take_no_room_of_those_that_live() {
+    let mut house = House::new(SipTransport::Udp);
+    for index in 0..=KEPT_COUNT_MAX {
+        let invite = other_call(&house, "INVITE", index);
+        let wanted = if index < KEPT_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(first_to(&mut house, &invite), wanted, "{index}");
+        let cancel = other_call(&house, "CANCEL", index);
+        house.give(SipTransport::Udp, TRUNK, &cancel);
+        house.durable();
+        house.sent.clear();
+    }
+    house.pass_s(33);
+    house.sent.clear();
+    let invite = other_call(&house, "INVITE", KEPT_COUNT_MAX);
+    assert_eq!(first_to(&mut house, &invite), "100 INVITE", "they are forgotten");
+}
+
+#[test]
+fn strangers_leave_half_of_the_room_to_the_trunks() {
+    let mut house = House::new(SipTransport::Udp);
+    let stranger = "192.0.2.99:5060";
+    for index in 0..=CALL_COUNT_MAX / 2 {
+        let text = other_call(&house, "INVITE", index).replace(TRUNK, stranger);
+        house.give(SipTransport::Udp, stranger, &text);
+        let wanted = if index < CALL_COUNT_MAX / 2 { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(house.to(stranger), [wanted], "{index}");
+    }
+    for index in CALL_COUNT_MAX / 2..=CALL_COUNT_MAX {
+        let text = other_call(&house, "INVITE", index);
+        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(first_to(&mut house, &text), wanted, "{index}");
+    }
+}
+
+#[test]
+fn when_the_trunks_take_all_the_room_a_stranger_finds_none() {
+    let mut house = House::new(SipTransport::Udp);
+    let stranger = "192.0.2.99:5060";
+    for index in 0..=CALL_COUNT_MAX {
+        let text = other_call(&house, "INVITE", index);
+        if index == CALL_COUNT_MAX {
+            house.give(SipTransport::Udp, stranger, &text.replace(TRUNK, stranger));
+        } else {
+            house.give(SipTransport::Udp, TRUNK, &text);
+        }
+    }
+    assert_eq!(house.to(stranger), ["503 INVITE"]);
 }
 
 #[test]
