@@ -399,6 +399,41 @@ fn requests_within_a_call_reach_the_other_side() {
 }
 
 #[test]
+fn a_request_within_a_call_that_is_thought_about_for_ever_is_taken_back() {
+    for late in [Some(200), Some(487), None] {
+        let mut house = House::new(SipTransport::Udp);
+        let (_call, legs) = house.connected();
+        house.phone(0, &legs.request("INVITE", 5, PHONE_SDP));
+        let hold = house.messages(TRUNK).remove(0);
+        for _each in 0..3 {
+            house.caller(&answer(&hold, 100, None));
+            house.pass_s(10);
+        }
+        assert_eq!((house.to(PHONES[0]), house.to(TRUNK)), (vec!["100 INVITE".to_owned()], vec![]));
+        house.pass_s(2);
+        assert_eq!(house.to(PHONES[0]), ["408 INVITE"]);
+        house.phone(0, &legs.request("ACK", 5, "").replace("pACK5", "pINVITE5"));
+        let cancel = house.messages(TRUNK).remove(0);
+        assert_eq!(said(&cancel), "CANCEL");
+        assert_eq!(cancel.first("Via"), hold.first("Via"), "of the same transaction");
+        house.caller(&answer(&cancel, 200, None));
+        if let Some(status) = late {
+            house.caller(&answer(&hold, status, Some(SDP)));
+            assert_eq!(house.to(TRUNK), ["ACK"], "{status}");
+        }
+        house.pass_s(70);
+        assert_eq!((house.to(PHONES[0]), house.to(TRUNK)), (vec![], vec![]));
+        assert_eq!(house.endpoint.calls().count(), 1, "the call itself goes on");
+        house.phone(0, &legs.request("BYE", 6, ""));
+        house.durable();
+        let bye = house.messages(TRUNK).remove(0);
+        house.caller(&answer(&bye, 200, None));
+        house.pass_s(70);
+        assert_eq!(house.next, None, "nothing is left");
+    }
+}
+
+#[test]
 fn nobody_answers_for_half_an_hour_and_the_call_ends() {
     let mut house = House::new(SipTransport::Udp);
     house.ringing();
