@@ -1,7 +1,8 @@
 //! The line between supervisor and core: frames both ways over one Unix socket.
 //!
 //! Both ends are the same program file, so the frames are no format for ever: a core of another
-//! release never meets this supervisor.
+//! release never meets this supervisor. [`Said`] alone stands on the disk as well, in the
+//! [`spool`](super::spool), where the next release may find it: the spool says which form it has.
 
 use std::collections::BTreeSet;
 use std::io;
