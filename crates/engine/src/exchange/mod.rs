@@ -10,6 +10,7 @@
 pub mod flows;
 pub mod line;
 pub mod records;
+pub mod scribe;
 pub mod spool;
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,9 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::sockets::DoorSocket;
 use flows::{Flows, Heard};
-use line::{ToCore, ToSupervisor};
+use line::{Said, ToCore, ToSupervisor};
 use records::{Act, Records, WAIT_MAX};
+use scribe::Scribe;
 use spool::Spool;
 
 /// Words of the supervisor that may wait.
@@ -153,7 +155,7 @@ pub struct Exchange {
     endpoint: Endpoint,
     flows: Flows,
     records: Records,
-    spool: Spool,
+    scribe: Scribe,
     core: Option<mpsc::Sender<ToCore>>,
     /// When time is looked at next, at the latest.
     due: Timestamp,
@@ -170,21 +172,31 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the system refuses a socket.
+    /// When the system refuses a socket or a thread.
     pub fn new(
         setup: Setup,
         udp: std::net::UdpSocket,
         tcp: std::net::TcpListener,
         folder: &Path,
     ) -> io::Result<Self> {
-        let flows = Flows::new(udp, tcp)?;
         let (spool, left) = Spool::open(folder);
         if !left.is_empty() {
             tracing::warn!(count = left.len(), "Calls of an earlier run are not journalled yet.");
         }
+        Self::with(setup, udp, tcp, Scribe::new(spool)?, left)
+    }
+
+    fn with(
+        setup: Setup,
+        udp: std::net::UdpSocket,
+        tcp: std::net::TcpListener,
+        scribe: Scribe,
+        left: Vec<Said>,
+    ) -> io::Result<Self> {
+        let flows = Flows::new(udp, tcp)?;
         let records = Records::new(clock::now(), left);
         let endpoint = Endpoint::new(setup);
-        Ok(Self { endpoint, flows, records, spool, core: None, due: clock::now() })
+        Ok(Self { endpoint, flows, records, scribe, core: None, due: clock::now() })
     }
 
     /// Runs until the supervisor drops its end.
@@ -202,6 +214,7 @@ impl Exchange {
                     None => return,
                 },
                 heard = self.flows.next() => self.hear(clock::now(), heard),
+                number = self.scribe.next() => self.records.kept(number),
                 () = tokio::time::sleep(nap) => self.tick(clock::now()),
             }
         }
@@ -265,16 +278,23 @@ impl Exchange {
     fn tick(&mut self, now: Timestamp) {
         self.due = now.saturating_add(NAP_MAX).unwrap_or(now);
         self.endpoint.handle_timeout(now);
-        self.records.tick(now);
+        let count = self.records.tick(now);
+        if count > 0 {
+            tracing::error!(count, "The spool takes too long; calls go on without it.");
+        }
         let alone = self.records.alone_since();
         if alone.is_some_and(|since| now.duration_since(since) >= WAIT_MAX) {
             self.ring_for_all(now);
         }
     }
 
-    /// There is nobody to press "answer": every call that rings rings at every seat.
+    /// There is nobody to press "answer": every call that rings rings at every seat. One that waits
+    /// for the spool does not ring yet.
     fn ring_for_all(&mut self, now: Timestamp) {
-        let rings = self.endpoint.calls().filter(|call| call.standing == Standing::Ringing);
+        let unanswered = self.records.unanswered();
+        let rings = self.endpoint.calls().filter(|call| {
+            call.standing == Standing::Ringing && !unanswered.contains(call.call.0.as_str())
+        });
         let ringing: Vec<CallRef> = rings.map(|call| call.call.clone()).collect();
         for call in ringing {
             self.endpoint.ring_all(now, &call);
@@ -314,12 +334,16 @@ impl Exchange {
             }
             // A spool that cannot be written must not keep a caller waiting: it rings all the same.
             Act::Keep(said) => {
-                let kept = self.spool.keep(&said);
-                tracing::error!(kept, "A call goes on without a core to record it.");
+                let number = said.number;
+                tracing::error!("A call goes on without a core to record it.");
+                if !self.scribe.keep(said) {
+                    tracing::error!("Too much waits for the spool; a call goes on without it.");
+                    self.records.kept(number);
+                }
             }
             Act::Answer(receipt) => self.endpoint.handle_durable(now, receipt),
             Act::RingAll(call) => self.endpoint.ring_all(now, &call),
-            Act::Clear => self.spool.clear(),
+            Act::Clear => self.scribe.clear(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The exchange with sockets, a spool and a core that is made of frames.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use hansho_protocols::sip::{Setup, Timers};
 use tokio::sync::mpsc;
 
 use super::line::{self, Said, ToCore, ToSupervisor, What};
+use super::scribe::{Job, Scribe};
 use super::spool::Spool;
 use super::{Exchange, WORDS_MAX, Word};
 
@@ -18,6 +19,11 @@ const LINE_MAX: usize = 4_096;
 
 /// An exchange without seats on sockets of its own.
 fn exchange(folder: &std::path::Path) -> Exchange {
+    let (setup, udp, tcp) = sockets();
+    Exchange::new(setup, udp, tcp, folder).unwrap()
+}
+
+fn sockets() -> (Setup, UdpSocket, TcpListener) {
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let local = tcp.local_addr().unwrap();
     let udp = UdpSocket::bind(local).unwrap();
@@ -30,7 +36,7 @@ fn exchange(folder: &std::path::Path) -> Exchange {
         timers: Timers::default(),
         seed: [7; 16],
     };
-    Exchange::new(setup, udp, tcp, folder).unwrap()
+    (setup, udp, tcp)
 }
 
 /// Reports that an earlier supervisor left, each of another call with the longest name there is.
@@ -99,4 +105,40 @@ async fn a_core_that_comes_late_lives_and_hears_of_5000_calls() {
     assert!(living == names, "none of them is lost");
     assert!(said.into_iter().map(|report| report.call).eq(names));
     cleared(folder.path()).await;
+}
+
+/// The status of each answer to a call, until it rings.
+async fn statuses_of_a_call(door: SocketAddr) -> Vec<String> {
+    let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let us = socket.local_addr().unwrap();
+    let invite = format!(
+        "INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK1\r\n\
+         From: <sip:caller@{us}>;tag=1\r\nTo: <urn:service:sos>\r\nCall-ID: {us}\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:caller@{us}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    socket.send_to(invite.as_bytes(), door).await.unwrap();
+    let mut statuses = Vec::new();
+    let mut buffer = vec![0; 65_536];
+    while statuses.last().is_none_or(|last| last != "180") {
+        let count = socket.recv(&mut buffer).await.unwrap();
+        let text = String::from_utf8_lossy(&buffer[..count]);
+        statuses.push(text.split(' ').nth(1).unwrap().to_owned());
+    }
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_hangs_keeps_no_caller_waiting() {
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+    let scribe = Scribe::start(move |_job: &Job| held.recv().unwrap_or_default()).unwrap();
+    let (setup, udp, tcp) = sockets();
+    let door = setup.udp;
+    let exchange = Exchange::with(setup, udp, tcp, scribe, Vec::new()).unwrap();
+    let (tell, words) = mpsc::channel(WORDS_MAX);
+    tokio::spawn(exchange.run(words));
+    for _call in 0..3 {
+        let statuses = tokio::time::timeout(LONG, statuses_of_a_call(door)).await;
+        assert_eq!(statuses, Ok(vec!["100".to_owned(), "180".to_owned()]));
+    }
+    drop((tell, release));
 }
