@@ -193,7 +193,9 @@ impl Exchange {
         scribe: Scribe,
         left: Vec<Said>,
     ) -> io::Result<Self> {
-        let flows = Flows::new(udp, tcp)?;
+        let seats = setup.seats.iter().map(|seat| seat.address.ip());
+        let known = seats.chain(setup.trunks.iter().copied());
+        let flows = Flows::new(udp, tcp, known.map(|ip| ip.to_canonical()).collect())?;
         let records = Records::new(clock::now(), left);
         let endpoint = Endpoint::new(setup);
         Ok(Self { endpoint, flows, records, scribe, core: None, due: clock::now() })

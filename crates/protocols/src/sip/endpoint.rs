@@ -20,7 +20,7 @@ pub const CALL_COUNT_MAX: usize = 512;
 /// Most calls that are known at once, with those that are over and kept for late messages. Those
 /// that no trunk brings may be half as many.
 pub const KEPT_COUNT_MAX: usize = 4_096;
-/// Most connections at once; the next one is refused.
+/// Most connections at once; the next one is refused, unless it leads to a seat's phone.
 pub const FLOW_COUNT_MAX: usize = 512;
 /// Most transactions of each side; beyond, what is no call is dropped.
 pub const TRANSACTION_COUNT_MAX: usize = 8_192;
@@ -203,7 +203,8 @@ impl Endpoint {
         flow: Flow,
         bytes: &[u8],
     ) -> Result<(), FrameError> {
-        if !self.flows.contains_key(&flow) && self.flows.len() >= FLOW_COUNT_MAX {
+        let seat = || self.setup.seats.iter().any(|seat| seat.address == flow.peer);
+        if self.flows.len() >= FLOW_COUNT_MAX && !self.flows.contains_key(&flow) && !seat() {
             return Err(FrameError::new(FrameFault::TooLong, "512 connections are open", true));
         }
         let mut first = None;
