@@ -1,7 +1,7 @@
 //! The core's end of the supervisor's line: what the telephone side says goes into the journal and
 //! is acknowledged after that, and orders to ring a seat's phone go back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::edge::Edge;
-use crate::exchange::line::{self, Said, ToCore, ToSupervisor};
+use crate::exchange::line::{self, Pieces, Said, ToCore, ToSupervisor};
 use crate::replica::Replica;
 use crate::ways::{Connecting, Line};
 
@@ -128,6 +128,7 @@ struct Hearing {
 
 impl Hearing {
     async fn listen(self, mut line: OwnedReadHalf) {
+        let mut pieces = Pieces::default();
         loop {
             match line::receive(&mut line).await {
                 Ok(ToCore::Said(said)) => self.take(said).await,
@@ -137,7 +138,11 @@ impl Hearing {
                         tracing::debug!(order, "Who gave this order has waited long enough.");
                     }
                 }
-                Ok(ToCore::Living(calls)) => self.end_others(&calls).await,
+                Ok(ToCore::Living { calls, last }) => {
+                    if let Some(living) = pieces.take(calls, last) {
+                        self.end_others(&living).await;
+                    }
+                }
                 Err(error) => {
                     tracing::debug!(%error, "The supervisor's line ended.");
                     return;
@@ -161,7 +166,7 @@ impl Hearing {
     }
 
     /// Calls that lived when an earlier supervisor died are over.
-    async fn end_others(&self, living: &[String]) {
+    async fn end_others(&self, living: &BTreeSet<String>) {
         let mut lost = Vec::new();
         hansho_console::Reads::with_state(&*self.replica, &mut |state| {
             lost = lost_calls(state, living);
@@ -189,7 +194,7 @@ async fn acknowledge(
 }
 
 /// Calls of the state that the supervisor does not know.
-fn lost_calls(state: &State, living: &[String]) -> Vec<CallRef> {
+fn lost_calls(state: &State, living: &BTreeSet<String>) -> Vec<CallRef> {
     let lives = |phase: CallPhase| {
         matches!(phase, CallPhase::Ringing | CallPhase::Connecting | CallPhase::Connected)
     };

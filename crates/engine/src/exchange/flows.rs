@@ -1,11 +1,12 @@
 //! The SIP sockets: one for datagrams, one that takes connections, and those we open ourselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hansho_protocols::sip::{FLOW_COUNT_MAX, SEAT_COUNT_MAX};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -13,8 +14,13 @@ use tokio::sync::mpsc;
 
 /// Longest datagram that UDP can carry.
 const DATAGRAM_BYTES_MAX: usize = 65_536;
-/// Connections at once, ours and others'.
-const CONNECTIONS_MAX: usize = 512;
+/// Connections at once that others open. With ours they are as many as the endpoint takes.
+const ACCEPTED_MAX: usize = FLOW_COUNT_MAX - OPENED_MAX;
+/// Connections at once that we open: to the seats' phones, and to where answers and ends of calls
+/// must go.
+const OPENED_MAX: usize = 2 * SEAT_COUNT_MAX;
+/// How long who connects may say nothing: as long as he may take for a whole message.
+const SILENCE_MAX: Duration = Duration::from_secs(32);
 /// Messages that may wait for a connection's other end to read; then it is closed.
 const WAITING_MAX: usize = 64;
 /// How long the other end may take to open or to read.
@@ -40,22 +46,37 @@ pub enum Heard {
 pub struct Flows {
     udp: Arc<UdpSocket>,
     local: SocketAddr,
-    open: BTreeMap<u64, mpsc::Sender<Vec<u8>>>,
+    open: BTreeMap<u64, Connection>,
     /// Connections that we opened, by where to.
     opened: BTreeMap<SocketAddr, u64>,
+    /// Where trunks and seats' phones are. Strangers take at most half of the connections.
+    known: BTreeSet<IpAddr>,
+    silence_max: Duration,
     next: u64,
     heard: mpsc::Receiver<Heard>,
     tell: mpsc::Sender<Heard>,
     accepted: mpsc::Receiver<(TcpStream, SocketAddr)>,
 }
 
+#[derive(Debug)]
+struct Connection {
+    say: mpsc::Sender<Vec<u8>>,
+    peer: SocketAddr,
+    /// Whether we opened it.
+    ours: bool,
+}
+
 impl Flows {
-    /// Takes the listening sockets over.
+    /// Takes the listening sockets over; `known` is where trunks and seats' phones are.
     ///
     /// # Errors
     ///
     /// When the system refuses one.
-    pub fn new(udp: std::net::UdpSocket, tcp: std::net::TcpListener) -> io::Result<Self> {
+    pub fn new(
+        udp: std::net::UdpSocket,
+        tcp: std::net::TcpListener,
+        known: BTreeSet<IpAddr>,
+    ) -> io::Result<Self> {
         udp.set_nonblocking(true)?;
         tcp.set_nonblocking(true)?;
         let local = udp.local_addr()?;
@@ -69,6 +90,8 @@ impl Flows {
             local,
             open: BTreeMap::new(),
             opened: BTreeMap::new(),
+            known,
+            silence_max: SILENCE_MAX,
             next: 1,
             heard,
             tell,
@@ -113,7 +136,7 @@ impl Flows {
 
     /// Sends on an open connection; one whose other end does not read is closed.
     pub fn send(&mut self, id: u64, bytes: Vec<u8>) {
-        let full = self.open.get(&id).is_some_and(|open| open.try_send(bytes).is_err());
+        let full = self.open.get(&id).is_some_and(|open| open.say.try_send(bytes).is_err());
         if full {
             self.close(id);
         }
@@ -130,16 +153,23 @@ impl Flows {
         if let Some(id) = self.opened.get(&to) {
             return self.send(*id, bytes);
         }
+        if !self.has_room(to, true) {
+            tracing::warn!("A SIP connection of ours over the limit was not opened.");
+            if self.tell.try_send(Heard::Unreachable(to)).is_err() {
+                tracing::debug!("What was to go there ends in its own time.");
+            }
+            return;
+        }
         let id = self.number();
         let (say, to_say) = mpsc::channel(WAITING_MAX);
         drop(say.try_send(bytes));
-        self.open.insert(id, say);
+        self.open.insert(id, Connection { say, peer: to, ours: true });
         self.opened.insert(to, id);
         let tell = self.tell.clone();
         tokio::spawn(async move {
             let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(to)).await;
             match connected {
-                Ok(Ok(stream)) => converse(id, stream, to, to_say, tell).await,
+                Ok(Ok(stream)) => converse(id, stream, to, None, to_say, tell).await,
                 Ok(Err(_)) | Err(_) => {
                     drop(tell.send(Heard::Closed(id, to)).await);
                     drop(tell.send(Heard::Unreachable(to)).await);
@@ -149,14 +179,24 @@ impl Flows {
     }
 
     fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if self.open.len() >= CONNECTIONS_MAX {
+        if !self.has_room(peer, false) {
             tracing::warn!("A SIP connection over the limit was closed.");
             return;
         }
         let id = self.number();
         let (say, to_say) = mpsc::channel(WAITING_MAX);
-        self.open.insert(id, say);
-        tokio::spawn(converse(id, stream, peer, to_say, self.tell.clone()));
+        self.open.insert(id, Connection { say, peer, ours: false });
+        let silence = Some(self.silence_max);
+        tokio::spawn(converse(id, stream, peer, silence, to_say, self.tell.clone()));
+    }
+
+    /// Whether there is room for one more connection with this peer, of ours or of others'.
+    fn has_room(&self, peer: SocketAddr, ours: bool) -> bool {
+        let most = if ours { OPENED_MAX } else { ACCEPTED_MAX };
+        let known = |peer: SocketAddr| self.known.contains(&peer.ip().to_canonical());
+        let alike = || self.open.values().filter(|each| each.ours == ours);
+        alike().count() < most
+            && (known(peer) || alike().filter(|each| !known(each.peer)).count() < most / 2)
     }
 
     fn number(&mut self) -> u64 {
@@ -199,11 +239,13 @@ async fn receive(socket: Arc<UdpSocket>, tell: mpsc::Sender<Heard>) {
     }
 }
 
-/// Carries one connection until either side ends it.
+/// Carries one connection until either side ends it, or the peer has said nothing at all for so
+/// long.
 async fn converse(
     id: u64,
     stream: TcpStream,
     peer: SocketAddr,
+    silence: Option<Duration>,
     to_say: mpsc::Receiver<Vec<u8>>,
     tell: mpsc::Sender<Heard>,
 ) {
@@ -212,15 +254,27 @@ async fn converse(
     }
     let (read, write) = stream.into_split();
     tokio::select! {
-        () = listen(id, read, peer, &tell) => {}
+        () = listen(id, read, peer, silence, &tell) => {}
         () = speak(write, to_say) => {}
     }
     drop(tell.send(Heard::Closed(id, peer)).await);
 }
 
-async fn listen(id: u64, mut read: OwnedReadHalf, peer: SocketAddr, tell: &mpsc::Sender<Heard>) {
+async fn listen(
+    id: u64,
+    mut read: OwnedReadHalf,
+    peer: SocketAddr,
+    mut silence: Option<Duration>,
+    tell: &mpsc::Sender<Heard>,
+) {
     let mut buffer = vec![0; 16_384];
-    while let Ok(count @ 1..) = read.read(&mut buffer).await {
+    loop {
+        let more = read.read(&mut buffer);
+        let read = match silence.take() {
+            Some(most) => tokio::time::timeout(most, more).await,
+            None => Ok(more.await),
+        };
+        let Ok(Ok(count @ 1..)) = read else { return };
         let bytes = buffer.get(..count).unwrap_or_default().to_vec();
         if tell.send(Heard::Bytes(id, peer, bytes)).await.is_err() {
             return;
@@ -235,5 +289,80 @@ async fn speak(mut write: OwnedWriteHalf, mut to_say: mpsc::Receiver<Vec<u8>>) {
         if !matches!(sent, Ok(Ok(()))) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Sockets of their own, where loopback's first address alone is known.
+    fn flows() -> (Flows, SocketAddr) {
+        let tcp = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let udp = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let door = tcp.local_addr().unwrap();
+        let known = BTreeSet::from([IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+        (Flows::new(udp, tcp, known).unwrap(), door)
+    }
+
+    /// As many connections with this peer as there is room for.
+    fn fill(flows: &mut Flows, peer: SocketAddr, ours: bool) -> usize {
+        let mut count = 0;
+        while flows.has_room(peer, ours) {
+            let id = flows.number();
+            flows.open.insert(id, Connection { say: mpsc::channel(1).0, peer, ours });
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test]
+    async fn who_connects_and_says_nothing_is_closed() {
+        let (mut flows, door) = flows();
+        flows.silence_max = Duration::from_millis(100);
+        let mut speaks = TcpStream::connect(door).await.unwrap();
+        speaks.write_all(b"a").await.unwrap();
+        let heard = tokio::time::timeout(LONG, flows.next()).await.unwrap();
+        assert!(matches!(heard, Heard::Bytes(1, ..)), "{heard:?}");
+        let mut silent = TcpStream::connect(door).await.unwrap();
+        let heard = tokio::time::timeout(LONG, flows.next()).await.unwrap();
+        assert!(matches!(heard, Heard::Closed(2, _)), "{heard:?}");
+        assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+        // Once it has spoken, it may be as silent as it likes.
+        speaks.write_all(b"b").await.unwrap();
+        let heard = tokio::time::timeout(LONG, flows.next()).await.unwrap();
+        assert!(matches!(heard, Heard::Bytes(1, ..)), "{heard:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_connects_leaves_room_for_the_phones() {
+        let (mut flows, door) = flows();
+        let stranger: SocketAddr = "127.0.0.2:5060".parse().unwrap();
+        assert_eq!(fill(&mut flows, stranger, false), ACCEPTED_MAX / 2);
+        assert_eq!(fill(&mut flows, door, false), ACCEPTED_MAX - ACCEPTED_MAX / 2);
+        let mut refused = TcpStream::connect(door).await.unwrap();
+        let mut byte = [0];
+        let closed = async {
+            tokio::select! {
+                heard = flows.next() => panic!("{heard:?}"),
+                read = refused.read(&mut byte) => read.unwrap_or_default(),
+            }
+        };
+        assert_eq!(tokio::time::timeout(LONG, closed).await.unwrap(), 0);
+        assert_eq!(fill(&mut flows, stranger, true), OPENED_MAX / 2);
+        flows.send_to(stranger, b"a".to_vec());
+        let heard = tokio::time::timeout(LONG, flows.next()).await.unwrap();
+        assert!(matches!(heard, Heard::Unreachable(there) if there == stranger), "{heard:?}");
+        let phone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        flows.send_to(phone.local_addr().unwrap(), b"a".to_vec());
+        let (mut rung, _from) = phone.accept().await.unwrap();
+        rung.read_exact(&mut byte).await.unwrap();
+        assert_eq!(byte, *b"a");
+        assert_eq!(fill(&mut flows, door, true), OPENED_MAX - OPENED_MAX / 2 - 1);
+        assert_eq!(flows.open.len(), FLOW_COUNT_MAX);
     }
 }

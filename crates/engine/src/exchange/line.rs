@@ -1,8 +1,10 @@
 //! The line between supervisor and core: frames both ways over one Unix socket.
 //!
 //! Both ends are the same program file, so the frames are no format for ever: a core of another
-//! release never meets this supervisor.
+//! release never meets this supervisor. [`Said`] alone stands on the disk as well, in the
+//! [`spool`](super::spool), where the next release may find it: the spool says which form it has.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use hansho_model::{CallEnd, CallFact, CallRef, CallReport};
@@ -12,12 +14,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Longest frame: a request of 64 KiB with what goes around it.
 pub const FRAME_BYTES_MAX: usize = 128 << 10;
+/// Most bytes of names in one [`ToCore::Living`]; what goes around them has room beside it.
+const NAMES_BYTES_MAX: usize = 64 << 10;
 
 /// From the supervisor to the core.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToCore {
-    /// The first frame of a line: the calls that live. What else the core holds for living is over.
-    Living(Vec<String>),
+    /// The first frames of a line: the calls that live, piece by piece. After the last one, what
+    /// else the core holds for living is over.
+    Living {
+        /// Names of calls.
+        calls: Vec<String>,
+        /// Whether no more pieces follow.
+        last: bool,
+    },
     /// The telephone side says something; the core answers [`ToSupervisor::Durable`].
     Said(Said),
     /// An order was taken, or there is no such call or seat (any more).
@@ -163,6 +173,41 @@ impl Said {
     }
 }
 
+/// The calls that live, in frames that fit on the line: there may be more names than one holds.
+#[must_use]
+pub fn living(names: &BTreeSet<&str>) -> Vec<ToCore> {
+    let mut pieces = Vec::new();
+    let mut calls = Vec::new();
+    let mut bytes = 0_usize;
+    for name in names {
+        // Three bytes tell how long it is.
+        let more = name.len().saturating_add(3);
+        if bytes.saturating_add(more) > NAMES_BYTES_MAX && !calls.is_empty() {
+            pieces.push(ToCore::Living { calls: std::mem::take(&mut calls), last: false });
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(more);
+        calls.push((*name).to_owned());
+    }
+    pieces.push(ToCore::Living { calls, last: true });
+    pieces
+}
+
+/// The pieces of [`living`] at the core's end.
+///
+/// A list that was broken off does no harm to the next one: what it named beside it had its end
+/// told meanwhile.
+#[derive(Debug, Default)]
+pub struct Pieces(BTreeSet<String>);
+
+impl Pieces {
+    /// Takes a piece; with the last one, gives them all.
+    pub fn take(&mut self, calls: Vec<String>, last: bool) -> Option<BTreeSet<String>> {
+        self.0.extend(calls);
+        last.then(|| std::mem::take(&mut self.0))
+    }
+}
+
 /// A frame: its length as four bytes, little-endian, then itself.
 #[must_use]
 pub fn frame<T: Serialize>(message: &T) -> Vec<u8> {
@@ -172,7 +217,8 @@ pub fn frame<T: Serialize>(message: &T) -> Vec<u8> {
     [length.to_le_bytes().as_slice(), &body].concat()
 }
 
-/// Sends a frame.
+/// Sends a frame. One that [`receive`] would refuse is left out, and said: the other end would end
+/// the line over it, and the next core would get the same frame again.
 ///
 /// # Errors
 ///
@@ -181,7 +227,13 @@ pub async fn send<T: Serialize>(
     line: &mut (impl AsyncWrite + Unpin),
     message: &T,
 ) -> io::Result<()> {
-    line.write_all(&frame(message)).await
+    let frame = frame(message);
+    let bytes = frame.len().saturating_sub(4);
+    if bytes > FRAME_BYTES_MAX {
+        tracing::error!(bytes, "A frame longer than any on the supervisor's line is left out.");
+        return Ok(());
+    }
+    line.write_all(&frame).await
 }
 
 /// Receives a frame. Not to be dropped half-way: the rest would be taken for the next one.
@@ -247,6 +299,36 @@ mod tests {
             assert_eq!(heard.number, number);
             assert!(!format!("{heard:?}").contains("INVITE"));
             assert_eq!(heard.report(read), Some(report));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_would_be_refused_is_not_sent_and_the_line_goes_on() {
+        let (mut ours, mut theirs) = tokio::io::duplex(1 << 20);
+        let living = |bytes: usize| ToCore::Living { calls: vec!["x".repeat(bytes)], last: true };
+        // Beside the name: which message, how many names, how long, whether the last.
+        let most = FRAME_BYTES_MAX - 6;
+        for bytes in [most, most + 1, 3] {
+            send(&mut ours, &living(bytes)).await.unwrap();
+        }
+        assert_eq!(receive::<ToCore>(&mut theirs).await.unwrap(), living(most));
+        assert_eq!(receive::<ToCore>(&mut theirs).await.unwrap(), living(3));
+    }
+
+    #[test]
+    fn however_many_calls_live_each_frame_fits() {
+        for count in [0, 1, 253, 254, 5_000] {
+            let names: BTreeSet<String> =
+                (0..count).map(|index| format!("{index:0>255}")).collect();
+            let frames = living(&names.iter().map(String::as_str).collect());
+            assert!(frames.iter().all(|each| frame(each).len() <= FRAME_BYTES_MAX), "{count}");
+            let mut pieces = Pieces::default();
+            let mut whole = Vec::new();
+            for frame in frames {
+                let ToCore::Living { calls, last } = frame else { panic!("another message") };
+                whole.extend(pieces.take(calls, last));
+            }
+            assert_eq!(whole, [names], "once, with the last piece");
         }
     }
 

@@ -10,8 +10,12 @@
 pub mod flows;
 pub mod line;
 pub mod records;
+pub mod scribe;
 pub mod spool;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,8 +32,9 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::sockets::DoorSocket;
 use flows::{Flows, Heard};
-use line::{ToCore, ToSupervisor};
+use line::{Said, ToCore, ToSupervisor};
 use records::{Act, Records, WAIT_MAX};
+use scribe::Scribe;
 use spool::Spool;
 
 /// Words of the supervisor that may wait.
@@ -150,7 +155,7 @@ pub struct Exchange {
     endpoint: Endpoint,
     flows: Flows,
     records: Records,
-    spool: Spool,
+    scribe: Scribe,
     core: Option<mpsc::Sender<ToCore>>,
     /// When time is looked at next, at the latest.
     due: Timestamp,
@@ -167,21 +172,33 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the system refuses a socket.
+    /// When the system refuses a socket or a thread.
     pub fn new(
         setup: Setup,
         udp: std::net::UdpSocket,
         tcp: std::net::TcpListener,
         folder: &Path,
     ) -> io::Result<Self> {
-        let flows = Flows::new(udp, tcp)?;
         let (spool, left) = Spool::open(folder);
         if !left.is_empty() {
             tracing::warn!(count = left.len(), "Calls of an earlier run are not journalled yet.");
         }
+        Self::with(setup, udp, tcp, Scribe::new(spool)?, left)
+    }
+
+    fn with(
+        setup: Setup,
+        udp: std::net::UdpSocket,
+        tcp: std::net::TcpListener,
+        scribe: Scribe,
+        left: Vec<Said>,
+    ) -> io::Result<Self> {
+        let seats = setup.seats.iter().map(|seat| seat.address.ip());
+        let known = seats.chain(setup.trunks.iter().copied());
+        let flows = Flows::new(udp, tcp, known.map(|ip| ip.to_canonical()).collect())?;
         let records = Records::new(clock::now(), left);
         let endpoint = Endpoint::new(setup);
-        Ok(Self { endpoint, flows, records, spool, core: None, due: clock::now() })
+        Ok(Self { endpoint, flows, records, scribe, core: None, due: clock::now() })
     }
 
     /// Runs until the supervisor drops its end.
@@ -199,6 +216,7 @@ impl Exchange {
                     None => return,
                 },
                 heard = self.flows.next() => self.hear(clock::now(), heard),
+                number = self.scribe.next() => self.records.kept(number),
                 () = tokio::time::sleep(nap) => self.tick(clock::now()),
             }
         }
@@ -210,8 +228,10 @@ impl Exchange {
                 self.core = Some(core);
                 // A call whose end is yet to be told is not lost.
                 let living = self.endpoint.calls().map(|call| call.call.0.as_str());
-                let living = living.chain(self.records.calls()).map(str::to_owned).collect();
-                self.tell(ToCore::Living(living));
+                let living: BTreeSet<&str> = living.chain(self.records.calls()).collect();
+                for piece in line::living(&living) {
+                    self.tell(piece);
+                }
                 self.records.core_came();
             }
             Word::CoreWent => {
@@ -260,16 +280,23 @@ impl Exchange {
     fn tick(&mut self, now: Timestamp) {
         self.due = now.saturating_add(NAP_MAX).unwrap_or(now);
         self.endpoint.handle_timeout(now);
-        self.records.tick(now);
+        let count = self.records.tick(now);
+        if count > 0 {
+            tracing::error!(count, "The spool takes too long; calls go on without it.");
+        }
         let alone = self.records.alone_since();
         if alone.is_some_and(|since| now.duration_since(since) >= WAIT_MAX) {
             self.ring_for_all(now);
         }
     }
 
-    /// There is nobody to press "answer": every call that rings rings at every seat.
+    /// There is nobody to press "answer": every call that rings rings at every seat. One that waits
+    /// for the spool does not ring yet.
     fn ring_for_all(&mut self, now: Timestamp) {
-        let rings = self.endpoint.calls().filter(|call| call.standing == Standing::Ringing);
+        let unanswered = self.records.unanswered();
+        let rings = self.endpoint.calls().filter(|call| {
+            call.standing == Standing::Ringing && !unanswered.contains(call.call.0.as_str())
+        });
         let ringing: Vec<CallRef> = rings.map(|call| call.call.clone()).collect();
         for call in ringing {
             self.endpoint.ring_all(now, &call);
@@ -301,25 +328,35 @@ impl Exchange {
 
     fn carry_out(&mut self, now: Timestamp, act: Act) {
         match act {
-            Act::Send(said) => self.tell(ToCore::Said(said)),
+            Act::Send(said) => {
+                let number = said.number;
+                if !self.tell(ToCore::Said(said)) {
+                    self.records.not_sent(number);
+                }
+            }
             // A spool that cannot be written must not keep a caller waiting: it rings all the same.
             Act::Keep(said) => {
-                let kept = self.spool.keep(&said);
-                tracing::error!(kept, "A call goes on without a core to record it.");
+                let number = said.number;
+                tracing::error!("A call goes on without a core to record it.");
+                if !self.scribe.keep(said) {
+                    tracing::error!("Too much waits for the spool; a call goes on without it.");
+                    self.records.kept(number);
+                }
             }
             Act::Answer(receipt) => self.endpoint.handle_durable(now, receipt),
             Act::RingAll(call) => self.endpoint.ring_all(now, &call),
-            Act::Clear => self.spool.clear(),
+            Act::Clear => self.scribe.clear(),
         }
     }
 
-    /// What a core that has just died does not take is sent to the next one.
-    fn tell(&self, message: ToCore) {
-        if let Some(core) = &self.core
-            && core.try_send(message).is_err()
-        {
+    /// Whether the message is on its way. What a core that has just died does not take is sent to
+    /// the next one.
+    fn tell(&self, message: ToCore) -> bool {
+        let sent = self.core.as_ref().is_none_or(|core| core.try_send(message).is_ok());
+        if !sent {
             tracing::warn!("The core does not take what the telephone side says.");
         }
+        sent
     }
 
     fn transmit(&mut self, hop: Hop, bytes: Vec<u8>) {

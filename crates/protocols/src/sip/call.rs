@@ -22,6 +22,8 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) offered_at: Timestamp,
+    /// Whether a trunk brought it.
+    pub(super) trusted: bool,
     /// Transaction of the INVITE.
     pub(super) server: String,
     /// Tag of ours towards the caller.

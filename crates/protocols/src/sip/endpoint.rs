@@ -14,9 +14,13 @@ use super::stream::{Framed, Framer};
 use super::transaction::{Client, Flow, Hop, Server, SipTransport, Timers, after};
 use crate::{FrameError, Receipt};
 
-/// Most calls that live at once; the next one is answered 503.
+/// Most calls that live at once; the next one is answered 503. Those that no trunk brings may be
+/// half as many.
 pub const CALL_COUNT_MAX: usize = 512;
-/// Most connections at once; the next one is refused.
+/// Most calls that are known at once, with those that are over and kept for late messages. Those
+/// that no trunk brings may be half as many.
+pub const KEPT_COUNT_MAX: usize = 4_096;
+/// Most connections at once; the next one is refused, unless it leads to a seat's phone.
 pub const FLOW_COUNT_MAX: usize = 512;
 /// Most transactions of each side; beyond, what is no call is dropped.
 pub const TRANSACTION_COUNT_MAX: usize = 8_192;
@@ -199,7 +203,8 @@ impl Endpoint {
         flow: Flow,
         bytes: &[u8],
     ) -> Result<(), FrameError> {
-        if !self.flows.contains_key(&flow) && self.flows.len() >= FLOW_COUNT_MAX {
+        let seat = || self.setup.seats.iter().any(|seat| seat.address == flow.peer);
+        if self.flows.len() >= FLOW_COUNT_MAX && !self.flows.contains_key(&flow) && !seat() {
             return Err(FrameError::new(FrameFault::TooLong, "512 connections are open", true));
         }
         let mut first = None;

@@ -8,7 +8,8 @@
 //! - **Limits**: a head has at most [`message::HEAD_SIZE_MAX`] bytes, a message
 //!   [`message::MESSAGE_SIZE_MAX`], a body [`multipart::PART_COUNT_MAX`] parts that stand
 //!   [`multipart::NESTING_MAX`] deep; larger bodies are dropped as they come, and the call rings
-//!   without them. At most [`CALL_COUNT_MAX`] calls live at once.
+//!   without them. At most [`CALL_COUNT_MAX`] calls live at once, and at most half of
+//!   them come from elsewhere than a trunk; [`KEPT_COUNT_MAX`] are known, with those just over.
 //! - **Quirks**, each accepted: lines that end in LF, lines that are no header, a bracket that is
 //!   never closed, parameters outside of brackets, a closing boundary that is missing, a body
 //!   shorter than its length says.
@@ -36,7 +37,7 @@ mod timers;
 mod transaction;
 
 pub use endpoint::{
-    CALL_COUNT_MAX, Endpoint, FLOW_COUNT_MAX, Live, Output, SEAT_COUNT_MAX, Seat, Setup, Standing,
-    TRANSACTION_COUNT_MAX,
+    CALL_COUNT_MAX, Endpoint, FLOW_COUNT_MAX, KEPT_COUNT_MAX, Live, Output, SEAT_COUNT_MAX, Seat,
+    Setup, Standing, TRANSACTION_COUNT_MAX,
 };
 pub use transaction::{Flow, Hop, SipTransport, Timers};

@@ -170,7 +170,11 @@ impl Endpoint {
         }
         let (hop, request) = (client.hop, dialog::cancel(&client.request));
         let key = client_key(&fork.branch, "CANCEL");
-        let cancel = Client::new(now, &request, hop, Purpose::End, &self.setup.timers);
+        self.send_cancel(now, key, hop, &request);
+    }
+
+    fn send_cancel(&mut self, now: Timestamp, key: String, hop: Hop, request: &Message) {
+        let cancel = Client::new(now, request, hop, Purpose::End, &self.setup.timers);
         self.clients.insert(key, cancel);
         self.send(hop, request.encode());
     }
@@ -214,24 +218,44 @@ impl Endpoint {
             (Purpose::Ring(call, id), 200..=299) => self.took(now, &call, id, &key, message),
             (Purpose::Ring(call, id), _) => self.did_not_take(now, &call, id, status),
             (Purpose::Relay(server), 200..) => self.relayed(now, &server, &key, message),
+            // The other side took what it was told to forget: unless it gets its ACK, it ends the
+            // call.
+            (Purpose::End, 200..=299) if invite => {
+                if let Some((call, leg, number)) = self.leg_of(&key) {
+                    self.acknowledge_leg(&call, leg, number, &key, None);
+                }
+            }
             (Purpose::Relay(_) | Purpose::End, _) => {}
         }
     }
 
     /// Nobody answered a request of ours.
     pub(super) fn client_failed(&mut self, now: Timestamp, key: &str, status: u16) {
-        let Some(client) = self.clients.remove(key) else { return };
+        let Some(mut client) = self.clients.remove(key) else { return };
         if client.state == ClientState::Completed {
             return;
         }
-        match client.purpose {
+        match std::mem::replace(&mut client.purpose, Purpose::End) {
             Purpose::Ring(call, id) => self.did_not_take(now, &call, id, status),
             Purpose::Relay(server) => {
                 let tag = self.tag.clone();
                 self.answer(now, &server, &tag, 408, |_answer| {});
+                self.take_back(now, key, client);
             }
             Purpose::End => {}
         }
+    }
+
+    /// The other side said that it thinks about an INVITE, and nothing more: it may forget it.
+    fn take_back(&mut self, now: Timestamp, key: &str, mut client: Client) {
+        let Some(branch) = client.request.via().map(|via| via.branch().to_owned()) else { return };
+        if !client.is_invite() || client.state != ClientState::Proceeding {
+            return;
+        }
+        let (hop, request) = (client.hop, dialog::cancel(&client.request));
+        client.ends_at = Some(after(now, self.setup.timers.long()));
+        self.clients.insert(key.to_owned(), client);
+        self.send_cancel(now, client_key(&branch, "CANCEL"), hop, &request);
     }
 
     /// A phone took the call.
@@ -434,22 +458,28 @@ impl Endpoint {
         self.request(now, hop, request, Purpose::Relay(key.to_owned()));
     }
 
+    /// The side that a request of ours within a call went to, and its number.
+    fn leg_of(&self, key: &str) -> Option<(CallRef, Leg, u32)> {
+        let request = &self.clients.get(key)?.request;
+        let id = request.first("Call-ID")?.to_owned();
+        let (call, leg) = self.dialogs.get(&(id, request.tag("From")?))?;
+        Some((call.clone(), *leg, request.cseq().map_or(1, |(number, _method)| number)))
+    }
+
     /// Passes the other side's answer back.
     fn relayed(&mut self, now: Timestamp, server: &str, key: &str, message: &Message) {
         let status = message.status().unwrap_or(500);
         // Its wish for a password, or its new address, is none of the other side's business.
         let status = if matches!(status, 300..=399 | 401 | 407) { 488 } else { status };
         let Some(client) = self.clients.get(key) else { return };
-        let (invite, number) = (client.is_invite(), client.request.cseq().map_or(1, |(n, _m)| n));
+        let invite = client.is_invite();
         let asked = self.servers.get(server).map(|server| server.request.clone());
         let tag = self.tag.clone();
         if !invite || status >= 300 {
             self.answer(now, server, &tag, status, |answer| pass_body(message, answer));
             return;
         }
-        let id = client.request.first("Call-ID").unwrap_or_default().to_owned();
-        let ours = client.request.tag("From").unwrap_or_default();
-        if let Some((call, leg)) = self.dialogs.get(&(id, ours)).cloned() {
+        if let Some((call, leg, number)) = self.leg_of(key) {
             self.acknowledge_leg(&call, leg, number, key, None);
             let asker = match leg {
                 Leg::Caller => self.calls.get(&call).and_then(|found| found.winner).map(Leg::Phone),

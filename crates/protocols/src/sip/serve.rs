@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use super::address::{Uri, Via};
 use super::call::{Call, Leg, Owed, Stage};
 use super::dialog::{self, ALLOW, Dialog, response};
-use super::endpoint::{CALL_COUNT_MAX, Endpoint, REPLY_COUNT_MAX, TRANSACTION_COUNT_MAX};
+use super::endpoint::{
+    CALL_COUNT_MAX, Endpoint, KEPT_COUNT_MAX, REPLY_COUNT_MAX, TRANSACTION_COUNT_MAX,
+};
 use super::message::{Flaw, Message};
 use super::multipart::Parts;
 use super::offer;
@@ -152,6 +154,18 @@ impl Endpoint {
         user.is_some_and(|user| self.setup.numbers.contains(&user))
     }
 
+    /// Whether one more call finds room. Strangers may take half of it: the rest is for those whom
+    /// a trunk brings.
+    fn has_room(&self, trusted: bool) -> bool {
+        let strange = || self.calls.values().filter(|call| !call.trusted);
+        let lives = |call: &&Call| call.stage != Stage::Over;
+        self.calls.len() < KEPT_COUNT_MAX
+            && self.calls.values().filter(lives).count() < CALL_COUNT_MAX
+            && (trusted
+                || (strange().count() < KEPT_COUNT_MAX / 2
+                    && strange().filter(lives).count() < CALL_COUNT_MAX / 2))
+    }
+
     /// Somebody calls.
     fn invite(
         &mut self,
@@ -178,7 +192,7 @@ impl Endpoint {
         let tag = self.names.next();
         let hop = dialog::answer_hop(via, flow);
         let dialog = Dialog::of_caller(message, hop, &tag);
-        if self.calls.len() >= CALL_COUNT_MAX || !self.open(now, flow, via, message.clone(), key) {
+        if !self.has_room(asserted) || !self.open(now, flow, via, message.clone(), key) {
             self.answer_without(message, via, flow, 503);
             return;
         }
@@ -187,6 +201,7 @@ impl Endpoint {
         let number = offer.number.as_ref().filter(|_number| !offer.withheld);
         let found = Call {
             offered_at: now,
+            trusted: asserted,
             server: key.to_owned(),
             tag: tag.clone(),
             dialog,

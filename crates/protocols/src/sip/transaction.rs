@@ -345,8 +345,15 @@ impl Client {
         if status < 200 {
             if self.is_invite() {
                 self.repeat = None;
-                // From here on the call decides how long the phone may ring.
-                self.ends_at = None;
+                match self.purpose {
+                    // From here on the call decides how long the phone may ring.
+                    Purpose::Ring(..) => self.ends_at = None,
+                    // Once: the other side may not put off its answer for ever.
+                    Purpose::Relay(_) if self.state == ClientState::Calling => {
+                        self.ends_at = Some(after(now, timers.long()));
+                    }
+                    Purpose::Relay(_) | Purpose::End => {}
+                }
             }
             self.state = ClientState::Proceeding;
             return Heard::New;

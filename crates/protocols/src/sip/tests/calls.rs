@@ -255,12 +255,7 @@ fn a_phone_that_cannot_be_reached_is_known_at_once() {
 #[test]
 fn without_a_core_every_phone_rings_and_the_first_wins() {
     let mut house = House::new(SipTransport::Udp);
-    let call = house.ringing();
-    house.endpoint.ring_all(house.now, &call);
-    house.endpoint.ring_all(house.now, &call);
-    house.drain();
-    let first = house.messages(PHONES[0]).remove(0);
-    let second = house.messages(PHONES[1]).remove(0);
+    let (_call, [first, second]) = house.ringing_everywhere();
     house.phone(0, &answer(&first, 180, None));
     house.phone(1, &answer(&second, 180, None));
     house.pass_s(90);
@@ -280,19 +275,18 @@ fn without_a_core_every_phone_rings_and_the_first_wins() {
 #[test]
 fn a_phone_that_gives_up_is_rung_again_while_there_is_no_core() {
     let mut house = House::new(SipTransport::Udp);
-    let call = house.ringing();
-    house.endpoint.ring_all(house.now, &call);
-    house.drain();
+    let (call, [mut invite, _other]) = house.ringing_everywhere();
     for _round in 0..3 {
-        let invite = house.messages(PHONES[0]).remove(0);
         house.phone(0, &answer(&invite, 480, None));
         // Asked over and over, the phone still has its rest.
         house.endpoint.ring_all(house.now, &call);
         house.drain();
         assert_eq!(house.to(PHONES[0]), ["ACK"]);
         house.pass_s(11);
+        let mut again = house.messages(PHONES[0]);
+        assert_eq!(again.iter().map(said).collect::<Vec<_>>(), ["INVITE"; 2]);
+        invite = again.remove(0);
     }
-    assert_eq!(house.to(PHONES[0]), ["INVITE"; 2]);
     let told = house.told();
     assert_eq!(told.iter().filter(|word| *word == "not connected desk1 480").count(), 1);
 }
@@ -300,11 +294,7 @@ fn a_phone_that_gives_up_is_rung_again_while_there_is_no_core() {
 #[test]
 fn a_core_that_comes_back_and_names_a_seat_quiets_the_others() {
     let mut house = House::new(SipTransport::Udp);
-    let call = house.ringing();
-    house.endpoint.ring_all(house.now, &call);
-    house.drain();
-    let first = house.messages(PHONES[0]).remove(0);
-    let second = house.messages(PHONES[1]).remove(0);
+    let (call, [first, second]) = house.ringing_everywhere();
     house.phone(0, &answer(&first, 180, None));
     house.phone(1, &answer(&second, 180, None));
     assert!(!house.endpoint.connect(house.now, &call, "desk9"));
@@ -321,11 +311,7 @@ fn a_core_that_comes_back_and_names_a_seat_quiets_the_others() {
 #[test]
 fn a_caller_who_hangs_up_stops_the_phones() {
     let mut house = House::new(SipTransport::Udp);
-    let call = house.ringing();
-    house.endpoint.ring_all(house.now, &call);
-    house.drain();
-    let invite = house.messages(PHONES[0]).remove(0);
-    let silent = house.messages(PHONES[1]).remove(0);
+    let (_call, [invite, silent]) = house.ringing_everywhere();
     house.phone(0, &answer(&invite, 180, None));
     let cancel = house.cancel();
     house.caller(&cancel);
@@ -396,6 +382,41 @@ fn requests_within_a_call_reach_the_other_side() {
     let answers = house.to(PHONES[0]);
     assert_eq!(answers[answers.len() - 3..], ["405 REFER", "501 DANCE", "500 INFO"]);
     assert_eq!(house.endpoint.calls().count(), 1);
+}
+
+#[test]
+fn a_request_within_a_call_that_is_thought_about_for_ever_is_taken_back() {
+    for late in [Some(200), Some(487), None] {
+        let mut house = House::new(SipTransport::Udp);
+        let (_call, legs) = house.connected();
+        house.phone(0, &legs.request("INVITE", 5, PHONE_SDP));
+        let hold = house.messages(TRUNK).remove(0);
+        for _each in 0..3 {
+            house.caller(&answer(&hold, 100, None));
+            house.pass_s(10);
+        }
+        assert_eq!((house.to(PHONES[0]), house.to(TRUNK)), (vec!["100 INVITE".to_owned()], vec![]));
+        house.pass_s(2);
+        assert_eq!(house.to(PHONES[0]), ["408 INVITE"]);
+        house.phone(0, &legs.request("ACK", 5, "").replace("pACK5", "pINVITE5"));
+        let cancel = house.messages(TRUNK).remove(0);
+        assert_eq!(said(&cancel), "CANCEL");
+        assert_eq!(cancel.first("Via"), hold.first("Via"), "of the same transaction");
+        house.caller(&answer(&cancel, 200, None));
+        if let Some(status) = late {
+            house.caller(&answer(&hold, status, Some(SDP)));
+            assert_eq!(house.to(TRUNK), ["ACK"], "{status}");
+        }
+        house.pass_s(70);
+        assert_eq!((house.to(PHONES[0]), house.to(TRUNK)), (vec![], vec![]));
+        assert_eq!(house.endpoint.calls().count(), 1, "the call itself goes on");
+        house.phone(0, &legs.request("BYE", 6, ""));
+        house.durable();
+        let bye = house.messages(TRUNK).remove(0);
+        house.caller(&answer(&bye, 200, None));
+        house.pass_s(70);
+        assert_eq!(house.next, None, "nothing is left");
+    }
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use hansho_model::{CallFact, LocationFault};
 
-use super::house::{House, SDP, TRUNK, address, flow};
+use super::house::{House, PHONES, SDP, TRUNK, address, answer, flow};
 use crate::sip::serve::DIALOG_COUNT_MAX;
-use crate::sip::{CALL_COUNT_MAX, FLOW_COUNT_MAX, SipTransport};
+use crate::sip::{CALL_COUNT_MAX, FLOW_COUNT_MAX, KEPT_COUNT_MAX, SipTransport};
 
 fn first_to(house: &mut House, text: &str) -> String {
     house.give(SipTransport::Udp, TRUNK, text);
@@ -104,7 +104,7 @@ fn a_body_that_was_cut_off_still_rings() {
     // What came whole is used.
     house.endpoint.connect(house.now, &call, "desk1");
     house.drain();
-    assert_eq!(house.messages(super::house::PHONES[0])[0].body, SDP.as_bytes());
+    assert_eq!(house.messages(PHONES[0])[0].body, SDP.as_bytes());
 }
 
 #[test]
@@ -140,6 +140,62 @@ fn the_call_after_the_last_that_has_room_is_told_so() {
     assert_eq!(house.endpoint.calls().count(), CALL_COUNT_MAX);
 }
 
+/// A request of another call than all the others.
+fn other_call(house: &House, method: &str, index: usize) -> String {
+    let text = house.request(method, &index.to_string(), "", 1, "");
+    text.replace("c1@t", &format!("{index}@t"))
+}
+
+#[test]
+fn calls_that_are_over_take_no_room_of_those_that_live() {
+    let mut house = House::new(SipTransport::Udp);
+    for index in 0..=KEPT_COUNT_MAX {
+        let invite = other_call(&house, "INVITE", index);
+        let wanted = if index < KEPT_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(first_to(&mut house, &invite), wanted, "{index}");
+        let cancel = other_call(&house, "CANCEL", index);
+        house.give(SipTransport::Udp, TRUNK, &cancel);
+        house.durable();
+        house.sent.clear();
+    }
+    house.pass_s(33);
+    house.sent.clear();
+    let invite = other_call(&house, "INVITE", KEPT_COUNT_MAX);
+    assert_eq!(first_to(&mut house, &invite), "100 INVITE", "they are forgotten");
+}
+
+#[test]
+fn strangers_leave_half_of_the_room_to_the_trunks() {
+    let mut house = House::new(SipTransport::Udp);
+    let stranger = "192.0.2.99:5060";
+    for index in 0..=CALL_COUNT_MAX / 2 {
+        let text = other_call(&house, "INVITE", index).replace(TRUNK, stranger);
+        house.give(SipTransport::Udp, stranger, &text);
+        let wanted = if index < CALL_COUNT_MAX / 2 { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(house.to(stranger), [wanted], "{index}");
+    }
+    for index in CALL_COUNT_MAX / 2..=CALL_COUNT_MAX {
+        let text = other_call(&house, "INVITE", index);
+        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(first_to(&mut house, &text), wanted, "{index}");
+    }
+}
+
+#[test]
+fn when_the_trunks_take_all_the_room_a_stranger_finds_none() {
+    let mut house = House::new(SipTransport::Udp);
+    let stranger = "192.0.2.99:5060";
+    for index in 0..=CALL_COUNT_MAX {
+        let text = other_call(&house, "INVITE", index);
+        if index == CALL_COUNT_MAX {
+            house.give(SipTransport::Udp, stranger, &text.replace(TRUNK, stranger));
+        } else {
+            house.give(SipTransport::Udp, TRUNK, &text);
+        }
+    }
+    assert_eq!(house.to(stranger), ["503 INVITE"]);
+}
+
 #[test]
 fn one_call_does_not_take_the_room_of_all() {
     let mut house = House::new(SipTransport::Udp);
@@ -148,7 +204,7 @@ fn one_call_does_not_take_the_room_of_all() {
         let text = house.in_dialog("INFO", &legs.caller, number, SDP);
         house.caller(&text);
     }
-    let passed = house.to(super::house::PHONES[0]).len();
+    let passed = house.to(PHONES[0]).len();
     // The INVITE's own transaction counts as well.
     assert_eq!(passed, DIALOG_COUNT_MAX - 1);
     house.pass_s(40);
@@ -176,6 +232,22 @@ fn connections_are_counted_and_unfinished_messages_end() {
 }
 
 #[test]
+fn a_phones_answer_is_heard_when_all_connections_are_taken() {
+    let mut house = House::new(SipTransport::Udp);
+    let call = house.ringing();
+    let mut peer = flow(SipTransport::Tcp, "192.0.2.99:5060");
+    for id in 0..FLOW_COUNT_MAX {
+        peer.id = u64::try_from(id).unwrap();
+        house.endpoint.handle_stream(house.now, peer, b"INVITE ").unwrap();
+    }
+    house.endpoint.connect(house.now, &call, "desk2");
+    house.drain();
+    let invite = house.messages(PHONES[1]).remove(0);
+    house.phone(1, &answer(&invite, 486, None));
+    assert_eq!(house.told(), ["not connected desk2 486"]);
+}
+
+#[test]
 fn answers_go_where_the_request_came_from() {
     let mut house = House::new(SipTransport::Udp);
     let nat = "198.51.100.9:31337";
@@ -200,8 +272,8 @@ fn the_way_of_the_proxies_is_kept() {
     let call = house.endpoint.calls().next().unwrap().call.clone();
     house.endpoint.connect(house.now, &call, "desk1");
     house.drain();
-    let phone = house.messages(super::house::PHONES[0]).remove(0);
-    house.phone(0, &super::house::answer(&phone, 200, Some(SDP)));
+    let phone = house.messages(PHONES[0]).remove(0);
+    house.phone(0, &answer(&phone, 200, Some(SDP)));
     let ok = house.messages(TRUNK).pop().unwrap();
     assert_eq!(ok.first("Record-Route"), Some("<sip:192.0.2.8;lr>, <sip:192.0.2.9:5070;lr>"));
     let tag = ok.tag("To").unwrap();

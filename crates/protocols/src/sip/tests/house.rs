@@ -163,6 +163,20 @@ impl House {
         CallRef("c1@t;f1".to_owned())
     }
 
+    /// A call that rings at every seat, however often it is asked to; gives what the phones got.
+    pub(super) fn ringing_everywhere(&mut self) -> (CallRef, [Message; 2]) {
+        let call = self.ringing();
+        self.endpoint.ring_all(self.now, &call);
+        self.endpoint.ring_all(self.now, &call);
+        self.drain();
+        let invites = PHONES.map(|phone| {
+            let mut got = self.messages(phone);
+            assert_eq!(got.iter().map(said).collect::<Vec<_>>(), ["INVITE"]);
+            got.remove(0)
+        });
+        (call, invites)
+    }
+
     /// A call that desk1 took, with its ACK; gives our tags towards caller and phone.
     pub(super) fn connected(&mut self) -> (CallRef, Legs) {
         let call = self.ringing();
