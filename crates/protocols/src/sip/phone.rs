@@ -239,7 +239,8 @@ impl Endpoint {
             Purpose::Ring(call, id) => self.did_not_take(now, &call, id, status),
             Purpose::Relay(server) => {
                 let tag = self.tag.clone();
-                self.answer(now, &server, &tag, 408, |_answer| {});
+                // A 408 would end the call itself (RFC 3261, 12.2.1.2).
+                self.answer(now, &server, &tag, 488, |_answer| {});
                 self.take_back(now, key, client);
             }
             Purpose::End => {}

@@ -154,14 +154,15 @@ impl Endpoint {
         user.is_some_and(|user| self.setup.numbers.contains(&user))
     }
 
-    /// Whether one more call finds room. Strangers may take half of it: the rest is for those whom
-    /// a trunk brings.
+    /// Whether one more call finds room. Where trunks are named, strangers may take half of it: the
+    /// rest is for those whom a trunk brings.
     fn has_room(&self, trusted: bool) -> bool {
         let strange = || self.calls.values().filter(|call| !call.trusted);
         let lives = |call: &&Call| call.stage != Stage::Over;
         self.calls.len() < KEPT_COUNT_MAX
             && self.calls.values().filter(lives).count() < CALL_COUNT_MAX
             && (trusted
+                || self.setup.trunks.is_empty()
                 || (strange().count() < KEPT_COUNT_MAX / 2
                     && strange().filter(lives).count() < CALL_COUNT_MAX / 2))
     }

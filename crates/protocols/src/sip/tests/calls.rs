@@ -397,7 +397,7 @@ fn a_request_within_a_call_that_is_thought_about_for_ever_is_taken_back() {
         }
         assert_eq!((house.to(PHONES[0]), house.to(TRUNK)), (vec!["100 INVITE".to_owned()], vec![]));
         house.pass_s(2);
-        assert_eq!(house.to(PHONES[0]), ["408 INVITE"]);
+        assert_eq!(house.to(PHONES[0]), ["488 INVITE"]);
         house.phone(0, &legs.request("ACK", 5, "").replace("pACK5", "pINVITE5"));
         let cancel = house.messages(TRUNK).remove(0);
         assert_eq!(said(&cancel), "CANCEL");

@@ -2,9 +2,9 @@
 
 use hansho_model::{CallFact, LocationFault};
 
-use super::house::{House, PHONES, SDP, TRUNK, address, answer, flow};
+use super::house::{House, PHONES, SDP, TRUNK, address, answer, flow, setup};
 use crate::sip::serve::DIALOG_COUNT_MAX;
-use crate::sip::{CALL_COUNT_MAX, FLOW_COUNT_MAX, KEPT_COUNT_MAX, SipTransport};
+use crate::sip::{CALL_COUNT_MAX, Endpoint, FLOW_COUNT_MAX, KEPT_COUNT_MAX, Setup, SipTransport};
 
 fn first_to(house: &mut House, text: &str) -> String {
     house.give(SipTransport::Udp, TRUNK, text);
@@ -175,6 +175,17 @@ fn strangers_leave_half_of_the_room_to_the_trunks() {
         assert_eq!(house.to(stranger), [wanted], "{index}");
     }
     for index in CALL_COUNT_MAX / 2..=CALL_COUNT_MAX {
+        let text = other_call(&house, "INVITE", index);
+        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(first_to(&mut house, &text), wanted, "{index}");
+    }
+}
+
+#[test]
+fn where_no_trunk_is_named_all_of_the_room_is_everybodys() {
+    let mut house = House::new(SipTransport::Udp);
+    house.endpoint = Endpoint::new(Setup { trunks: Vec::new(), ..setup() });
+    for index in 0..=CALL_COUNT_MAX {
         let text = other_call(&house, "INVITE", index);
         let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
         assert_eq!(first_to(&mut house, &text), wanted, "{index}");
