@@ -30,8 +30,9 @@ pub const APPLICATION_ID: i64 = 0x484e_534a;
 
 /// Pages in the write-ahead log from which an idle writer checkpoints.
 const CHECKPOINT_IDLE_PAGES: u64 = 1_000;
-/// Pages in the write-ahead log (64 MiB) at which the writer checkpoints though others wait.
-const CHECKPOINT_BUSY_PAGES: u64 = 16_000;
+/// Pages in the write-ahead log (8 MiB) at which the writer checkpoints though others wait: what
+/// comes meanwhile waits as long as the disk needs for so much.
+const CHECKPOINT_BUSY_PAGES: u64 = 2_000;
 /// Bytes of rows that fit into a page, roughly: for counting pages without asking SQLite.
 const PAGE_ROOM: usize = 3_600;
 
