@@ -140,9 +140,6 @@ try {
     const choice = (unit, pressed) => page.locator(`#recommend tr[data-id="${unit}"] button[aria-pressed=${pressed}]`);
     const has = (unit) => (now) => now.units.find((each) => each.id === unit).assignment === incident.id;
     for (const unit of units.slice(0, 2)) await choice(unit, true).waitFor();
-    // Until the pane knows that the others go already.
-    const both = units.slice(0, 2).length;
-    await page.locator("#recommend button.primary", { hasText: new RegExp(`^${both} `) }).waitFor();
     await choice(out, true).click();
     if (!units.includes(goes)) await choice(goes, false).click();
     await page.locator("#recommend").focus();
