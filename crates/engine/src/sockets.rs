@@ -50,8 +50,8 @@ pub struct Sockets {
 }
 
 /// Buffer of each connection in the kernel, which takes twice as much for its own needs. A device
-/// that sends faster than it is read keeps the rest to itself: left to the kernel, minutes of old
-/// positions could stand before its next alarm.
+/// that sends faster than it is read keeps the rest to itself, where it can put an alarm before it;
+/// what waits here stands before its next alarm, and left to the kernel that could be minutes.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 10;
 
 /// The sockets of one door.

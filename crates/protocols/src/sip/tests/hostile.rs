@@ -131,12 +131,7 @@ fn nobody_but_the_trunk_says_who_calls() {
 #[test]
 fn the_call_after_the_last_that_has_room_is_told_so() {
     let mut house = House::new(SipTransport::Udp);
-    for index in 0..=CALL_COUNT_MAX {
-        let text = house.invite().replace("c1@t", &format!("{index}@t"));
-        let text = text.replace("z9hG4bKi1", &format!("z9hG4bK{index}"));
-        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
-        assert_eq!(first_to(&mut house, &text), wanted);
-    }
+    fill(&mut house, 0);
     assert_eq!(house.endpoint.calls().count(), CALL_COUNT_MAX);
 }
 
@@ -144,6 +139,15 @@ fn the_call_after_the_last_that_has_room_is_told_so() {
 fn other_call(house: &House, method: &str, index: usize) -> String {
     let text = house.request(method, &index.to_string(), "", 1, "");
     text.replace("c1@t", &format!("{index}@t"))
+}
+
+/// The trunk brings calls beside those that live already, until one finds no room.
+fn fill(house: &mut House, living: usize) {
+    for index in living..=CALL_COUNT_MAX {
+        let text = other_call(house, "INVITE", index);
+        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
+        assert_eq!(first_to(house, &text), wanted, "{index}");
+    }
 }
 
 #[test]
@@ -174,22 +178,14 @@ fn strangers_leave_half_of_the_room_to_the_trunks() {
         let wanted = if index < CALL_COUNT_MAX / 2 { "100 INVITE" } else { "503 INVITE" };
         assert_eq!(house.to(stranger), [wanted], "{index}");
     }
-    for index in CALL_COUNT_MAX / 2..=CALL_COUNT_MAX {
-        let text = other_call(&house, "INVITE", index);
-        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
-        assert_eq!(first_to(&mut house, &text), wanted, "{index}");
-    }
+    fill(&mut house, CALL_COUNT_MAX / 2);
 }
 
 #[test]
 fn where_no_trunk_is_named_all_of_the_room_is_everybodys() {
     let mut house = House::new(SipTransport::Udp);
     house.endpoint = Endpoint::new(Setup { trunks: Vec::new(), ..setup() });
-    for index in 0..=CALL_COUNT_MAX {
-        let text = other_call(&house, "INVITE", index);
-        let wanted = if index < CALL_COUNT_MAX { "100 INVITE" } else { "503 INVITE" };
-        assert_eq!(first_to(&mut house, &text), wanted, "{index}");
-    }
+    fill(&mut house, 0);
 }
 
 #[test]
