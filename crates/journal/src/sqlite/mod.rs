@@ -29,10 +29,13 @@ pub const SCHEMA_VERSION: i64 = 1;
 pub const APPLICATION_ID: i64 = 0x484e_534a;
 
 /// Pages in the write-ahead log from which an idle writer checkpoints.
-const CHECKPOINT_IDLE_PAGES: u64 = 1_000;
-/// Pages in the write-ahead log (8 MiB) at which the writer checkpoints though others wait: what
-/// comes meanwhile waits as long as the disk needs for so much.
-const CHECKPOINT_BUSY_PAGES: u64 = 2_000;
+const CHECKPOINT_IDLE_PAGES: u64 = 64;
+/// Pages in the write-ahead log (1 MiB) at which the writer checkpoints though others wait: what
+/// comes meanwhile waits as long as the disk needs for so much. A log 64 times as long is carried
+/// over no faster by the page, and makes everybody wait 64 times as long.
+const CHECKPOINT_BUSY_PAGES: u64 = 256;
+/// Pages (4 MiB) that the write-ahead log is given at first: those, and the largest group after.
+const WARM_UP_PAGES: u64 = 1_000;
 /// Bytes of rows that fit into a page, roughly: for counting pages without asking SQLite.
 const PAGE_ROOM: usize = 3_600;
 
@@ -291,13 +294,13 @@ fn create(folder: &Path, path: &Path) -> Result<(), JournalError> {
     file::sync_folder(folder)
 }
 
-/// Makes the write-ahead log as long as it will ever be on a quiet day, and empty: a commit that
+/// Makes the write-ahead log about as long as it will ever be, and empty: a commit that
 /// overwrites is durable in half the time of one that makes its file longer.
 fn warm_up(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
     if fresh {
         connection.execute_batch(&format!(
             "CREATE TABLE warm_up(v BLOB NOT NULL) STRICT;
-             INSERT INTO warm_up VALUES (zeroblob({CHECKPOINT_IDLE_PAGES} * 4096));"
+             INSERT INTO warm_up VALUES (zeroblob({WARM_UP_PAGES} * 4096));"
         ))?;
     }
     // Not only when fresh: a first start may have broken off between the two.
