@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansho_atlas::by_id;
 use hansho_console::{Answered, Seal};
@@ -249,6 +250,10 @@ impl Sink for Edge {
 
     fn load(&self) -> watch::Receiver<LoadLevel> {
         self.queue.board().watch()
+    }
+
+    fn held_back(&self, waited: Duration) {
+        self.queue.board().note_held_back(waited);
     }
 }
 

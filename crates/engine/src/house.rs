@@ -13,7 +13,7 @@ use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
 use hansho_intake::{
-    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, follow_broker,
+    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, Turnstile, follow_broker,
     serve_tcp, serve_tls, serve_udp,
 };
 use hansho_journal::{
@@ -568,6 +568,7 @@ fn open_doors(
 ) -> Result<(), HouseError> {
     // A device may come by any door of its protocol; its newest connection counts.
     let mut identities: BTreeMap<Door, Arc<Identities>> = BTreeMap::new();
+    let turnstile = Turnstile::default();
     for DoorSocket { name, stream, datagrams } in sockets {
         let Some(Spoken { protocol, door, limits }) = spoken_at(name) else {
             tracing::error!(name, "Nothing is spoken at this door; it stays shut.");
@@ -582,7 +583,8 @@ fn open_doors(
                 protocol.session(protocols::Setup::new(accounts, transport, limits, clock::now()))
             });
             let sink: Arc<dyn hansho_intake::Sink> = Arc::<Edge>::clone(edge);
-            Entrance { door, sessions, sink, identities: Arc::clone(identities) }
+            let (identities, turnstile) = (Arc::clone(identities), turnstile.clone());
+            Entrance { door, sessions, sink, identities, turnstile }
         };
         let listener = listener(stream)?;
         let (streams, limits) = (entrance(protocols::Transport::Stream), TcpLimits::default());

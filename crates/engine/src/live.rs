@@ -40,6 +40,9 @@ pub struct LoadBoard {
     level: watch::Sender<LoadLevel>,
     /// What the disk alone takes, in microseconds; 0 before the first probe.
     probe_us: AtomicU64,
+    /// Longest that telemetry was held back at a door since the live thread looked, in
+    /// microseconds.
+    held_back_us: AtomicU64,
     tight: AtomicBool,
 }
 
@@ -72,6 +75,12 @@ impl LoadBoard {
         self.probe_us.store(us, Ordering::Relaxed);
     }
 
+    /// Telemetry was held back for so long before its turn at a door came.
+    pub fn note_held_back(&self, waited: Duration) {
+        let us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.held_back_us.fetch_max(us, Ordering::Relaxed);
+    }
+
     /// Little room is left on the disk, or there is room again; returns what held before.
     pub fn set_tight(&self, tight: bool) -> bool {
         self.tight.swap(tight, Ordering::Relaxed)
@@ -85,7 +94,8 @@ impl LoadBoard {
 
     fn gauge(&self, fill: [u8; 4], commit: Duration) -> Gauge {
         let probe = Duration::from_micros(self.probe_us.load(Ordering::Relaxed));
-        Gauge { fill, commit, probe, tight: self.is_tight() }
+        let held_back = Duration::from_micros(self.held_back_us.swap(0, Ordering::Relaxed));
+        Gauge { fill, commit, probe, held_back, tight: self.is_tight() }
     }
 }
 

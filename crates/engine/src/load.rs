@@ -3,8 +3,8 @@
 //!
 //! | level | from | what is given up |
 //! | --- | --- | --- |
-//! | 1 | lane D more than half full, or commits 4 times the disk's probe | telemetry is thinned to the newest of a device |
-//! | 2 | lane D four fifths full, or commits 16 times the probe | telemetry is refused |
+//! | 1 | lane D more than half full, or commits 4 times the disk's probe, or telemetry is held back 100 ms at the doors | telemetry is thinned to the newest of a device |
+//! | 2 | lane D four fifths full, or commits 16 times the probe, or telemetry is held back 2 s | telemetry is refused |
 //! | 3 | lane C four fifths full | states are thinned to the newest of a device |
 //! | 4 | lane A half full, or B four fifths, or little room on the disk | only alarms, calls and commands are taken |
 //!
@@ -51,6 +51,10 @@ impl CommitTime {
     }
 }
 
+/// Telemetry that is held back longer at the doors is thinned, and refused, respectively: more of it
+/// comes than may be handled beside alarms, and ever older positions would be the worse evil.
+pub const HELD_BACK_MAX: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauge {
@@ -60,6 +64,8 @@ pub struct Gauge {
     pub commit: Duration,
     /// What the disk alone takes: fdatasync of a page, lately.
     pub probe: Duration,
+    /// Longest that telemetry was held back at a door since the last look.
+    pub held_back: Duration,
     /// Whether little room is left on the disk.
     pub tight: bool,
 }
@@ -74,10 +80,12 @@ impl Gauge {
             let limit = self.probe.saturating_mul(times).max(NOTICED_MIN);
             self.commit > limit / u32::from(part)
         };
+        let late = |limit: Duration| self.held_back > limit / u32::from(part);
+        let [thinned, refused] = HELD_BACK_MAX;
         match level {
             LoadLevel::CALM => true,
-            LoadLevel::THIN_TELEMETRY => full(Lane::D, 50) || slow(4),
-            LoadLevel::REFUSE_TELEMETRY => full(Lane::D, 80) || slow(16),
+            LoadLevel::THIN_TELEMETRY => full(Lane::D, 50) || slow(4) || late(thinned),
+            LoadLevel::REFUSE_TELEMETRY => full(Lane::D, 80) || slow(16) || late(refused),
             LoadLevel::THIN_STATES => full(Lane::C, 80),
             _ => self.tight || full(Lane::A, 50) || full(Lane::B, 80),
         }
@@ -167,6 +175,10 @@ mod tests {
         let slow_disk = Gauge { probe: Duration::from_millis(20), ..committed(80) };
         assert_eq!(level(slow_disk), 0, "the disk itself is slow");
         assert_eq!(level(Gauge { commit: Duration::from_millis(81), ..slow_disk }), 1);
+        for (ms, wanted) in [(100, 0), (101, 1), (2_000, 1), (2_001, 2)] {
+            let held_back = Duration::from_millis(ms);
+            assert_eq!(level(Gauge { held_back, ..filled([0; 4]) }), wanted, "held back {ms} ms");
+        }
         assert_eq!(level(Gauge { tight: true, ..filled([0; 4]) }), 4);
     }
 

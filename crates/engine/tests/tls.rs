@@ -18,7 +18,7 @@ use hansho_engine::registry::Subjects;
 use hansho_engine::replica::Replica;
 use hansho_engine::sequencer::Sequencer;
 use hansho_engine::tls;
-use hansho_intake::{Decided, Entrance, Sink, TcpLimits, serve_tls};
+use hansho_intake::{Decided, Entrance, Sink, TcpLimits, Turnstile, serve_tls};
 use hansho_journal::{SqliteJournal, SqliteReader, Vault};
 use hansho_model::{Door, Event, FrameFault, Report, Seq};
 use hansho_protocols::{Accounts, Limits, Protocol, Setup, Transport, UnknownDevices};
@@ -149,7 +149,7 @@ async fn over_tls_each_puback_is_marked_after_its_commit() {
     let identity = tls::identity(None, folder.path()).unwrap();
     let marked: Arc<dyn Sink> = Arc::<Marked>::clone(&sink);
     let entrance =
-        Entrance { door: Door::Mqtt, sessions, sink: marked, identities: Arc::default() };
+        Entrance { door: Door::Mqtt, sessions, sink: marked, identities: Arc::default(), turnstile: Turnstile::default() };
     let (_keep, stop) = watch::channel(false);
     tokio::spawn(serve_tls(listener, identity, entrance, TcpLimits::default(), stop));
     let pem = std::fs::read(folder.path().join(tls::MADE_CERTIFICATE)).unwrap();

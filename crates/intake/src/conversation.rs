@@ -48,6 +48,8 @@ pub(crate) struct Conversation {
     session: Option<Box<dyn Session>>,
     /// Polled by this connection's own task: a task for each would be one more turn to wait for.
     waiting: Vec<(Receipt, Decided)>,
+    /// The highest lane of what the last bytes brought, when they brought anything.
+    lane: Option<Lane>,
 }
 
 impl Drop for Conversation {
@@ -63,13 +65,14 @@ impl Drop for Conversation {
 impl Conversation {
     pub(crate) fn new(entrance: Entrance, peer: SocketAddr) -> Self {
         let session = Some((entrance.sessions)());
-        Self { entrance, peer, session, waiting: Vec::new() }
+        Self { entrance, peer, session, waiting: Vec::new(), lane: None }
     }
 
     /// Bytes came.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Step {
         let now = self.entrance.sink.now();
         let Some(session) = &mut self.session else { return Step::closed() };
+        let before = self.lane.take();
         let handled = catch_unwind(AssertUnwindSafe(|| session.handle_bytes(now, bytes)));
         let fatal = match handled {
             Ok(Ok(())) => false,
@@ -82,7 +85,14 @@ impl Conversation {
         };
         let mut step = self.drain(now);
         step.close |= fatal;
+        // A part of a frame says nothing new.
+        self.lane = self.lane.or(before);
         step
+    }
+
+    /// Whether the peer brought telemetry last, and nothing else with it.
+    pub(crate) fn brings_telemetry(&self) -> bool {
+        self.lane == Some(Lane::D)
     }
 
     /// The session's own time has come.
@@ -203,6 +213,8 @@ impl Conversation {
     }
 
     fn take(&mut self, now: Timestamp, receipt: Receipt, report: Report) {
+        let lane = self.lane.map_or(report.lane, |lane| lane.min(report.lane));
+        self.lane = Some(lane);
         let decided = Arc::clone(&self.entrance.sink).take(self.peer, now, report);
         self.waiting.push((receipt, decided));
     }

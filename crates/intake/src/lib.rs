@@ -9,12 +9,14 @@ mod foreign;
 mod identities;
 mod tcp;
 mod tls;
+mod turnstile;
 mod udp;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansho_model::{Door, FrameFault, LoadLevel, Report};
 use hansho_protocols::{Durable, Session};
@@ -25,6 +27,7 @@ pub use foreign::{ForeignBroker, ForeignTopic, follow_broker};
 pub use identities::Identities;
 pub use tcp::{TcpLimits, serve_tcp};
 pub use tls::{HANDSHAKE_TIME_MAX, TlsError, TlsIdentity, serve_tls};
+pub use turnstile::Turnstile;
 pub use udp::{UDP_IN_FLIGHT_MAX, serve_udp};
 
 /// The answer to a report, when it is known.
@@ -54,6 +57,9 @@ pub trait Sink: Send + Sync + 'static {
         watch::channel(LoadLevel::CALM).1
     }
 
+    /// Telemetry was held back for so long at a door before its turn came.
+    fn held_back(&self, _waited: Duration) {}
+
     /// These bytes are about to be written to a peer, before any encryption: the mark by which a
     /// test proves that nothing is answered before it is durable, where no trace can read it.
     fn answering(&self, _door: Door, _bytes: &[u8]) {}
@@ -73,6 +79,8 @@ pub struct Entrance {
     pub sink: Arc<dyn Sink>,
     /// Whose connections are open; one for all entrances by which the same devices come.
     pub identities: Arc<Identities>,
+    /// Where telemetry waits for its turn; one for the whole house.
+    pub turnstile: Turnstile,
 }
 
 impl std::fmt::Debug for Entrance {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::conversation::{Conversation, Step};
 use crate::identities::Claim;
+use crate::turnstile::Turn;
 use crate::{Entrance, Sink};
 
 /// Limits of a TCP door.
@@ -104,10 +106,12 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     mut stop: watch::Receiver<bool>,
 ) {
     let (sink, identities) = (Arc::clone(&entrance.sink), Arc::clone(&entrance.identities));
-    let (door, mut load) = (entrance.door, sink.load());
+    let (door, mut load, turnstile) = (entrance.door, sink.load(), entrance.turnstile.clone());
     let mut claim: Option<Claim> = None;
     let mut conversation = Conversation::new(entrance, peer);
-    let mut buffer = vec![0; 8_192];
+    let mut buffer = vec![0; READ_BYTES];
+    // Bytes that were read and wait for their turn.
+    let mut held: Option<Held> = None;
     let level = if place.late { LoadLevel::ALARMS_ONLY } else { *load.borrow_and_update() };
     let mut step = if level > LoadLevel::CALM { conversation.load(level) } else { Step::default() };
     // A peer that never says a word has its deadline too.
@@ -128,20 +132,49 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         {
             claim = Some(identities.claim(name));
         }
-        let may_read =
-            open && conversation.waiting() < limits.in_flight && conversation.wants_bytes();
+        let may_read = open
+            && held.is_none()
+            && conversation.waiting() < limits.in_flight
+            && conversation.wants_bytes();
         step = tokio::select! {
             read = stream.read(&mut buffer), if may_read => match read {
                 Ok(0) | Err(_) => conversation.closed(),
+                Ok(count) if conversation.brings_telemetry() => {
+                    held = Some(Held { count, turn: Box::pin(turnstile.clone().turn()) });
+                    Step { deadline, ..Step::default() }
+                }
                 Ok(count) => conversation.bytes(buffer.get(..count).unwrap_or_default()),
             },
+            (count, turn) = passed(&mut held), if open => {
+                held = None;
+                sink.held_back(turn.waited);
+                conversation.bytes(buffer.get(..count).unwrap_or_default())
+            },
             step = conversation.receipt() => step,
-            () = until(deadline, sink.now()), if open => conversation.timeout(),
+            // Who is held back is not silent.
+            () = until(deadline, sink.now()), if open && held.is_none() => conversation.timeout(),
             () = lost(claim.as_ref()), if open => conversation.taken_over(),
             // Who got one of the last places keeps to their rule, whatever the load.
             level = changed(&mut load), if open && !place.late => conversation.load(level),
             _ = stop.wait_for(|stop| *stop) => return,
         };
+    }
+}
+
+/// Bytes that are read at once: a turn of telemetry is short.
+const READ_BYTES: usize = 4_096;
+
+/// Bytes of telemetry that wait for their turn.
+struct Held {
+    count: usize,
+    turn: Pin<Box<dyn Future<Output = Turn> + Send>>,
+}
+
+/// Waits for the turn of what is held back; for ever when nothing is.
+async fn passed(held: &mut Option<Held>) -> (usize, Turn) {
+    match held {
+        None => std::future::pending().await,
+        Some(held) => (held.count, held.turn.as_mut().await),
     }
 }
 
@@ -242,7 +275,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::{Decided, Sink};
+    use crate::{Decided, Sink, Turnstile};
 
     /// Its clock stands still.
     struct Deaf(Timestamp);
@@ -272,7 +305,13 @@ mod tests {
         let setup = Setup::new(accounts, Transport::Stream, limits, opened_at);
         let sessions = Arc::new(move || Protocol::Dc09.session(setup.clone()));
         let (sink, identities) = (Arc::new(Deaf(late)), Arc::default());
-        let entrance = Entrance { door: Door::Dc09, sessions, sink, identities };
+        let entrance = Entrance {
+            door: Door::Dc09,
+            sessions,
+            sink,
+            identities,
+            turnstile: Turnstile::default(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_keep, stop) = watch::channel(false);
