@@ -509,6 +509,21 @@ pub struct Accounting {
     pub coalesced: u64,
     /// Neither yet.
     pub in_flight: u64,
+    /// What was shed and coalesced, by device: those who lost most, then all others together.
+    pub given_up: Vec<GivenUp>,
+}
+
+/// What the house gave up of one device under load.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct GivenUp {
+    /// Device, as its door names it; empty for all others together.
+    pub device: String,
+    /// Lane of what was given up: `C` states, `D` telemetry.
+    pub lane: String,
+    /// Dropped.
+    pub shed: u64,
+    /// Given up for a newer one, which is in the journal.
+    pub coalesced: u64,
 }
 
 /// How the mail does.

@@ -39,7 +39,8 @@ use hansho_intake::{Entrance, Sink, TcpLimits, Turnstile, serve_tcp};
 use hansho_journal::{Head, Journal, JournalError, SqliteJournal, Vault, probe};
 use hansho_model::{Door, Recorded, Seq};
 use hansho_protocols::{Accounts, Limits, Protocol, Setup, Transport, UnknownDevices};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, epoll, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -61,24 +62,6 @@ fn main() {
     let null = House::open(Null(Head::EMPTY), forgetful.path());
     let mosquitto = Mosquitto::start();
     let client = runtime();
-    if std::env::var("X").is_ok() {
-    let bare = bare_log(folder.path());
-    for _ in 0..3 {
-    let m = paced(bare, 100, 5_000, "state");
-    println!("bare 5000: p50 {:?} p99 {:?} p99.9 {:?} max {:?}", m.at(500), m.at(990), m.at(999), m.at(1000));
-    let m = paced(null.address, 100, 5_000, "state");
-    println!("null 5000: p50 {:?} p99 {:?} p99.9 {:?} max {:?}", m.at(500), m.at(990), m.at(999), m.at(1000));
-    let m = paced(durable.address, 100, 5_000, "state");
-    println!("ours 5000: p50 {:?} p99 {:?} p99.9 {:?} max {:?}", m.at(500), m.at(990), m.at(999), m.at(1000));
-    let m = paced(bare, 10, 100, "state");
-    println!("bare 100: p50 {:?} p99 {:?} p99.9 {:?} max {:?}", m.at(500), m.at(990), m.at(999), m.at(1000));
-    let m = paced(durable.address, 10, 100, "alarm");
-    println!("ours 100: p50 {:?} p99 {:?} p99.9 {:?} max {:?}", m.at(500), m.at(990), m.at(999), m.at(1000));
-    }
-        open_loop(&durable, folder.path());
-    flood(&client, &durable);
-return;
-}
     let mut single = None;
     for (connections, in_flight) in [(1, 1), (1, 64), (100, 1), (1_000, 1)] {
         let case = format!("{connections} connections, {in_flight} in flight");
@@ -115,7 +98,8 @@ return;
             Some(_) => {}
         }
     }
-    open_loop(&durable, folder.path());
+    let bare = bare_log(folder.path());
+    open_loop(&durable, bare, folder.path());
     flood(&client, &durable);
     durable.close();
     null.close();
@@ -124,46 +108,53 @@ return;
 /// Rounds of which the one in the middle counts: a neighbour on the disk can spoil any of them.
 const ROUNDS: usize = 5;
 
-/// A steady load, answered by the way.
-fn open_loop(house: &House, folder: &Path) {
-    let mut rounds: Vec<_> = (0..ROUNDS)
+/// The middle one of the rounds' ratios, with its two numbers; all of them are printed.
+fn middle(case: &str, ours: &[Duration], peer: &[Duration], peer_name: &str) {
+    let ratio = |(ours, peer): &(&Duration, &Duration)| us(**ours) / us(**peer);
+    let mut rounds: Vec<_> = ours.iter().zip(peer).collect();
+    rounds.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    let all: Vec<_> = rounds.iter().map(|round| format!("{:.1}", ratio(round))).collect();
+    println!("{case}, in multiples of {peer_name}: {}", all.join(", "));
+    let (ours, peer) = rounds[rounds.len() / 2];
+    row(case, us(*ours), us(*peer), peer_name, "us", "lower");
+}
+
+/// A steady load, beside the same load on a bare log.
+fn open_loop(house: &House, bare: SocketAddr, folder: &Path) {
+    let rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
+            let bare = paced(bare, 100, 5_000, "state");
             let ours = paced(house.address, 100, 5_000, "state");
-            (ours, probe(folder, 64).unwrap().p50)
+            (ours, bare, probe(folder, 64).unwrap().p50)
         })
         .collect();
-    for (name, at) in [("p50", 500), ("p99", 990)] {
-        let ratio = |(ours, disk): &(Measured, Duration)| us(ours.at(at)) / us(*disk);
-        rounds.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
-        let all: Vec<_> = rounds.iter().map(|round| format!("{:.1}", ratio(round))).collect();
-        println!("5,000/s: {name} in multiples of the probe: {}", all.join(", "));
-        let (ours, disk) = &rounds[ROUNDS / 2];
-        let case = format!("5,000/s over 100 connections: {name}");
-        row(&case, us(ours.at(at)), us(*disk), "probe p50", "us", "lower");
+    let [mut p50, mut p99, mut bare_p99, mut disk] = [const { Vec::new() }; 4];
+    for (ours, bare, probe) in rounds {
+        p50.push(ours.at(500));
+        p99.push(ours.at(990));
+        bare_p99.push(bare.at(990));
+        disk.push(probe);
     }
+    let case = "5,000/s over 100 connections";
+    middle(&format!("{case}: p50"), &p50, &disk, "probe p50");
+    middle(&format!("{case}: p99"), &p99, &disk, "probe p50");
+    middle(&format!("{case}: p99"), &p99, &bare_p99, "bare log");
 }
 
 /// Alarms while telemetry comes as fast as it can, beside alarms alone.
 fn flood(client: &Runtime, house: &House) {
-    let mut rounds: Vec<(Duration, Duration)> = (0..ROUNDS)
-        .map(|round| {
-            let alone = paced(house.address, 10, 100, "alarm").at(990);
-            let stop = Arc::new(watch::channel(false).0);
-            for number in 0..64 {
-                client.spawn(flood_one(house.address, round * 64 + number, stop.subscribe()));
-            }
-            let within = paced(house.address, 10, 100, "alarm").at(990);
-            stop.send_replace(true);
-            (within, alone)
-        })
-        .collect();
-    let ratio = |(within, alone): &(Duration, Duration)| us(*within) / us(*alone);
-    rounds.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
-    let all: Vec<_> = rounds.iter().map(|round| format!("{:.1}", ratio(round))).collect();
-    println!("alarms in a flood: p99 in multiples of alarms alone: {}", all.join(", "));
-    let (within, alone) = rounds[ROUNDS / 2];
-    let case = "alarms in a flood of telemetry: p99";
-    row(case, us(within), us(alone), "alarms alone", "us", "lower");
+    let (mut within, mut alone) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        alone.push(paced(house.address, 10, 100, "alarm").at(990));
+        let stop = Arc::new(watch::channel(false).0);
+        for number in 0..FLOODERS {
+            let tracker = round * FLOODERS + number;
+            client.spawn(flood_one(house.address, tracker, stop.subscribe()));
+        }
+        within.push(paced(house.address, 10, 100, "alarm").at(990));
+        stop.send_replace(true);
+    }
+    middle("alarms in a flood of telemetry: p99", &within, &alone, "alarms alone");
     let book = house.books.read().into_iter().find(|book| book.door == "mqtt").unwrap();
     println!(
         "flood: received {}, durable {}, shed {}, coalesced {}, level {}",
@@ -174,6 +165,9 @@ fn flood(client: &Runtime, house: &House) {
         house.queue.board().level().get()
     );
 }
+
+/// Trackers that flood at once.
+const FLOODERS: usize = 64;
 
 /// Telemetry with QoS 0, as fast as the door takes it.
 async fn flood_one(address: SocketAddr, number: usize, mut stop: watch::Receiver<bool>) {
@@ -269,7 +263,13 @@ impl House {
             Protocol::Mqtt.session(Setup::new(accounts, Transport::Stream, limits, clock::now()))
         });
         let sink: Arc<dyn Sink> = Arc::new(edge);
-        let entrance = Entrance { door: Door::Mqtt, sessions, sink, identities: Arc::default(), turnstile: Turnstile::default() };
+        let entrance = Entrance {
+            door: Door::Mqtt,
+            sessions,
+            sink,
+            identities: Arc::default(),
+            turnstile: Turnstile::default(),
+        };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -398,6 +398,11 @@ struct Measured {
 }
 
 impl Measured {
+    fn new(rate: f64, mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self { rate, times }
+    }
+
     fn at(&self, per_mille: usize) -> Duration {
         let last = self.times.len() - 1;
         self.times[(last * per_mille).div_ceil(1_000).min(last)]
@@ -434,9 +439,7 @@ async fn measure(address: SocketAddr, shape: Shape) -> Measured {
     for task in tasks {
         times.extend(task.await.unwrap());
     }
-    let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
-    times.sort_unstable();
-    Measured { rate, times }
+    Measured::new(times.len() as f64 / begun.elapsed().as_secs_f64(), times)
 }
 
 async fn load(
@@ -479,10 +482,12 @@ fn paced(address: SocketAddr, connections: usize, pace: u32, class: &str) -> Mea
             (stream, messages(number, class), VecDeque::new())
         })
         .collect();
-    let streams: Vec<_> =
-        devices.iter().map(|(stream, ..)| stream.try_clone().unwrap()).collect();
-    let mut ready: Vec<_> =
-        streams.iter().map(|stream| PollFd::new(stream, PollFlags::IN)).collect();
+    let ready = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    for ((stream, ..), number) in devices.iter().zip(0..) {
+        let data = epoll::EventData::new_u64(number);
+        epoll::add(&ready, stream, data, epoll::EventFlags::IN).unwrap();
+    }
+    let mut events = Vec::with_capacity(connections);
     rustix::thread::set_current_timer_slack(NonZeroU64::new(1)).unwrap();
     let count = seconds().as_secs() as u32 * pace;
     let (begun, mut number, mut times) = (Instant::now(), 0, Vec::new());
@@ -497,13 +502,10 @@ fn paced(address: SocketAddr, connections: usize, pace: u32, class: &str) -> Mea
             continue;
         }
         let wait = if number < count { wait } else { Duration::from_secs(1) };
-        if poll(&mut ready, Some(&wait.try_into().unwrap())).unwrap() == 0 {
-            continue;
-        }
-        for (ready, (stream, _messages, sent)) in ready.iter().zip(&mut devices) {
-            if ready.revents().is_empty() {
-                continue;
-            }
+        events.clear();
+        epoll::wait(&ready, spare_capacity(&mut events), Some(&wait.try_into().unwrap())).unwrap();
+        for event in &events {
+            let (stream, _messages, sent) = &mut devices[event.data.u64() as usize];
             let mut pubacks = [0; 4 * 64];
             let bytes = stream.read(&mut pubacks).unwrap();
             assert!(bytes > 0 && bytes.is_multiple_of(4), "{bytes} bytes");
@@ -515,8 +517,7 @@ fn paced(address: SocketAddr, connections: usize, pace: u32, class: &str) -> Mea
         }
     }
     let rate = f64::from(count) / begun.elapsed().as_secs_f64();
-    times.sort_unstable();
-    Measured { rate, times }
+    Measured::new(rate, times)
 }
 
 const CONNACK: [u8; 4] = [0x20, 0x02, 0x00, 0x00];

@@ -198,6 +198,8 @@ impl Sink for Edge {
         self.books.receive(door);
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
+        // Only these are ever given up.
+        let device = (lane > Lane::B).then(|| report.device.clone()).unwrap_or_default();
         // Whatever its lane: an alarm's position says where the wearer is, too.
         let crossed = self.crosses(&report);
         let keep = lane == Lane::D && crossed.is_some();
@@ -219,6 +221,9 @@ impl Sink for Edge {
                 Begun::Full(input) => submit(&self.queue, lane, input).await,
                 Begun::GivenUp => Fate::Shed,
             };
+            if matches!(fate, Fate::Shed | Fate::Coalesced) {
+                self.books.give_up(door, &device, lane, fate);
+            }
             let durable = self.book(door, lane, fate);
             if let Some(source) = crossed.filter(|_source| fate != Fate::Durable) {
                 self.thinner.forget(&source);
@@ -605,6 +610,8 @@ mod tests {
         }
         let book = house.book();
         assert_eq!((book.received, book.durable, book.coalesced, book.in_flight), (13, 5, 8, 0));
+        let [line] = &book.given_up[..] else { panic!("{:?}", book.given_up) };
+        assert_eq!((&*line.device, &*line.lane, line.shed, line.coalesced), ("T-1", "D", 0, 8));
         let (mut keys, _) = house.end();
         keys.sort_unstable();
         assert_eq!(keys, [vec![0], vec![0], vec![9], vec![100], vec![101]]);
@@ -646,6 +653,9 @@ mod tests {
         }
         let book = house.book();
         assert_eq!((book.received, book.shed, book.in_flight), (20, 4, 0));
+        let lines: Vec<_> =
+            book.given_up.iter().map(|line| (&*line.device, &*line.lane, line.shed)).collect();
+        assert_eq!(lines, [("T-2", "D", 1), ("T-3", "D", 1), ("T-4", "C", 1), ("T-4", "D", 1)]);
         assert_eq!(book.received, book.durable + book.refused + book.shed + book.coalesced);
         house.end();
     }

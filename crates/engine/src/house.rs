@@ -13,8 +13,8 @@ use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
 use hansho_intake::{
-    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, Turnstile, follow_broker,
-    serve_tcp, serve_tls, serve_udp,
+    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, Turnstile,
+    follow_broker, serve_tcp, serve_tls, serve_udp,
 };
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,

@@ -148,8 +148,13 @@ async fn over_tls_each_puback_is_marked_after_its_commit() {
     let address = listener.local_addr().unwrap();
     let identity = tls::identity(None, folder.path()).unwrap();
     let marked: Arc<dyn Sink> = Arc::<Marked>::clone(&sink);
-    let entrance =
-        Entrance { door: Door::Mqtt, sessions, sink: marked, identities: Arc::default(), turnstile: Turnstile::default() };
+    let entrance = Entrance {
+        door: Door::Mqtt,
+        sessions,
+        sink: marked,
+        identities: Arc::default(),
+        turnstile: Turnstile::default(),
+    };
     let (_keep, stop) = watch::channel(false);
     tokio::spawn(serve_tls(listener, identity, entrance, TcpLimits::default(), stop));
     let pem = std::fs::read(folder.path().join(tls::MADE_CERTIFICATE)).unwrap();
