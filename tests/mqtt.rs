@@ -107,6 +107,32 @@ fn mosquitto_pub_is_answered_when_its_alarm_is_in_the_journal() {
 }
 
 #[test]
+fn a_reserved_door_takes_those_who_may_call_for_help_and_nobody_else() {
+    let mut house = House::start_new(&Setup::default().with_mqtt(&["p-1", "t-1"]));
+    let (common, reserved) = (house.addresses().mqtt, house.addresses().mqtt_alarms);
+    let mut n = 0;
+    for (level, refused) in [(4, "[20, 02, 00, 03]"), (5, "[20, 03, 00, 97, 00]")] {
+        let turned_away = Client::open(reserved, level, "t-1", PATIENCE).unwrap_err();
+        assert_eq!(turned_away.to_string(), refused);
+        drop(Client::open(common, level, "t-1", PATIENCE).unwrap());
+        for door in [common, reserved] {
+            n += 1;
+            let mut pendant = Client::open(door, level, "p-1", PATIENCE).unwrap();
+            pendant.publish(1, &topic("p-1", "alarm"), &alarm(n)).unwrap();
+            assert_eq!(pendant.puback().unwrap(), (1, 0));
+            assert_eq!(counter(&reports(&house).pop().unwrap()), Some(n));
+        }
+    }
+    // A device has one connection, by whatever door it comes.
+    let mut older = Client::open(common, 5, "p-1", PATIENCE).unwrap();
+    let newer = Client::open(reserved, 5, "p-1", PATIENCE).unwrap();
+    assert_eq!(older.rest(), [0xe0, 0x01, 0x8e], "session taken over");
+    drop(newer);
+    assert_closes(&house);
+    assert!(house.stop().success());
+}
+
+#[test]
 fn paho_is_answered_over_tcp_and_tls_in_both_versions() {
     let Some(python) = python() else { return };
     for tls in [false, true] {

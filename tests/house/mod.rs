@@ -56,6 +56,7 @@ pub(crate) struct Addresses {
     pub(crate) watch: SocketAddr,
     pub(crate) mqtt: SocketAddr,
     pub(crate) mqtts: SocketAddr,
+    pub(crate) mqtt_alarms: SocketAddr,
 }
 
 /// All that the house said on standard error, over all its starts.
@@ -148,6 +149,7 @@ impl House {
             watch: field("watch="),
             mqtt: field("mqtt="),
             mqtts: field("mqtts="),
+            mqtt_alarms: field("mqtt_alarms="),
         };
         self.running = Some(Running { child, addresses });
     }

@@ -123,6 +123,7 @@ impl Setup {
              [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\nwatch = \"{watch}:0\"\n\
              sip = \"{sip}:0\"\n\
              mqtt = \"{mqtt}:0\"\nmqtts = \"127.0.0.1:0\"\n\
+             mqtt_alarms = \"127.0.0.1:0\"\n\
              [sip]\ntrunks = [\"127.0.0.1\"]\nnumbers = [\"119\"]\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"

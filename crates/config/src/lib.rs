@@ -82,12 +82,14 @@ pub struct DoorKey {
 }
 
 /// All doors beside the console.
-pub const DOORS: [DoorKey; 5] = [
+pub const DOORS: [DoorKey; 7] = [
     DoorKey { name: "dc09", datagrams: true },
     DoorKey { name: "watch", datagrams: false },
     DoorKey { name: "sip", datagrams: true },
     DoorKey { name: "mqtt", datagrams: false },
     DoorKey { name: "mqtts", datagrams: false },
+    DoorKey { name: "mqtt_alarms", datagrams: false },
+    DoorKey { name: "mqtts_alarms", datagrams: false },
 ];
 
 /// A whole configuration, checked.

@@ -53,9 +53,11 @@ pub(crate) fn tls<'a>(
     mode: Option<Mode>,
 ) -> Option<TlsFiles> {
     let Some(section) = reader.table(root, "tls") else {
-        let door = reader.table(root, "listen").and_then(|listen| place_of(&listen, "mqtts"));
-        if let Some(place) = door.filter(|_| mode == Some(Mode::Real)) {
-            let message = "`mqtts` has no certificate".to_owned();
+        let listen = reader.table(root, "listen");
+        let place = |door| place_of(listen.as_ref()?, door).map(|place| (door, place));
+        let door = place("mqtts").or_else(|| place("mqtts_alarms"));
+        if let Some((door, place)) = door.filter(|_| mode == Some(Mode::Real)) {
+            let message = format!("`{door}` has no certificate");
             let remedy = "add [tls] with certificate and key, PEM files; only a demo makes its own";
             reader.fault(place, message, remedy.to_owned());
         }

@@ -552,7 +552,9 @@ fn spoken_at(key: &str) -> Option<Spoken> {
     let (protocol, door, limits) = match key {
         "dc09" => (protocols::Protocol::Dc09, Door::Dc09, protocols::Limits::default()),
         "watch" => (protocols::Protocol::Watch, Door::Watch, protocols::Limits::TRACKERS),
-        "mqtt" | "mqtts" => (protocols::Protocol::Mqtt, Door::Mqtt, protocols::Limits::default()),
+        "mqtt" | "mqtts" | "mqtt_alarms" | "mqtts_alarms" => {
+            (protocols::Protocol::Mqtt, Door::Mqtt, protocols::Limits::default())
+        }
         _ => return None,
     };
     Some(Spoken { protocol, door, limits })
@@ -587,8 +589,13 @@ fn open_doors(
             Entrance { door, sessions, sink, identities, turnstile }
         };
         let listener = listener(stream)?;
-        let (streams, limits) = (entrance(protocols::Transport::Stream), TcpLimits::default());
-        if name == "mqtts" {
+        // Devices that may only report never fill these: a pendant finds a place whatever happens.
+        let reserved = name.ends_with("_alarms");
+        let (streams, limits) = (
+            entrance(protocols::Transport::Stream),
+            TcpLimits { reserved, ..TcpLimits::default() },
+        );
+        if name.starts_with("mqtts") {
             let identity = tls::identity(config.site.tls.as_ref(), data)?;
             doors.spawn(serve_tls(listener, identity, streams, limits, stop.clone()));
         } else {

@@ -1,7 +1,8 @@
 //! TCP: a task and a session for each connection.
 //!
-//! The last tenth of a door's places is for those who may call for help: a connection that gets one
-//! of them is told that only alarms are heard, and its session turns everybody else away.
+//! The last tenth of a door's places is for those who may call for help, and all of a reserved one:
+//! a connection that gets one of them is told that only alarms are heard, and its session turns
+//! everybody else away.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,8 @@ pub struct TcpLimits {
     pub in_flight: usize,
     /// Longest time a peer may take to accept an answer.
     pub write_timeout: Duration,
+    /// Whether all places are for those who may call for help, and not the last tenth alone.
+    pub reserved: bool,
 }
 
 impl Default for TcpLimits {
@@ -40,6 +43,7 @@ impl Default for TcpLimits {
             connections_per_address: 2_048,
             in_flight: 64,
             write_timeout: Duration::from_secs(10),
+            reserved: false,
         }
     }
 }
@@ -237,7 +241,7 @@ struct Register {
 pub(crate) struct Place {
     register: Arc<Mutex<Register>>,
     address: IpAddr,
-    /// Whether it is one of the last tenth, which is for those who may call for help.
+    /// Whether it is one of those for who may call for help.
     late: bool,
 }
 
@@ -248,7 +252,8 @@ impl Place {
         if open.total >= limits.connections || here >= limits.connections_per_address {
             return None;
         }
-        let late = open.total >= limits.connections.saturating_sub(limits.connections / 10);
+        let last = open.total >= limits.connections.saturating_sub(limits.connections / 10);
+        let late = limits.reserved || last;
         open.total = open.total.saturating_add(1);
         open.by_address.insert(address, here.saturating_add(1));
         Some(Self { register: Arc::clone(register), address, late })

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hansho_intake::{Decided, Entrance, Sessions, Sink, TcpLimits, Turnstile, serve_tcp, serve_udp};
+use hansho_intake::{
+    Decided, Entrance, Sessions, Sink, TcpLimits, Turnstile, serve_tcp, serve_udp,
+};
 use hansho_model::{Door, FrameFault, Lane, Private, Report};
 use hansho_protocols::{Durable, FrameError, Output, Receipt, Session};
 use jiff::Timestamp;
@@ -153,7 +155,13 @@ impl Sink for Shelf {
 fn entrance(shelf: &Arc<Shelf>) -> Entrance {
     let sink: Arc<dyn Sink> = Arc::<Shelf>::clone(shelf);
     let sessions: Sessions = Arc::new(|| Box::new(Lines::default()));
-    Entrance { door: Door::Dc09, sessions, sink, identities: Arc::default(), turnstile: Turnstile::default() }
+    Entrance {
+        door: Door::Dc09,
+        sessions,
+        sink,
+        identities: Arc::default(),
+        turnstile: Turnstile::default(),
+    }
 }
 
 async fn tcp(shelf: &Arc<Shelf>) -> (SocketAddr, watch::Sender<bool>) {
