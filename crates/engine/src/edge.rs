@@ -199,7 +199,7 @@ impl Sink for Edge {
         Counter::IntakeReportsTotal.add(lane.as_str(), 1);
         // Keys are in memory but for the first report of a day: then a short write to a file.
         // Only these are ever given up.
-        let device = (lane > Lane::B).then(|| report.device.clone()).unwrap_or_default();
+        let device = if lane > Lane::B { report.device.clone() } else { String::new() };
         // Whatever its lane: an alarm's position says where the wearer is, too.
         let crossed = self.crosses(&report);
         let keep = lane == Lane::D && crossed.is_some();

@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hansho_intake::{
     Decided, Entrance, Sessions, Sink, TcpLimits, Turnstile, serve_tcp, serve_udp,
@@ -20,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 
 /// A line is a report; its answer is the same line. `panic` panics, `rubbish` is refused, `name`
-/// says whose connection it is.
+/// says whose connection it is, `place` is telemetry.
 #[derive(Default)]
 struct Lines {
     name: Option<String>,
@@ -80,7 +81,7 @@ fn report(line: &[u8]) -> Report {
     Report {
         door: Door::Dc09,
         device: "4901".to_owned(),
-        lane: Lane::A,
+        lane: if line.starts_with(b"place") { Lane::D } else { Lane::A },
         observed_at: None,
         device_key: Vec::new(),
         findings: Vec::new(),
@@ -100,6 +101,7 @@ struct Shelf {
     broken: AtomicU64,
     taken_over: AtomicU64,
     decided: AtomicU64,
+    held_back: AtomicU64,
     gate: Semaphore,
 }
 
@@ -111,6 +113,7 @@ impl Shelf {
             broken: AtomicU64::new(0),
             taken_over: AtomicU64::new(0),
             decided: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
             gate: Semaphore::new(permits),
         })
     }
@@ -145,6 +148,10 @@ impl Sink for Shelf {
 
     fn taken_over(&self, _door: Door) {
         self.taken_over.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn held_back(&self, _waited: Duration) {
+        self.held_back.fetch_add(1, Ordering::SeqCst);
     }
 
     fn now(&self) -> Timestamp {
@@ -219,6 +226,39 @@ async fn a_report_is_seen_through_though_its_connection_has_gone() {
     while shelf.decided.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn telemetry_takes_turns_and_none_of_it_is_lost() {
+    let shelf = Shelf::open(100_000);
+    let (address, _stop) = tcp(&shelf).await;
+    let flood = async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let lines: Vec<String> = (0..3_000).map(|number| format!("place {number}\n")).collect();
+        let (mut answers, mut half) = stream.split();
+        let send = async {
+            half.write_all(lines.concat().as_bytes()).await.unwrap();
+            half.shutdown().await.unwrap();
+        };
+        let mut answered = String::new();
+        let (_sent, heard) = tokio::join!(send, answers.read_to_string(&mut answered));
+        heard.unwrap();
+        // What waits for its turn when the sender ends is answered, too.
+        assert!(answered == lines.concat(), "{} bytes", answered.len());
+    };
+    let alarms = async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _press in 0..100 {
+            stream.write_all(b"help\n").await.unwrap();
+            assert_eq!(read(&mut stream, 5).await, b"help\n");
+        }
+    };
+    tokio::join!(flood(), flood(), flood(), alarms);
+    // 31,890 bytes of each, at most 4,096 at a time; the first of each pass at once.
+    let turns = shelf.held_back.load(Ordering::SeqCst);
+    assert!((21..=9_000).contains(&turns), "{turns}");
+    let alarms = shelf.raw().iter().filter(|raw| raw.starts_with(b"help")).count();
+    assert_eq!((alarms, shelf.decided.load(Ordering::SeqCst)), (100, 9_100));
 }
 
 #[tokio::test]
