@@ -61,6 +61,7 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.connected += tally.connected;
     sum.rung_again += tally.rung_again;
     sum.left += tally.left;
+    sum.reminded += tally.reminded;
     sum.moves += tally.moves;
 }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
     AlarmClass, AlarmKind, CallFact, CallRef, CommandId, EffectId, Event, Idem, NoticeId, Outcome,
-    PersonId, Phase, Recorded, SealedCallReport, SealedReport, Seq, SignalId, SourceId, Token,
+    PersonId, Phase, Recorded, SealedCallReport, SealedReport, Seq, SignalId, SourceId, Template,
+    Token,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,6 +41,9 @@ struct Read {
     /// has its own, beside a call for help.
     outside: BTreeSet<SourceId>,
     exits: BTreeSet<SignalId>,
+    /// Exits that nobody need be told of again: taken on, answered, over, or told twice.
+    taken_on: BTreeSet<SignalId>,
+    notices: BTreeMap<NoticeId, SignalId>,
     helpers: BTreeMap<SourceId, Vec<PersonId>>,
     erased: BTreeSet<PersonId>,
     /// What was said of calls, by its event.
@@ -254,6 +258,18 @@ impl Read {
             if *alarm == AlarmKind::Help && !refused && self.has_helpers(source) {
                 self.expected.insert(seq, "a notice");
             }
+        } else if let Event::NoticeOrdered { notice, signal: Some(signal), template, .. } = event {
+            self.notices.insert(*notice, *signal);
+            if *template == Template::TrackerStillAway {
+                assert!(self.exits.contains(signal), "carers are told again of {signal}");
+                assert!(self.taken_on.insert(*signal), "{signal} is taken on, or told twice");
+            }
+        } else if let Event::AnswerGiven { effect, .. } = event {
+            self.taken_on.extend(self.notices.get(&NoticeId(effect.seq)));
+        } else if let Event::SignalAcknowledged { signal, .. }
+        | Event::SignalRepeated { signal, restored: true, .. } = event
+        {
+            self.taken_on.insert(*signal);
         } else if let Event::SignalEnded { signal, .. } = event
             && !self.rings.contains_key(signal)
             && !self.exits.remove(signal)

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use hansho_core::{RecipientStatus, State};
 use hansho_model::{
     AlarmKind, Command, CommandId, EffectId, EffectOutcome, Event, KeyId, Outcome, Receipt,
-    Refusal, Token,
+    Refusal, Template, Token,
 };
 use jiff::Timestamp;
 
@@ -97,6 +97,8 @@ pub(super) struct Tally {
     pub(super) rung_again: u64,
     /// Wearers who left their safe zone, and statuses of units.
     pub(super) left: u64,
+    /// Carers who were told of it once more.
+    pub(super) reminded: u64,
     pub(super) moves: u64,
 }
 
@@ -240,6 +242,12 @@ impl World {
             let event = &recorded.event;
             let left = matches!(event, Event::SignalReceived { alarm: AlarmKind::LeftZone, .. });
             self.tally.left += u64::from(left);
+            let template = if let Event::NoticeOrdered { template, .. } = event {
+                Some(*template)
+            } else {
+                None
+            };
+            self.tally.reminded += u64::from(template == Some(Template::TrackerStillAway));
             self.tally.moves += u64::from(matches!(event, Event::UnitStatusReached(_)));
         }
         self.tally.promises = self.audit.promise_count();

@@ -134,6 +134,7 @@ fn subject(mail: &Mail, surroundings: &Surroundings) -> String {
     let subject = match mail.template {
         Template::PendantAlarm => &texts.subject,
         Template::TrackerLeftZone | Template::TrackerReturned => &texts.subject_tracker,
+        Template::TrackerStillAway => &texts.subject_again,
     };
     let plain =
         fill(subject, &[("alarm", alarm), ("district", district.as_deref().unwrap_or_default())]);
@@ -161,6 +162,7 @@ fn body(
     let greeting = match mail.template {
         Template::PendantAlarm => &texts.greeting,
         Template::TrackerLeftZone => &texts.greeting_left,
+        Template::TrackerStillAway => &texts.greeting_again,
         Template::TrackerReturned => &texts.greeting_returned,
     };
     lines.push(fill(greeting, &[("headquarters", &headquarters)]));
@@ -206,7 +208,9 @@ fn place_line(mail: &Mail, reveal: &dyn Reveal, surroundings: &Surroundings) -> 
     // Who wanders is not at home.
     let place = match mail.template {
         Template::PendantAlarm => &texts.place,
-        Template::TrackerLeftZone | Template::TrackerReturned => &texts.home,
+        Template::TrackerLeftZone | Template::TrackerStillAway | Template::TrackerReturned => {
+            &texts.home
+        }
     };
     let district = surroundings.district.as_deref().map(one_line);
     let address = mail.facts.address.as_ref().and_then(|address| reveal.reveal_text(address));
@@ -302,13 +306,15 @@ mod tests {
         mail.template = template;
         mail.facts.alarm = match template {
             Template::TrackerReturned => AlarmKind::EnteredZone,
-            Template::PendantAlarm | Template::TrackerLeftZone => AlarmKind::LeftZone,
+            Template::PendantAlarm | Template::TrackerLeftZone | Template::TrackerStillAway => {
+                AlarmKind::LeftZone
+            }
         };
         mail.facts.sighting = Some(Sighting {
             position: position.unwrap(),
             accuracy: Some(MetresU32(15)),
             at: mail.facts.at,
-            zone: (template == Template::TrackerLeftZone).then_some(away),
+            zone: (template != Template::TrackerReturned).then_some(away),
         });
         mail
     }
@@ -368,6 +374,14 @@ mod tests {
     }
 
     #[test]
+    fn a_wearer_is_still_away() {
+        for (language, district) in [(Language::Ja, "四倉"), (Language::En, "Yotsukura")] {
+            let mail = tracker(language, Template::TrackerStillAway);
+            insta::assert_snapshot!(run(&mail, &around(district)));
+        }
+    }
+
+    #[test]
     fn little_is_known() {
         let mut mail = mail(Language::Ja, Mode::Real);
         mail.facts.subscriber = None;
@@ -397,8 +411,9 @@ mod tests {
     fn all_that_is_needed_stands_in_the_first_250_signs() {
         for &language in Language::ALL {
             let left = tracker(language, Template::TrackerLeftZone);
+            let again = tracker(language, Template::TrackerStillAway);
             let usual = Mode::ALL.iter().map(|mode| mail(language, *mode));
-            for mail in usual.chain([left]) {
+            for mail in usual.chain([left, again]) {
                 let mode = mail.settings.mode;
                 let text = body(&mail, ID, &Glass, &around("小名浜")).unwrap();
                 let end = text.find("/r/184300-2-").unwrap();

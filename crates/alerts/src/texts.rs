@@ -63,9 +63,11 @@ pub(crate) struct Texts {
 pub(crate) struct MailTexts {
     pub(crate) subject: String,
     pub(crate) subject_tracker: String,
+    pub(crate) subject_again: String,
     pub(crate) subject_district: String,
     pub(crate) greeting: String,
     pub(crate) greeting_left: String,
+    pub(crate) greeting_again: String,
     pub(crate) greeting_returned: String,
     pub(crate) what: String,
     pub(crate) who: String,

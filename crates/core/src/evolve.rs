@@ -48,6 +48,7 @@ impl State {
         self.at = Some(recorded.at);
         self.seen.forget_old(recorded.at);
         self.fold(recorded);
+        self.note_reminders(&recorded.event);
         if recorded.cause.is_none() {
             self.remember(recorded);
         }
@@ -93,6 +94,33 @@ impl State {
         answer.and_then(|seq| change(EffectId { seq, index: 0 })).into_iter().collect()
     }
 
+    /// What an event says of a notice, or of a signal that people were told of, changes whether
+    /// they are told again.
+    fn note_reminders(&mut self, event: &Event) {
+        let about = |notice: NoticeId| self.notices.get(&notice).and_then(|each| each.signal);
+        let signal = if let Event::SignalRepeated { signal, .. }
+        | Event::SignalAcknowledged { signal, .. }
+        | Event::SignalJoined { signal, .. }
+        | Event::SignalEnded { signal, .. } = event
+        {
+            Some(*signal)
+        } else if let Event::NoticeOrdered { signal, .. } = event {
+            *signal
+        } else if let Event::NoticeExpired { notice } = event {
+            about(*notice)
+        } else if let Event::AnswerGiven { effect, .. } = event {
+            about(NoticeId(effect.seq))
+        } else {
+            return;
+        };
+        let signal = signal.and_then(|signal| self.signals.get(&signal));
+        let notices = signal.map(|signal| signal.notices.clone()).unwrap_or_default();
+        for notice in notices {
+            let at = self.reminder_at(notice);
+            self.index.reminders.note(notice, at);
+        }
+    }
+
     /// Effects of a notice, settled or not.
     fn notice_effects(&self, notice: NoticeId) -> impl Iterator<Item = EffectId> + use<> {
         let count = self.notices.get(&notice).map_or(0, |record| record.recipients.len());
@@ -128,7 +156,7 @@ impl State {
                     self.name_source("core");
                 }
                 for (source, device) in &self.devices {
-                    self.index.silences.note(*source, Some(device), self.started_at);
+                    self.index.silences.note(*source, device.silent_at(self.started_at));
                 }
             }
             Event::ClockStepped { .. } | Event::LogInRefused { .. } => {}
@@ -348,7 +376,9 @@ impl State {
     }
 
     fn note_silence(&mut self, source: SourceId) {
-        self.index.silences.note(source, self.devices.get(&source), self.started_at);
+        let device = self.devices.get(&source);
+        let at = device.and_then(|device| device.silent_at(self.started_at));
+        self.index.silences.note(source, at);
     }
 
     fn see_zone(

@@ -27,6 +27,7 @@
 
 mod call;
 mod canonical;
+mod deadlines;
 mod decide;
 mod dedupe;
 mod evolve;

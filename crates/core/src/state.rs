@@ -8,13 +8,18 @@ use hansho_model::{
     OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings,
     SignalId, SignalOutcome, SourceId, Template, Token,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
+use crate::deadlines::Deadlines;
 use crate::dedupe::Seen;
-use crate::track::{Silences, Track};
+use crate::track::Track;
 use crate::units::Dispatch;
+
+/// After this time without an answer carers are told of an exit once more (wandering reference,
+/// section 1).
+pub(crate) const REMINDER_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
 pub mod limits {
@@ -125,8 +130,10 @@ pub(crate) struct Index {
     pub(crate) connecting: BTreeSet<(Timestamp, CallRef)>,
     /// Calls that nobody has called back, by the time when somebody should have.
     pub(crate) call_backs: BTreeSet<(Timestamp, CallRef)>,
-    /// Trackers that are waited for.
-    pub(crate) silences: Silences,
+    /// When each tracker's silence becomes a fault.
+    pub(crate) silences: Deadlines<SourceId>,
+    /// Notices that nobody has answered, by the time of their reminder.
+    pub(crate) reminders: Deadlines<NoticeId>,
 }
 
 /// A person in the register.
@@ -660,7 +667,23 @@ impl State {
         let lapse = self.index.connecting.first().map(|(at, _)| *at);
         let call_back = self.index.call_backs.first().map(|(at, _)| *at);
         let silence = self.index.silences.first();
-        [expiry, lapse, call_back, silence].into_iter().flatten().min()
+        let reminder = self.index.reminders.first();
+        [expiry, lapse, call_back, silence, reminder].into_iter().flatten().min()
+    }
+
+    /// When the carers who were told of an exit are told again: nobody has answered them, no
+    /// dispatcher has taken it on, and the wearer is not back.
+    pub(crate) fn reminder_at(&self, id: NoticeId) -> Option<Timestamp> {
+        let notice = self.notices.get(&id)?;
+        let signal = self.signals.get(&notice.signal?)?;
+        let reminded = signal.notices.iter().filter_map(|each| self.notices.get(each));
+        let waits = notice.template == Template::TrackerLeftZone
+            && !notice.expired
+            && notice.recipients.iter().all(|each| each.answers.is_empty())
+            && signal.state == SignalState::Ringing
+            && signal.restored_at.is_none()
+            && !reminded.into_iter().any(|each| each.template == Template::TrackerStillAway);
+        waits.then(|| notice.ordered_at.checked_add(REMINDER_AFTER).ok())?
     }
 
     /// The canonical encoding.
@@ -726,7 +749,10 @@ impl State {
             index.add_call(call, record);
         }
         for (source, device) in &self.devices {
-            index.silences.note(*source, Some(device), self.started_at);
+            index.silences.note(*source, device.silent_at(self.started_at));
+        }
+        for id in self.notices.keys() {
+            index.reminders.note(*id, self.reminder_at(*id));
         }
         self.index = index;
     }

@@ -3,11 +3,8 @@
 //! The numbers are those of the wandering reference, section 1; what needs a distance is decided in
 //! `decide`, which alone asks the atlas.
 
-use hansho_model::{
-    Door, FixMethod, MetresU32, Position, SealedReport, SignalId, SourceId, Telemetry,
-};
+use hansho_model::{Door, FixMethod, MetresU32, Position, SealedReport, SignalId, Telemetry};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
 
 use crate::canonical::canonical;
 use crate::state::Device;
@@ -182,7 +179,7 @@ impl Device {
 
     /// When its silence becomes a fault: two and a half of its intervals after it was heard, or after
     /// the core that listens was started. `None` when nobody waits for it.
-    fn silent_at(&self, started_at: Option<Timestamp>) -> Option<Timestamp> {
+    pub(crate) fn silent_at(&self, started_at: Option<Timestamp>) -> Option<Timestamp> {
         use hansho_model::AlarmKind::Silent;
         let entry = self.entry.as_ref().filter(|_| self.is_tracker())?;
         if self.faults.iter().any(|fault| fault.kind == Silent) {
@@ -192,39 +189,5 @@ impl Device {
         let interval_s = i64::from(entry.interval_s.unwrap_or(INTERVAL_S));
         let silence = SignedDuration::from_secs(interval_s.saturating_mul(5).saturating_div(2));
         heard.checked_add(silence.max(SILENCE_LEAST)).ok()
-    }
-}
-
-/// When each tracker's silence becomes a fault. Found again from the devices.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Silences {
-    by_time: BTreeSet<(Timestamp, SourceId)>,
-    of: BTreeMap<SourceId, Timestamp>,
-}
-
-impl Silences {
-    /// Notes what a device's state says now.
-    pub(crate) fn note(
-        &mut self,
-        source: SourceId,
-        device: Option<&Device>,
-        started_at: Option<Timestamp>,
-    ) {
-        if let Some(old) = self.of.remove(&source) {
-            self.by_time.remove(&(old, source));
-        }
-        if let Some(at) = device.and_then(|device| device.silent_at(started_at)) {
-            self.of.insert(source, at);
-            self.by_time.insert((at, source));
-        }
-    }
-
-    pub(crate) fn first(&self) -> Option<Timestamp> {
-        self.by_time.first().map(|(at, _)| *at)
-    }
-
-    /// Trackers whose time has come.
-    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = SourceId> {
-        self.by_time.iter().take_while(move |(at, _)| *at <= now).map(|(_, source)| *source)
     }
 }

@@ -238,6 +238,72 @@ fn back_later_is_told_and_left_to_a_person_to_end() {
     assert_eq!(signal.presses, 1);
 }
 
+/// What the tick brings that is due in so many seconds, and none before.
+fn tick_after(world: &mut World, seconds: i64) -> Vec<Recorded> {
+    let due = world.state.next_deadline().unwrap();
+    assert!((due.duration_since(world.now).as_millis() - i128::from(seconds) * 1_000).abs() < 10);
+    world.wait(seconds - 1);
+    assert!(world.give(&Input::Tick).unwrap().is_empty());
+    world.wait(2);
+    world.give(&Input::Tick).unwrap()
+}
+
+#[test]
+fn carers_who_do_not_answer_are_told_once_more_and_where_the_wearer_is_by_now() {
+    let (mut world, _) = left();
+    world.wait(60);
+    world.walk(900);
+    let batch = tick_after(&mut world, 240);
+    assert_eq!(templates(&batch), [Template::TrackerStillAway]);
+    let Event::NoticeOrdered { signal, facts, recipients, .. } = &batch[0].event else { panic!() };
+    assert_eq!((signal.is_some(), recipients.len()), (true, 2));
+    let seen = facts.sighting.as_ref().unwrap();
+    assert_eq!(seen.zone.as_ref().unwrap().distance, MetresU32(900));
+    assert_eq!(world.state.owed().len(), 4);
+    // Once; and what a start makes of the state waits for nothing else.
+    let rest = State::decode(&world.state.encode()).unwrap();
+    assert_eq!(rest.next_deadline(), world.state.next_deadline());
+    world.wait(600);
+    assert!(templates(&world.give(&Input::Tick).unwrap()).is_empty());
+    // Who comes by the second mail has found the wearer, too; the return is told once.
+    let effect = EffectId { seq: batch[0].seq, index: 0 };
+    let said = world.answer(effect, AnswerChoice::Arrived).unwrap();
+    assert!(names(&said).contains(&"SignalEnded"), "{:?}", names(&said));
+    let (mut world, _) = left();
+    tick_after(&mut world, 300);
+    let Event::NoticeOrdered { recipients, .. } = &world.walk(50).pop().unwrap().event else {
+        panic!()
+    };
+    assert_eq!(recipients.len(), 2, "each hears of the return once");
+}
+
+#[test]
+fn whoever_takes_it_on_nobody_is_told_again() {
+    let answered = |world: &mut World, batch: &[Recorded]| {
+        let effect = EffectId { seq: batch[3].seq, index: 1 };
+        world.answer(effect, AnswerChoice::Cannot).unwrap();
+    };
+    let acknowledged = |world: &mut World, batch: &[Recorded]| {
+        let signal = hansho_model::SignalId(batch[2].seq);
+        let position = "desk1".to_owned();
+        world
+            .command(Role::Dispatcher, CommandKind::AcknowledgeSignal { signal, position })
+            .unwrap();
+    };
+    let returned = |world: &mut World, _: &[Recorded]| {
+        world.wait(200);
+        world.walk(50);
+    };
+    for take_on in [answered, acknowledged, returned] as [fn(&mut World, &[Recorded]); 3] {
+        let (mut world, batch) = left();
+        take_on(&mut world, &batch);
+        world.wait(400);
+        assert!(templates(&world.give(&Input::Tick).unwrap()).is_empty());
+        let rest = State::decode(&world.state.encode()).unwrap();
+        assert_eq!(rest.next_deadline(), world.state.next_deadline());
+    }
+}
+
 #[test]
 fn arrival_of_a_carer_ends_the_signal_and_nothing_else_does() {
     let (mut world, batch) = left();

@@ -15,6 +15,8 @@ words! {
         PendantAlarm = "pendant_alarm",
         /// To carers: a wearer left a safe zone; will you go and look?
         TrackerLeftZone = "tracker_left_zone",
+        /// To carers who were told of it and have not answered: the wearer is still away.
+        TrackerStillAway = "tracker_still_away",
         /// To carers who were told of it: the wearer is back.
         TrackerReturned = "tracker_returned",
     }

@@ -80,8 +80,8 @@ impl State {
             },
         });
         // Who went to look for a wearer has found him.
-        let looked_for =
-            answer.choice == AnswerChoice::Arrived && notice.template == Template::TrackerLeftZone;
+        let looked_for = answer.choice == AnswerChoice::Arrived
+            && matches!(notice.template, Template::TrackerLeftZone | Template::TrackerStillAway);
         let is_open = |id: &SignalId| self.signals.get(id).is_some_and(|each| each.ended.is_none());
         if let Some(signal) = notice.signal.filter(is_open).filter(|_| looked_for) {
             let outcome = SignalOutcome::Found;
@@ -95,6 +95,9 @@ impl State {
             batch.push_core(Event::NoticeExpired { notice: *notice });
         }
         self.decide_call_deadlines(now, batch);
+        for notice in self.index.reminders.due(now) {
+            self.decide_reminder(now, notice, batch);
+        }
         for device in self.index.silences.due(now) {
             let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
             batch.push_core(Event::FaultRaised { device, fault, code, zone });

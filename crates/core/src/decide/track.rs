@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Batch;
 use super::report::Case;
-use crate::state::{Device, State};
+use crate::state::{Device, Notice, State};
 use crate::track::{Doubt, Episode, LastFix, SKEW_MAX, ZonePlace, ZoneState, believed_fix};
 
 /// How far past the edge a fix lies, its accuracy taken off, before it counts as outside.
@@ -165,12 +165,54 @@ impl State {
         let recipients: Vec<Recipient> = told
             .flat_map(|notice| &notice.recipients)
             .map(|each| each.recipient.clone())
-            .filter(|each| self.people.get(&each.person).is_some_and(|person| !person.erased))
+            .filter(|each| self.may_be_told(each))
             .collect();
         let sighting = Some(seen.sighting(None));
         let facts = self.facts_of(report, seen.device, AlarmKind::EnteredZone, sighting);
         let template = Template::TrackerReturned;
         self.order(now, Some(id), (template, facts, recipients), cause, batch);
+    }
+
+    /// Nobody has answered: the same people are told once more, and where the wearer is by now. It is
+    /// ordered though nobody is left to be told, or the tick would come again.
+    pub(super) fn decide_reminder(&self, now: Timestamp, id: NoticeId, batch: &mut Batch) {
+        let Some(told) = self.notices.get(&id) else { return };
+        let minutes = SignedDuration::from_mins(i64::from(told.settings.answer_minutes));
+        let expires_at = now.checked_add(minutes).unwrap_or(told.expires_at);
+        let recipients = told.recipients.iter().map(|each| each.recipient.clone());
+        let facts = Facts { sighting: self.seen_by_now(told), ..told.facts.clone() };
+        batch.push_core(Event::NoticeOrdered {
+            notice: NoticeId(batch.next_seq()),
+            signal: told.signal,
+            template: Template::TrackerStillAway,
+            facts,
+            recipients: recipients.filter(|each| self.may_be_told(each)).collect(),
+            expires_at,
+        });
+    }
+
+    fn may_be_told(&self, recipient: &Recipient) -> bool {
+        self.people.get(&recipient.person).is_some_and(|person| !person.erased)
+    }
+
+    /// The last trusted fix of the wearer that a notice is about, seen from the zone that it names;
+    /// what it says itself where nothing newer is known.
+    fn seen_by_now(&self, told: &Notice) -> Option<Sighting> {
+        let then = told.facts.sighting.clone()?;
+        let device = self.signals.get(&told.signal?).and_then(|it| self.devices.get(&it.source));
+        let fix = device.and_then(|device| device.track.fix);
+        let Some(fix) = fix.filter(|fix| fix.at > then.at && !fix.suspect) else {
+            return Some(then);
+        };
+        let named = then.zone.as_ref().map(|away| &away.zone);
+        let zones = device.and_then(|device| device.entry.as_ref()).map(|entry| &entry.zones);
+        let zone = zones.into_iter().flatten().find(|zone| Some(&zone.name) == named);
+        let away = zone.map(|zone| ZoneDistance {
+            zone: zone.name.clone(),
+            distance: hansho_atlas::distance(fix.position, zone.centre),
+        });
+        let (position, accuracy) = (fix.position, Some(fix.accuracy));
+        Some(Sighting { position, accuracy, at: fix.at, zone: away.or(then.zone) })
     }
 
     /// Orders a notice to people; without settings or people there is none.
