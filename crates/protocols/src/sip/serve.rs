@@ -107,9 +107,21 @@ impl Endpoint {
         self.send(dialog::answer_hop(via, flow), answer.encode());
     }
 
-    /// Opens a transaction; `false` when there are too many: the sender will repeat.
-    fn open(&mut self, now: Timestamp, flow: Flow, via: &Via, request: Message, key: &str) -> bool {
-        if self.servers.len() >= TRANSACTION_COUNT_MAX {
+    /// Opens a transaction; `false` when there are too many: the sender will repeat. Where trunks are
+    /// named, strangers may take half of them.
+    pub(super) fn open(
+        &mut self,
+        now: Timestamp,
+        flow: Flow,
+        via: &Via,
+        request: Message,
+        key: &str,
+    ) -> bool {
+        let half = TRANSACTION_COUNT_MAX / 2;
+        let crowded = self.servers.len() >= half && !self.is_known(flow) && {
+            self.servers.values().filter(|server| !self.is_known(server.flow)).count() >= half
+        };
+        if crowded || self.servers.len() >= TRANSACTION_COUNT_MAX {
             return false;
         }
         let hop = dialog::answer_hop(via, flow);
@@ -152,6 +164,15 @@ impl Endpoint {
         }
         let user = message.uri().and_then(Uri::parse).and_then(|uri| uri.user);
         user.is_some_and(|user| self.setup.numbers.contains(&user))
+    }
+
+    /// Whether a peer is one of the trunks or of the seats' phones; everybody is where no trunk is
+    /// named.
+    fn is_known(&self, flow: Flow) -> bool {
+        let (peer, setup) = (flow.peer.ip().to_canonical(), &self.setup);
+        setup.trunks.is_empty()
+            || setup.trunks.contains(&peer)
+            || setup.seats.iter().any(|seat| seat.address.ip().to_canonical() == peer)
     }
 
     /// Whether one more call finds room. Where trunks are named, strangers may take half of it: the

@@ -3,8 +3,12 @@
 use hansho_model::{CallFact, LocationFault};
 
 use super::house::{House, PHONES, SDP, TRUNK, address, answer, flow, setup};
+use crate::sip::message::Message;
 use crate::sip::serve::DIALOG_COUNT_MAX;
-use crate::sip::{CALL_COUNT_MAX, Endpoint, FLOW_COUNT_MAX, KEPT_COUNT_MAX, Setup, SipTransport};
+use crate::sip::{
+    CALL_COUNT_MAX, Endpoint, FLOW_COUNT_MAX, KEPT_COUNT_MAX, Setup, SipTransport,
+    TRANSACTION_COUNT_MAX,
+};
 
 fn first_to(house: &mut House, text: &str) -> String {
     house.give(SipTransport::Udp, TRUNK, text);
@@ -179,6 +183,27 @@ fn strangers_leave_half_of_the_room_to_the_trunks() {
         assert_eq!(house.to(stranger), [wanted], "{index}");
     }
     fill(&mut house, CALL_COUNT_MAX / 2);
+}
+
+#[test]
+fn strangers_leave_half_of_the_transactions_to_trunks_and_phones() {
+    let mut house = House::new(SipTransport::Udp);
+    let text = other_call(&house, "INVITE", 0);
+    let message = Message::parse(text.as_bytes()).unwrap();
+    let via = message.via().unwrap();
+    let mut opened = |peer: &str, count: usize| {
+        let flow = flow(SipTransport::Udp, peer);
+        let opens = (0..count).filter(|number| {
+            let key = format!("{peer} {number}");
+            house.endpoint.open(house.now, flow, &via, message.clone(), &key)
+        });
+        opens.count()
+    };
+    let half = TRANSACTION_COUNT_MAX / 2;
+    assert_eq!(opened("192.0.2.99:5060", half + 10), half);
+    assert_eq!(opened("192.0.2.98:5060", 10), 0, "all strangers together");
+    assert_eq!(opened(PHONES[0], 10), 10);
+    assert_eq!(opened(TRUNK, half), half - 10, "all of what is left");
 }
 
 #[test]
