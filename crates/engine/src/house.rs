@@ -31,6 +31,7 @@ use crate::accounting::Books;
 use crate::answers::AnswerDesk;
 use crate::clock::{self, HouseClock};
 use crate::edge::Edge;
+use crate::gauges;
 use crate::live::{self, Outlets, Queue};
 use crate::registry::{self, Subjects};
 use crate::replica::Replica;
@@ -374,6 +375,7 @@ impl House {
             }
         });
         follow_brokers(config, &self.edge, &stopped, &mut doors)?;
+        doors.spawn(gauges::tidy(stopped.clone()));
         doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
         doors.spawn(watch_disk(self.data, self.reserve, Arc::clone(&self.edge), stopped.clone()));
         tracing::info!("The doors are open.");

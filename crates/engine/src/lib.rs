@@ -10,6 +10,7 @@ pub mod clock;
 pub mod conformance;
 pub mod edge;
 pub mod exchange;
+pub mod gauges;
 pub mod house;
 pub mod lanes;
 pub mod live;

@@ -22,5 +22,5 @@ mod repeat;
 
 pub use chain::Chain;
 pub use log::{Format, InitError, init};
-pub use metric::{Counter, Gauge, Histogram, Metric, install_metrics, render};
+pub use metric::{Counter, Gauge, Histogram, Metric, install_metrics, render, tidy_metrics};
 pub use repeat::{REPEAT_KEYS_MAX, REPEAT_PERIOD, Repeats};

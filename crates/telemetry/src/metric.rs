@@ -212,10 +212,17 @@ pub fn install_metrics() {
 /// The text of `/metrics`; empty before [`install_metrics`].
 #[must_use]
 pub fn render() -> String {
-    let Some(handle) = HANDLE.get().and_then(Option::as_ref) else { return String::new() };
-    // Moves recorded values out of the histograms' buffers, which would grow without it.
-    handle.run_upkeep();
-    handle.render()
+    // Without it the lines for people would be missing.
+    tidy_metrics();
+    HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// Moves what was recorded out of the histograms' buffers. To be called every few seconds: where
+/// nobody asks for `/metrics`, they would grow for as long as the process lives.
+pub fn tidy_metrics() {
+    if let Some(handle) = HANDLE.get().and_then(Option::as_ref) {
+        handle.run_upkeep();
+    }
 }
 
 fn describe() {
