@@ -10,9 +10,9 @@
 //! ```
 //! use hansho_telemetry::{Counter, Histogram};
 //! hansho_telemetry::install_metrics();
-//! Counter::IntakeReportsTotal.add("a", 1);
+//! Counter::IntakeReportsTotal.add("A", 1);
 //! Histogram::JournalCommitSeconds.record(0.004);
-//! assert!(hansho_telemetry::render().contains("hansho_intake_reports_total{lane=\"a\"} 1"));
+//! assert!(hansho_telemetry::render().contains("hansho_intake_reports_total{lane=\"A\"} 1"));
 //! ```
 
 mod chain;

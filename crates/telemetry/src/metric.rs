@@ -48,18 +48,12 @@ pub trait Metric: Copy + 'static {
 metrics_of! {
     /// Things that only grow.
     Counter {
-        /// Frames that came in, of whatever worth.
-        IntakeFramesTotal = "hansho_intake_frames_total", "door";
-        /// Reports handed to the sequencer.
+        /// Reports and calls that came in.
         IntakeReportsTotal = "hansho_intake_reports_total", "lane";
         /// Frames refused at the wire, by reason.
         IntakeRefusedTotal = "hansho_intake_refused_total", "fault";
-        /// Reports given up because their lane was full.
+        /// Reports and calls given up under load.
         IntakeShedTotal = "hansho_intake_shed_total", "lane";
-        /// Answers sent after the commit.
-        IntakeAnswersTotal = "hansho_intake_answers_total", "door";
-        /// Connections closed by us, by reason.
-        IntakeClosedTotal = "hansho_intake_closed_total", "reason";
         /// Connections closed because a newer one of the same device came.
         IntakeTakeoversTotal = "hansho_intake_takeovers_total", "door";
         /// Sessions that panicked and were closed.
@@ -68,30 +62,22 @@ metrics_of! {
         JournalEventsTotal = "hansho_journal_events_total", "";
         /// Commits.
         JournalCommitsTotal = "hansho_journal_commits_total", "";
-        /// Bytes of event bodies committed.
-        JournalBodyBytesTotal = "hansho_journal_body_bytes_total", "";
-        /// Checkpoints of the write-ahead log.
-        JournalCheckpointsTotal = "hansho_journal_checkpoints_total", "";
         /// Snapshots written.
         JournalSnapshotsTotal = "hansho_journal_snapshots_total", "";
-        /// Inputs the core refused, by code.
+        /// Reports and calls the core refused, by code.
         CoreRefusedTotal = "hansho_core_refused_total", "code";
         /// Attempts at effects.
         OutboxAttemptsTotal = "hansho_outbox_attempts_total", "channel";
         /// Outcomes of effects: done, failed, uncertain.
         OutboxOutcomesTotal = "hansho_outbox_outcomes_total", "outcome";
-        /// Connections made to the mail relay.
-        AlertsConnectionsTotal = "hansho_alerts_connections_total", "";
-        /// Requests at the console's API, by class of answer.
+        /// Requests answered at the console's door, by class of answer.
         ConsoleRequestsTotal = "hansho_console_requests_total", "status";
-        /// Commands of people, by code of the answer.
+        /// Commands of people, by what the core said: taken, or the code of its refusal.
         ConsoleCommandsTotal = "hansho_console_commands_total", "code";
-        /// Log-ins, by result.
+        /// Log-ins answered: opened, wrong, limited, failed.
         ConsoleLoginsTotal = "hansho_console_logins_total", "result";
         /// Answers of helpers at the answer page.
         ConsoleAnswersTotal = "hansho_console_answers_total", "result";
-        /// Starts of the core by its supervisor.
-        EngineStartsTotal = "hansho_engine_starts_total", "reason";
     }
 }
 
@@ -100,20 +86,24 @@ metrics_of! {
     Gauge {
         /// Open connections of devices.
         IntakeConnectionsCount = "hansho_intake_connections_count", "door";
-        /// Reports that wait for the sequencer.
+        /// Inputs that wait for the sequencer.
         IntakeQueueCount = "hansho_intake_queue_count", "lane";
-        /// Reports taken and not yet durable.
+        /// Of what came in, how much has no known end yet.
         IntakeInFlightCount = "hansho_intake_in_flight_count", "door";
         /// Number of the last committed event.
         JournalHeadSeq = "hansho_journal_head_seq", "";
-        /// Size of the journal's file.
+        /// Size of the journal's file, without its write-ahead log.
         JournalFileBytes = "hansho_journal_file_bytes", "";
         /// Events the replica has not folded yet.
         EngineReplicaLagCount = "hansho_engine_replica_lag_count", "";
-        /// 1 while the core runs degraded.
+        /// 1 when an event could not be folded at the start and was passed over.
         EngineDegradedCount = "hansho_engine_degraded_count", "";
-        /// Free space in the data folder.
+        /// Free room on the disk of the data folder.
         EngineDiskFreeBytes = "hansho_engine_disk_free_bytes", "";
+        /// What the disk alone takes to make a page durable: the median, measured each minute.
+        EngineDiskProbeSeconds = "hansho_engine_disk_probe_seconds", "";
+        /// What is given up under load: 0 is nothing, 4 all but alarms and people.
+        EngineLoadLevel = "hansho_engine_load_level", "";
         /// Effects that are owed.
         OutboxOwedCount = "hansho_outbox_owed_count", "";
         /// Consoles that listen to the stream.
@@ -124,23 +114,17 @@ metrics_of! {
 metrics_of! {
     /// Times and sizes, as distributions.
     Histogram {
-        /// From the last byte of a frame to its place in a batch.
-        IntakeWaitSeconds = "hansho_intake_wait_seconds", "lane";
-        /// From the last byte of a frame to its answer.
-        IntakeAnswerSeconds = "hansho_intake_answer_seconds", "door";
-        /// Commits, with their wait for the disk.
+        /// From a report's arrival to its commit, by the clock on the wall.
+        IntakeDurableSeconds = "hansho_intake_durable_seconds", "lane";
+        /// One batch, from its first decision to the end of its commit.
         JournalCommitSeconds = "hansho_journal_commit_seconds", "";
-        /// Events in a commit.
+        /// Inputs in a batch.
         JournalBatchCount = "hansho_journal_batch_count", "";
-        /// Deciding and folding one input.
-        CoreDecideSeconds = "hansho_core_decide_seconds", "";
-        /// From an event to the start of its effect's attempt.
-        OutboxWaitSeconds = "hansho_outbox_wait_seconds", "";
         /// One attempt, until its outcome is known.
         OutboxAttemptSeconds = "hansho_outbox_attempt_seconds", "channel";
-        /// From an event to its line on a console's stream.
+        /// From an event to its place in the stream of a console that kept up.
         ConsoleStreamSeconds = "hansho_console_stream_seconds", "";
-        /// Answers of the console's API.
+        /// From a request at the console's door to the head of its answer.
         ConsoleRequestSeconds = "hansho_console_request_seconds", "";
     }
 }
@@ -263,16 +247,35 @@ mod tests {
         }
     }
 
-    const PARTS: [&str; 7] = ["intake", "journal", "core", "outbox", "alerts", "console", "engine"];
+    const PARTS: [&str; 6] = ["intake", "journal", "core", "outbox", "console", "engine"];
     /// Closed sets all of them: nothing here names a device, a person or an incident.
-    const LABELS: [&str; 10] =
-        ["", "door", "lane", "fault", "reason", "code", "channel", "outcome", "status", "result"];
+    const LABELS: [&str; 9] =
+        ["", "door", "lane", "fault", "code", "channel", "outcome", "status", "result"];
 
     #[test]
     fn names_follow_the_house_rule() {
         check::<Counter>(&["_total"]);
-        check::<Gauge>(&["_count", "_bytes", "_seq"]);
+        check::<Gauge>(&["_count", "_bytes", "_seq", "_seconds", "_level"]);
         check::<Histogram>(&["_seconds", "_count"]);
+    }
+
+    fn rows<M: Metric>(kind: &str) -> String {
+        let row = |metric: &M| {
+            format!("| `{}` | {kind} | {} | {} |\n", metric.name(), metric.label(), metric.help())
+        };
+        M::ALL.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_readme_lists_them_all_and_no_others() {
+        let rows =
+            [rows::<Counter>("counter"), rows::<Gauge>("gauge"), rows::<Histogram>("histogram")];
+        let table = format!(
+            "| name | kind | label | meaning |\n| --- | --- | --- | --- |\n{}",
+            rows.concat()
+        );
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&format!("\n{table}\n")), "README.md should have this:\n{table}");
     }
 
     #[test]
@@ -285,7 +288,7 @@ mod tests {
         Gauge::IntakeConnectionsCount.add("dc09", 2.0);
         Gauge::IntakeConnectionsCount.add("dc09", -1.0);
         Histogram::JournalBatchCount.record(64.0);
-        Histogram::IntakeWaitSeconds.record_for("a", 0.002);
+        Histogram::IntakeDurableSeconds.record_for("A", 0.002);
         let text = render();
         for line in [
             "# HELP hansho_journal_events_total Events committed.",
@@ -295,7 +298,7 @@ mod tests {
             "hansho_intake_connections_count{door=\"dc09\"} 1",
             "hansho_journal_batch_count_bucket{le=\"32\"} 0",
             "hansho_journal_batch_count_bucket{le=\"64\"} 1",
-            "hansho_intake_wait_seconds_bucket{lane=\"a\",le=\"0.003\"} 1",
+            "hansho_intake_durable_seconds_bucket{lane=\"A\",le=\"0.003\"} 1",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
