@@ -23,7 +23,7 @@ use hansho_journal::{
 use hansho_model::{Door, Input, Lane, Private, Recorded, Seq};
 use hansho_outbox::{Change, Runner};
 use hansho_protocols as protocols;
-use hansho_telemetry::{Chain, Counter, Histogram};
+use hansho_telemetry::{Chain, Counter, Gauge, Histogram};
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::sync::{mpsc, watch};
 
@@ -31,7 +31,7 @@ use crate::accounting::Books;
 use crate::answers::AnswerDesk;
 use crate::clock::{self, HouseClock};
 use crate::edge::Edge;
-use crate::gauges;
+use crate::gauges::{self, Gauges};
 use crate::live::{self, Outlets, Queue};
 use crate::registry::{self, Subjects};
 use crate::replica::Replica;
@@ -361,7 +361,13 @@ impl House {
         let mut line = tokio::spawn(line);
         let mut doors = tokio::task::JoinSet::new();
         open_doors(config, &self.data, sockets.doors, &self.edge, &stopped, &mut doors)?;
-        let console = console(config, &self.edge, &self.replica, &self.books, &clock)?;
+        let gauges = Gauges {
+            queue: Arc::clone(&self.queue),
+            replica: Arc::clone(&self.replica),
+            books: Arc::clone(&self.books),
+            data: self.data.clone(),
+        };
+        let console = console(config, &self.edge, &self.replica, gauges, &clock)?;
         let listener = listener(sockets.console)?;
         let end = stopped.clone();
         doors.spawn(async move {
@@ -686,7 +692,7 @@ fn console(
     config: &Config,
     edge: &Arc<Edge>,
     replica: &Arc<Replica>,
-    books: &Arc<Books>,
+    gauges: Gauges,
     clock: &Arc<HouseClock>,
 ) -> Result<Arc<Console>, HouseError> {
     let mut by_user = BTreeMap::new();
@@ -703,7 +709,7 @@ fn console(
             tokens.push(ApiToken::from_digest(digest, login.user.clone(), login.role));
         }
     }
-    let books = Arc::clone(books);
+    let books = Arc::clone(&gauges.books);
     let (replica, edge) = (Arc::clone(replica), Arc::clone(edge));
     let clock = Arc::clone(clock);
     let answers = AnswerDesk {
@@ -721,7 +727,7 @@ fn console(
         accounts: Accounts::new(by_user)?,
         tokens,
         accounting: Arc::new(move || books.read()),
-        metrics: Arc::new(hansho_telemetry::render),
+        metrics: Arc::new(move || gauges.render()),
         // The core judges by this clock: a log-in that ends by another may have ended for it
         // before it began.
         clock: Arc::new(move || clock.now()),
@@ -739,7 +745,10 @@ async fn probe_disk(
         let folder = folder.clone();
         let probed = tokio::task::spawn_blocking(move || probe(&folder, PROBE_ROUNDS)).await;
         match probed {
-            Ok(Ok(probe)) => queue.board().note_probe(probe.p50),
+            Ok(Ok(probe)) => {
+                queue.board().note_probe(probe.p50);
+                Gauge::EngineDiskProbeSeconds.set("", probe.p50.as_secs_f64());
+            }
             Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "The disk could not be measured.");
             }
