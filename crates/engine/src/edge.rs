@@ -14,7 +14,7 @@ use hansho_model::{
     Sealed, SealedCallReport, SealedReport, Token,
 };
 use hansho_protocols::Durable;
-use hansho_telemetry::{Chain, Counter};
+use hansho_telemetry::{Chain, Counter, Histogram};
 use jiff::{Timestamp, tz::Offset};
 use tokio::sync::{oneshot, watch};
 
@@ -223,6 +223,11 @@ impl Sink for Edge {
             };
             if matches!(fate, Fate::Shed | Fate::Coalesced) {
                 self.books.give_up(door, &device, lane, fate);
+            }
+            if fate == Fate::Durable {
+                // A wall that was set back meanwhile makes this nothing, and never less.
+                let took = clock::now().duration_since(received_at).as_secs_f64();
+                Histogram::IntakeDurableSeconds.record_for(lane.as_str(), took.max(0.0));
             }
             let durable = self.book(door, lane, fate);
             if let Some(source) = crossed.filter(|_source| fate != Fate::Durable) {

@@ -8,7 +8,9 @@ use hansho_alerts::mail::MailChannel;
 use hansho_journal::Vault;
 use hansho_model::{CallRef, Effect};
 use hansho_outbox::{Channel, Delivery, Provider, Task};
-use hansho_telemetry::{Chain, Counter};
+use hansho_telemetry::{Chain, Counter, Histogram};
+
+use crate::clock;
 
 /// What came of asking for a seat's phone to be rung.
 pub type Connecting = Pin<Box<dyn Future<Output = Delivery> + Send>>;
@@ -50,23 +52,18 @@ impl Channel for Ways {
     }
 
     async fn deliver(&self, task: Task) -> Delivery {
+        let (channel, begun) = (channel(&task.effect), clock::now());
+        Counter::OutboxAttemptsTotal.add(channel, 1);
         let delivery = match task.effect {
             Effect::Mail(_) => match &self.mail {
-                Some(mail) => {
-                    Counter::OutboxAttemptsTotal.add("mail", 1);
-                    mail.deliver(task).await
-                }
+                Some(mail) => mail.deliver(task).await,
                 None => Delivery::failed(0, false),
             },
-            Effect::ConnectCall { call, position } => {
-                Counter::OutboxAttemptsTotal.add("call", 1);
-                match &self.line {
-                    Some(line) => line.connect(call, position).await,
-                    None => Delivery::failed(0, true),
-                }
-            }
+            Effect::ConnectCall { call, position } => match &self.line {
+                Some(line) => line.connect(call, position).await,
+                None => Delivery::failed(0, true),
+            },
             Effect::DestroyKey(key) => {
-                Counter::OutboxAttemptsTotal.add("vault", 1);
                 let vault = Arc::clone(&self.vault);
                 match tokio::task::spawn_blocking(move || vault.destroy(key)).await {
                     Ok(Ok(())) => Delivery::done(0),
@@ -78,8 +75,19 @@ impl Channel for Ways {
                 }
             }
         };
+        let took = clock::now().duration_since(begun).as_secs_f64();
+        Histogram::OutboxAttemptSeconds.record_for(channel, took.max(0.0));
         Counter::OutboxOutcomesTotal.add(delivery.outcome.as_str(), 1);
         delivery
+    }
+}
+
+/// By which way an effect goes, as it is counted.
+const fn channel(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Mail(_) => "mail",
+        Effect::ConnectCall { .. } => "call",
+        Effect::DestroyKey(_) => "vault",
     }
 }
 
