@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hansho_model::{Door, LoadLevel};
+use hansho_telemetry::Gauge;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,7 +97,11 @@ pub(crate) async fn accept<Begin, Begun>(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set.");
         }
-        tokio::spawn(begin(stream, peer, place));
+        let (counted, begun) = (Counted::new(door), begin(stream, peer, place));
+        tokio::spawn(async move {
+            begun.await;
+            drop(counted);
+        });
     }
 }
 
@@ -228,6 +233,22 @@ async fn until(deadline: Option<Timestamp>, now: Timestamp) {
                 tokio::time::sleep(wait).await;
             }
         }
+    }
+}
+
+/// Counts a connection for as long as it is open, by whatever way it ends.
+struct Counted(Door);
+
+impl Counted {
+    fn new(door: Door) -> Self {
+        Gauge::IntakeConnectionsCount.add(door.as_str(), 1.0);
+        Self(door)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        Gauge::IntakeConnectionsCount.add(self.0.as_str(), -1.0);
     }
 }
 
