@@ -9,13 +9,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hansho_model::{Command, Input, Lane, RefusalCode, Seq};
+use hansho_telemetry::{Counter, Gauge};
 use serde_json::json;
 
 use crate::auth::{self, Peer, Who};
 use crate::commands;
 use crate::fault::{Fault, Tongue, json, json_bytes, refused};
 use crate::from_state::{Sight, Viewer};
-use crate::limits::{BODY_BYTES_MAX, STATE_AGE_MAX, STATE_COST_CHEAP, STATE_WAIT_MAX};
+use crate::limits::{BODY_BYTES_MAX, STATE_AGE_MAX, STATE_COST_CHEAP, STATE_WAIT_MAX, STREAMS_MAX};
 use crate::server::{Cached, Shared};
 use crate::view::{ErrorAnswer, LogIn, Me, RefusedAnswer, Taken, World};
 
@@ -114,7 +115,10 @@ pub(crate) async fn command(
     let input = Input::Command(Box::new(command));
     let answered = shared.console.submit.submit(Lane::B, input).ok_or(Fault::Busy)?;
     let taken = |seq: Seq| json(StatusCode::OK, &Taken { seq: seq.get() });
-    Ok(match answered.await {
+    let answer = answered.await;
+    let code = answer.as_ref().map_or_else(|refusal| refusal.code.as_str(), |_receipt| "taken");
+    Counter::ConsoleCommandsTotal.add(code, 1);
+    Ok(match answer {
         Ok(receipt) => taken(receipt.seq),
         Err(refusal) => match (refusal.code, refusal.original) {
             // Its first answer was lost on the way: twice has the effect of once.
@@ -179,7 +183,9 @@ pub(crate) async fn log_in(
         Fault::malformed("no log-in", "the body", r#"send {"user": "...", "password": "..."}"#)
     })?;
     let secure = auth::is_behind_tls(&parts.headers);
-    let (who, cookie) = auth::log_in(&shared, address, secure, asked).await?;
+    let answer = auth::log_in(&shared, address, secure, asked).await;
+    Counter::ConsoleLoginsTotal.add(auth::result(&answer), 1);
+    let (who, cookie) = answer?;
     let mut response = json(StatusCode::OK, &who.me());
     set_cookie(&mut response, &cookie)?;
     Ok(response)
@@ -230,6 +236,8 @@ pub(crate) async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
 /// `GET /metrics`: open to all, as probes are seldom given a token; counts and times only, and no
 /// label is an id.
 pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let streams = STREAMS_MAX.saturating_sub(shared.streams.available_permits());
+    Gauge::ConsoleStreamsCount.set("", u32::try_from(streams).map_or(f64::MAX, f64::from));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], (shared.console.metrics)()).into_response()
 }

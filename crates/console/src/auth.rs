@@ -167,6 +167,16 @@ pub(crate) async fn log_in(
     open_session(shared, who, secure).await
 }
 
+/// What came of a log-in, as it is counted.
+pub(crate) const fn result<T>(answer: &Result<T, Fault>) -> &'static str {
+    match answer {
+        Ok(_opened) => "opened",
+        Err(Fault::WrongPassword) => "wrong",
+        Err(Fault::TooManyAttempts { .. }) => "limited",
+        Err(_not_judged) => "failed",
+    }
+}
+
 fn may_try(shared: &Shared, address: IpAddr, user: &str) -> Result<(), Fault> {
     let now = (shared.console.clock)();
     let Some(wait) = shared.rates().wait(now, address, user) else { return Ok(()) };

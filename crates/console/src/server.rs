@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Method, Response, header};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hansho_model::Seq;
+use hansho_telemetry::{Counter, Histogram};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -237,7 +238,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/r/{token}", get(api::answer_page).post(api::answer))
         .fallback(fallback)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
         .with_state(shared)
 }
 
@@ -249,11 +250,26 @@ async fn fallback(request: Request) -> Response<Body> {
     }
 }
 
+/// The class of an answer, as it is counted.
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        ..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    }
+}
+
 /// A time for every request, and headers for every answer. A stream's head comes at once, so its
 /// length does not count.
-async fn guard(request: Request, next: Next) -> Response<Body> {
+async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response<Body> {
+    let begun = (shared.console.clock)();
     let answered = tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_late| Fault::Unanswered.into_response());
+    let took = (shared.console.clock)().duration_since(begun).as_secs_f64();
+    Histogram::ConsoleRequestSeconds.record(took.max(0.0));
+    Counter::ConsoleRequestsTotal.add(class(response.status()), 1);
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

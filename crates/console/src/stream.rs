@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_core::Stream;
 use hansho_model::Seq;
+use hansho_telemetry::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -62,7 +63,7 @@ pub(crate) async fn stream(
     let permit = Arc::clone(&shared.streams).try_acquire_owned();
     let permit = permit.map_err(|_full| Fault::Busy)?;
     let (sender, receiver) = mpsc::channel(STREAM_CHUNKS_MAX);
-    let producer = Producer { shared, who, after, sender };
+    let producer = Producer { shared, who, after, sender, live: false };
     tokio::spawn(producer.run(permit));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
@@ -110,6 +111,8 @@ struct Producer {
     who: Who,
     after: Seq,
     sender: mpsc::Sender<Bytes>,
+    /// Whether all that was there at its beginning is sent: what comes then is new.
+    live: bool,
 }
 
 impl Producer {
@@ -129,6 +132,7 @@ impl Producer {
             if let Err(end) = self.catch_up(seen).await {
                 return end;
             }
+            self.live = true;
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return End::Stop,
@@ -155,6 +159,7 @@ impl Producer {
             match self.shared.console.reads.tail(self.after, STREAM_EVENTS_MAX) {
                 Tail::Events(batch) if batch.is_empty() => return Ok(()),
                 Tail::Events(batch) => {
+                    let oldest = batch.first().map(|recorded| recorded.at);
                     let mut chunk = String::new();
                     for recorded in batch {
                         let view = events::view(&recorded);
@@ -162,6 +167,10 @@ impl Producer {
                         self.after = recorded.seq;
                     }
                     self.send(chunk.into()).await?;
+                    if let Some(at) = oldest.filter(|_at| self.live) {
+                        let took = (self.shared.console.clock)().duration_since(at);
+                        Histogram::ConsoleStreamSeconds.record(took.as_secs_f64().max(0.0));
+                    }
                 }
                 Tail::Behind => self.snapshot().await?,
             }
