@@ -11,6 +11,8 @@ mod flow;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod mqtt;
 #[cfg(test)]
 mod order;

@@ -1,9 +1,11 @@
 //! The house's rules that a machine can check, over the files as they stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hansho_telemetry::{Counter, Gauge, Histogram, Metric};
 use toml::Table;
 
 /// Which of our packages each of our packages may use. An arrow that is not here does not exist.
@@ -267,6 +269,44 @@ fn every_protocol_has_a_vectors_file() {
 }
 
 #[test]
+fn every_metric_is_filled() {
+    let words = words_of_the_shell();
+    let mut faults = unfilled::<Counter>("Counter", &words);
+    faults.extend(unfilled::<Gauge>("Gauge", &words));
+    faults.extend(unfilled::<Histogram>("Histogram", &words));
+    assert_none(&faults);
+}
+
+fn unfilled<M: Metric + Debug>(kind: &str, words: &BTreeSet<String>) -> Vec<String> {
+    let names = M::ALL.iter().map(|metric| format!("{kind}::{metric:?}"));
+    let unfilled = names.filter(|name| !words.contains(name));
+    unfilled.map(|name| format!("{name} is filled nowhere: fill it, or delete it")).collect()
+}
+
+/// Paths and names in the code of all crates but `telemetry`, without comments and tests.
+fn words_of_the_shell() -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    for path in files(&root().join("crates")) {
+        let ours = !path.starts_with(root().join("crates/telemetry"));
+        let tests = path.components().any(|part| part.as_os_str() == "tests");
+        if !ours || tests || !has_extension(&path, &["rs"]) {
+            continue;
+        }
+        let text = read(&path);
+        words.extend(paths_in(&text).map(str::to_owned));
+    }
+    words
+}
+
+fn paths_in(text: &str) -> impl Iterator<Item = &str> {
+    let (code, _tests) = text.split_once("\n#[cfg(test)]\nmod tests").unwrap_or((text, ""));
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| {
+        line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '_')))
+    })
+}
+
+#[test]
 fn every_folder_has_a_readme() {
     let mut folders: Vec<PathBuf> =
         ["crates", "config", "simulators", "tests"].iter().map(|name| root().join(name)).collect();
@@ -435,4 +475,7 @@ fn the_checks_above_see_what_they_look_for() {
         ["090-1234-5678", "0246-12-3456"]
     );
     assert!(telephone_numbers("2026-11-23 and 0-4-4").is_empty());
+    let filled = "// Counter::A\n  Counter::B.add(\"\", 1);\n#[cfg(test)]\nmod tests {Counter::C}";
+    let words: Vec<&str> = paths_in(filled).filter(|word| word.contains("::")).collect();
+    assert_eq!(words, ["Counter::B"]);
 }
