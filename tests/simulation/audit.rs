@@ -228,7 +228,25 @@ impl Read {
         } else if *source != SourceId::CORE && !matches!(event, Event::ReportReceived(_)) {
             assert!(self.keys.insert(*idem), "event {seq} has the key of an earlier one");
         }
+        self.reminder(event);
         self.fact(*seq, *at, *source, event);
+    }
+
+    /// Carers are told of an exit once more, and only while nobody has taken it on.
+    fn reminder(&mut self, event: &Event) {
+        if let Event::NoticeOrdered { notice, signal: Some(signal), template, .. } = event {
+            self.notices.insert(*notice, *signal);
+            if *template == Template::TrackerStillAway {
+                assert!(self.exits.contains(signal), "carers are told again of {signal}");
+                assert!(self.taken_on.insert(*signal), "{signal} is taken on, or told twice");
+            }
+        } else if let Event::AnswerGiven { effect, .. } = event {
+            self.taken_on.extend(self.notices.get(&NoticeId(effect.seq)));
+        } else if let Event::SignalAcknowledged { signal, .. }
+        | Event::SignalRepeated { signal, restored: true, .. } = event
+        {
+            self.taken_on.insert(*signal);
+        }
     }
 
     fn fact(&mut self, seq: Seq, at: Timestamp, source: SourceId, event: &Event) {
@@ -258,18 +276,6 @@ impl Read {
             if *alarm == AlarmKind::Help && !refused && self.has_helpers(source) {
                 self.expected.insert(seq, "a notice");
             }
-        } else if let Event::NoticeOrdered { notice, signal: Some(signal), template, .. } = event {
-            self.notices.insert(*notice, *signal);
-            if *template == Template::TrackerStillAway {
-                assert!(self.exits.contains(signal), "carers are told again of {signal}");
-                assert!(self.taken_on.insert(*signal), "{signal} is taken on, or told twice");
-            }
-        } else if let Event::AnswerGiven { effect, .. } = event {
-            self.taken_on.extend(self.notices.get(&NoticeId(effect.seq)));
-        } else if let Event::SignalAcknowledged { signal, .. }
-        | Event::SignalRepeated { signal, restored: true, .. } = event
-        {
-            self.taken_on.insert(*signal);
         } else if let Event::SignalEnded { signal, .. } = event
             && !self.rings.contains_key(signal)
             && !self.exits.remove(signal)

@@ -158,6 +158,8 @@ export interface components {
              * @description Of these, in the journal.
              */
             durable: number;
+            /** @description What was shed and coalesced, by device: those who lost most, then all others together. */
+            given_up: components["schemas"]["GivenUp"][];
             /**
              * Format: int64
              * @description Neither yet.
@@ -512,6 +514,23 @@ export interface components {
             since: string;
             /** @description Sensor or zone; empty when the device itself. */
             zone: string;
+        };
+        /** @description What the house gave up of one device under load. */
+        GivenUp: {
+            /**
+             * Format: int64
+             * @description Given up for a newer one, which is in the journal.
+             */
+            coalesced: number;
+            /** @description Device, as its door names it; empty for all others together. */
+            device: string;
+            /** @description Lane of what was given up: `C` states, `D` telemetry. */
+            lane: string;
+            /**
+             * Format: int64
+             * @description Dropped.
+             */
+            shed: number;
         };
         /** @description Sent every two seconds, and as the first thing on a stream. */
         Heartbeat: {
