@@ -120,7 +120,8 @@ fn a_reserved_door_takes_those_who_may_call_for_help_and_nobody_else() {
             let mut pendant = Client::open(door, level, "p-1", PATIENCE).unwrap();
             pendant.publish(1, &topic("p-1", "alarm"), &alarm(n)).unwrap();
             assert_eq!(pendant.puback().unwrap(), (1, 0));
-            assert_eq!(counter(&reports(&house).pop().unwrap()), Some(n));
+            // What follows may be that the tracker's line broke.
+            assert!(reports(&house).iter().any(|report| counter(report) == Some(n)));
         }
     }
     // A device has one connection, by whatever door it comes.

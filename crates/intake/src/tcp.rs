@@ -5,8 +5,9 @@
 //! everybody else away.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -128,7 +129,22 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let mut open = true;
     loop {
         let deadline = step.deadline;
-        if !send(&mut stream, &sink, door, limits, &step.transmit.concat()).await {
+        let answers = step.transmit.concat();
+        let sent = {
+            let mut sending = pin!(send(&mut stream, &sink, door, limits, &answers));
+            tokio::select! {
+                biased;
+                sent = &mut sending => sent,
+                () = ready(()) => {
+                    // Who does not take its answers must not hold a place in front of the others.
+                    if let Some(held) = &mut held {
+                        held.turn = Box::pin(turnstile.clone().turn());
+                    }
+                    sending.await
+                }
+            }
+        };
+        if !sent {
             drop(conversation.closed());
             return;
         }
@@ -297,8 +313,9 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use hansho_model::{Door, FrameFault, Report};
-    use hansho_protocols::{Durable, Limits, Protocol, Setup, Transport};
+    use hansho_protocols::{Accounts, Durable, Limits, Protocol, Setup, Transport, UnknownDevices};
     use jiff::SignedDuration;
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::{Decided, Sink, Turnstile};
@@ -308,7 +325,7 @@ mod tests {
 
     impl Sink for Deaf {
         fn take(self: Arc<Self>, _: SocketAddr, _: Timestamp, _: Report) -> Decided {
-            Box::pin(std::future::ready(Durable::Shed))
+            Box::pin(ready(Durable::Shed))
         }
 
         fn refuse(&self, _: Door, _: FrameFault) {}
@@ -344,6 +361,63 @@ mod tests {
         tokio::spawn(serve_tcp(listener, entrance, TcpLimits::default(), stop));
         let mut silent = TcpStream::connect(address).await.unwrap();
         assert_eq!(silent.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    /// Stores everything, when it is let.
+    struct Late(Semaphore);
+
+    impl Sink for Late {
+        fn take(self: Arc<Self>, _: SocketAddr, _: Timestamp, _: Report) -> Decided {
+            Box::pin(async move {
+                self.0.acquire().await.unwrap().forget();
+                Durable::Stored
+            })
+        }
+
+        fn refuse(&self, _: Door, _: FrameFault) {}
+
+        fn broken(&self, _: Door) {}
+
+        fn taken_over(&self, _: Door) {}
+
+        fn now(&self) -> Timestamp {
+            "2026-04-01T00:00:30Z".parse().unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_answers_holds_no_place_in_front_of_others() {
+        let sink = Arc::new(Late(Semaphore::new(0)));
+        let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
+        let setup = Setup::new(accounts, Transport::Stream, Limits::TRACKERS, sink.now());
+        let turnstile = Turnstile::default();
+        let entrance = Entrance {
+            door: Door::Watch,
+            sessions: Arc::new(move || Protocol::Watch.session(setup.clone())),
+            sink: Arc::<Late>::clone(&sink),
+            identities: Arc::default(),
+            turnstile: turnstile.clone(),
+        };
+        // An answer is longer than what the line takes; nobody reads it.
+        let (mut watch, line) = tokio::io::duplex(16);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let register = Arc::default();
+        let limits = TcpLimits::default();
+        let place = Place::take(&register, peer.ip(), limits).unwrap();
+        let (_keep, stop) = watch::channel(false);
+        let ours = turnstile.clone().turn().await;
+        tokio::spawn(converse(line, peer, entrance, limits, place, stop));
+        // The first passes and waits for its receipt; of the second the beginning waits in line.
+        let frame = b"[3G*8800000001*0002*LK]";
+        watch.write_all(frame).await.unwrap();
+        watch.write_all(&frame[..16]).await.unwrap();
+        let moment = || tokio::time::sleep(Duration::from_millis(50));
+        moment().await;
+        sink.0.add_permits(1);
+        moment().await;
+        drop(ours);
+        let next = tokio::time::timeout(Duration::from_secs(5), turnstile.turn()).await;
+        assert!(next.is_ok(), "the line stands still");
     }
 
     #[test]
