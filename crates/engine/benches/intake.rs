@@ -42,7 +42,7 @@ use hansho_protocols::{Accounts, Limits, Protocol, Setup, Transport, UnknownDevi
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, epoll, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -443,7 +443,7 @@ async fn measure(address: SocketAddr, shape: Shape) -> Measured {
 }
 
 async fn load(
-    stream: TcpStream,
+    mut stream: TcpStream,
     number: usize,
     shape: Shape,
     begun: Instant,
@@ -451,26 +451,17 @@ async fn load(
 ) -> Vec<Duration> {
     let (mut times, mut sent) = (Vec::new(), VecDeque::new());
     let mut messages = messages(number, "state");
-    let mut stream = BufReader::new(stream);
-    let mut bytes = Vec::new();
     while begun.elapsed() < time || !sent.is_empty() {
-        // What there is room for leaves together, and what has come is taken together: the load
-        // shares the machine, and should leave it to the house.
         while sent.len() < shape.in_flight && begun.elapsed() < time {
-            bytes.extend(messages.next().unwrap());
+            let message = messages.next().unwrap();
             sent.push_back(Instant::now());
+            stream.write_all(&message).await.unwrap();
         }
-        stream.write_all(&bytes).await.unwrap();
-        bytes.clear();
-        while let Some(begun) = sent.pop_front() {
-            let mut puback = [0; 4];
-            stream.read_exact(&mut puback).await.unwrap();
-            assert_eq!(puback[..2], PUBACK);
-            times.push(begun.elapsed());
-            if stream.buffer().len() < puback.len() {
-                break;
-            }
-        }
+        let Some(begun) = sent.pop_front() else { break };
+        let mut puback = [0; 4];
+        stream.read_exact(&mut puback).await.unwrap();
+        assert_eq!(puback[..2], PUBACK);
+        times.push(begun.elapsed());
     }
     times
 }
