@@ -242,12 +242,10 @@ impl World {
             let event = &recorded.event;
             let left = matches!(event, Event::SignalReceived { alarm: AlarmKind::LeftZone, .. });
             self.tally.left += u64::from(left);
-            let template = if let Event::NoticeOrdered { template, .. } = event {
-                Some(*template)
-            } else {
-                None
-            };
-            self.tally.reminded += u64::from(template == Some(Template::TrackerStillAway));
+            let again = Template::TrackerStillAway;
+            let again =
+                matches!(event, Event::NoticeOrdered { template, .. } if *template == again);
+            self.tally.reminded += u64::from(again);
             self.tally.moves += u64::from(matches!(event, Event::UnitStatusReached(_)));
         }
         self.tally.promises = self.audit.promise_count();

@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use hansho_console::view::{Accounting, GivenUp};
 use hansho_model::{Door, Lane, RefusalCode};
 
-/// Devices of one door that are counted each for itself; further ones are counted together.
+/// Devices of one door, each once a lane, that are counted for themselves; further ones are counted
+/// together.
 pub const DEVICES_MAX: usize = 4_096;
 
 /// Lines of a door that are shown each for itself, those who lost most; the rest is one line.

@@ -23,6 +23,9 @@ const COMMITS_AVERAGED: u32 = 64;
 pub const CALM_TIME: SignedDuration = SignedDuration::from_secs(5);
 /// Commits that take less than this are no sign of load; a group of a thousand inputs may take it.
 pub const NOTICED_MIN: Duration = Duration::from_millis(25);
+/// Telemetry that is held back longer at the doors is thinned, and refused, respectively: more of it
+/// comes than may be handled beside alarms, and ever older positions would be the worse evil.
+pub const HELD_BACK_MAX: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
 /// The average time of a commit: an exponentially weighted one of the last 64.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,10 +53,6 @@ impl CommitTime {
         self.average
     }
 }
-
-/// Telemetry that is held back longer at the doors is thinned, and refused, respectively: more of it
-/// comes than may be handled beside alarms, and ever older positions would be the worse evil.
-pub const HELD_BACK_MAX: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,10 +17,11 @@ use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::conversation::{Conversation, Step};
 use crate::identities::Claim;
-use crate::turnstile::Turn;
+use crate::turnstile::{QUIET, Turn};
 use crate::{Entrance, Sink};
 
 /// Limits of a TCP door.
@@ -122,6 +123,7 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let mut buffer = vec![0; READ_BYTES];
     // Bytes that were read and wait for their turn.
     let mut held: Option<Held> = None;
+    let mut heard_at = Instant::now();
     let level = if place.late { LoadLevel::ALARMS_ONLY } else { *load.borrow_and_update() };
     let mut step = if level > LoadLevel::CALM { conversation.load(level) } else { Step::default() };
     // A peer that never says a word has its deadline too.
@@ -164,14 +166,19 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         step = tokio::select! {
             read = stream.read(&mut buffer), if may_read => match read {
                 Ok(0) | Err(_) => conversation.closed(),
-                Ok(count) if conversation.brings_telemetry() => {
+                Ok(count) if conversation.brings_telemetry()
+                    && (count == READ_BYTES || heard_at.elapsed() < QUIET) =>
+                {
                     held = Some(Held { count, turn: Box::pin(turnstile.clone().turn()) });
                     Step { deadline, ..Step::default() }
                 }
-                Ok(count) => conversation.bytes(buffer.get(..count).unwrap_or_default()),
+                Ok(count) => {
+                    heard_at = Instant::now();
+                    conversation.bytes(buffer.get(..count).unwrap_or_default())
+                }
             },
             (count, turn) = passed(&mut held), if open => {
-                held = None;
+                (held, heard_at) = (None, Instant::now());
                 sink.held_back(turn.waited);
                 conversation.bytes(buffer.get(..count).unwrap_or_default())
             },
@@ -315,6 +322,7 @@ mod tests {
     use hansho_model::{Door, FrameFault, Report};
     use hansho_protocols::{Accounts, Durable, Limits, Protocol, Setup, Transport, UnknownDevices};
     use jiff::SignedDuration;
+    use tokio::io::DuplexStream;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -385,32 +393,42 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn who_takes_no_answers_holds_no_place_in_front_of_others() {
-        let sink = Arc::new(Late(Semaphore::new(0)));
+    /// A sign of life of a watch: telemetry. Its answer is the same again.
+    const ALIVE: &[u8; 23] = b"[3G*8800000001*0002*LK]";
+
+    /// A watch's end of a line that holds so many bytes each way, and what keeps the house open.
+    fn watch_of(
+        sink: &Arc<Late>,
+        turnstile: &Turnstile,
+        bytes: usize,
+    ) -> (DuplexStream, watch::Sender<bool>) {
         let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
         let setup = Setup::new(accounts, Transport::Stream, Limits::TRACKERS, sink.now());
-        let turnstile = Turnstile::default();
         let entrance = Entrance {
             door: Door::Watch,
             sessions: Arc::new(move || Protocol::Watch.session(setup.clone())),
-            sink: Arc::<Late>::clone(&sink),
+            sink: Arc::<Late>::clone(sink),
             identities: Arc::default(),
             turnstile: turnstile.clone(),
         };
-        // An answer is longer than what the line takes; nobody reads it.
-        let (mut watch, line) = tokio::io::duplex(16);
-        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-        let register = Arc::default();
-        let limits = TcpLimits::default();
-        let place = Place::take(&register, peer.ip(), limits).unwrap();
-        let (_keep, stop) = watch::channel(false);
-        let ours = turnstile.clone().turn().await;
+        let (watch, line) = tokio::io::duplex(bytes);
+        let (peer, limits) = (SocketAddr::from(([127, 0, 0, 1], 9)), TcpLimits::default());
+        let place = Place::take(&Arc::default(), peer.ip(), limits).unwrap();
+        let (keep, stop) = watch::channel(false);
         tokio::spawn(converse(line, peer, entrance, limits, place, stop));
+        (watch, keep)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_answers_holds_no_place_in_front_of_others() {
+        let (sink, turnstile) = (Arc::new(Late(Semaphore::new(0))), Turnstile::default());
+        // An answer is longer than what the line takes; nobody reads it.
+        let (mut watch, _keep) = watch_of(&sink, &turnstile, 16);
+        let ours = turnstile.clone().turn().await;
         // The first passes and waits for its receipt; of the second the beginning waits in line.
-        let frame = b"[3G*8800000001*0002*LK]";
-        watch.write_all(frame).await.unwrap();
-        watch.write_all(&frame[..16]).await.unwrap();
+        watch.write_all(ALIVE).await.unwrap();
+        watch.write_all(&ALIVE[..16]).await.unwrap();
+        // The clock stands, and goes on when nobody has anything to do.
         let moment = || tokio::time::sleep(Duration::from_millis(50));
         moment().await;
         sink.0.add_permits(1);
@@ -418,6 +436,29 @@ mod tests {
         drop(ours);
         let next = tokio::time::timeout(Duration::from_secs(5), turnstile.turn()).await;
         assert!(next.is_ok(), "the line stands still");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reports_now_and_then_waits_behind_no_flood() {
+        let (sink, turnstile) = (Arc::new(Late(Semaphore::new(10))), Turnstile::default());
+        let (mut watch, _keep) = watch_of(&sink, &turnstile, 256);
+        let ours = turnstile.clone().turn().await;
+        watch.write_all(ALIVE).await.unwrap();
+        assert!(is_answered(&mut watch).await, "the first has no turn to wait for");
+        watch.write_all(ALIVE).await.unwrap();
+        assert!(!is_answered(&mut watch).await, "the second came at once: it waits in line");
+        drop(ours);
+        assert!(is_answered(&mut watch).await, "its turn has come");
+        let _ours = turnstile.turn().await;
+        tokio::time::sleep(QUIET).await;
+        watch.write_all(ALIVE).await.unwrap();
+        assert!(is_answered(&mut watch).await, "it was quiet: nobody stands before it");
+    }
+
+    async fn is_answered(watch: &mut DuplexStream) -> bool {
+        let mut answer = [0; ALIVE.len()];
+        let heard = watch.read_exact(&mut answer);
+        tokio::time::timeout(Duration::from_secs(20), heard).await.is_ok()
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Where telemetry waits for its turn, so that a flood of it leaves the machine to alarms.
 //!
-//! Reading and sealing are most of what a report costs. A house that read telemetry as fast as it
-//! comes would have no processor left for an alarm that comes by another connection. So bytes of a
-//! connection that has brought nothing but telemetry lately are handled in turns, one connection
-//! after the other, and all turns together take a share of the machine's time and no more. Who has
-//! not spoken yet, or has just brought an alarm or a state, passes without a turn.
+//! A house that read telemetry as fast as it comes would have no processor left for an alarm that
+//! comes by another connection. So bytes of a connection that brought nothing but telemetry last are
+//! handled in turns, one connection after the other, and all turns together take a share of the
+//! machine's time and no more. Who has not spoken yet, or has just brought an alarm or a state,
+//! passes without a turn; so does who was quiet for [`QUIET`] and brings little: a tracker that
+//! reports now and then is no flood, and what it brings may be a call for help.
 
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// The share of all processors' time that handling telemetry at the doors may take: an eighth, a
-/// quarter of one processor of two. What follows from it in the core takes about as much again.
+/// quarter of one processor of two. What follows from it in the core comes on top.
 const SHARE: u32 = 8;
 
 /// Time that was not used and may be made up for: a timer wakes late by a millisecond or so.
@@ -24,6 +25,9 @@ const CREDIT_MAX: Duration = Duration::from_millis(2);
 /// What a turn costs at most: one that took longer was stopped by the machine, and nobody shall pay
 /// for that.
 const COST_MAX: Duration = Duration::from_millis(2);
+
+/// Who was quiet for so long is no part of a flood.
+pub(crate) const QUIET: Duration = Duration::from_secs(1);
 
 /// The turnstile; one for the whole house.
 #[derive(Clone, Debug)]
