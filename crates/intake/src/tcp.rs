@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::conversation::{Conversation, Step};
 use crate::identities::Claim;
-use crate::turnstile::{QUIET, Turn};
+use crate::turnstile::{QUIET, Turn, Turnstile};
 use crate::{Entrance, Sink};
 
 /// Limits of a TCP door.
@@ -132,20 +132,8 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let deadline = step.deadline;
         let answers = step.transmit.concat();
-        let sent = {
-            let mut sending = pin!(send(&mut stream, &sink, door, limits, &answers));
-            tokio::select! {
-                biased;
-                sent = &mut sending => sent,
-                () = ready(()) => {
-                    // Who does not take its answers must not hold a place in front of the others.
-                    if let Some(held) = &mut held {
-                        held.turn = Box::pin(turnstile.clone().turn());
-                    }
-                    sending.await
-                }
-            }
-        };
+        let sending = send(&mut stream, &sink, door, limits, &answers);
+        let sent = without_place(sending, &mut held, &turnstile).await;
         if !sent {
             drop(conversation.closed());
             return;
@@ -207,6 +195,26 @@ async fn passed(held: &mut Option<Held>) -> (usize, Turn) {
     match held {
         None => std::future::pending().await,
         Some(held) => (held.count, held.turn.as_mut().await),
+    }
+}
+
+/// Sends answers. Who does not take them at once must not hold a place in front of others: what is
+/// held back goes to the end of the line.
+async fn without_place(
+    sending: impl Future<Output = bool>,
+    held: &mut Option<Held>,
+    turnstile: &Turnstile,
+) -> bool {
+    let mut sending = pin!(sending);
+    tokio::select! {
+        biased;
+        sent = &mut sending => sent,
+        () = ready(()) => {
+            if let Some(held) = held {
+                held.turn = Box::pin(turnstile.clone().turn());
+            }
+            sending.await
+        }
     }
 }
 
@@ -326,7 +334,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::{Decided, Sink, Turnstile};
+    use crate::{Decided, Sink};
 
     /// Its clock stands still.
     struct Deaf(Timestamp);
