@@ -223,7 +223,7 @@ impl Core {
             .map_err(refused("start the core"))?;
         // From here on whatever fails takes the child with it.
         let child = Ward(child);
-        sockets.send(&ours).map_err(refused("hand over the sockets"))?;
+        hand_over(sockets, &ours)?;
         ours.set_nonblocking(true).map_err(refused("watch the core"))?;
         let line = UnixStream::from_std(ours).map_err(refused("watch the core"))?;
         let (read, write) = line.into_split();
@@ -327,6 +327,23 @@ impl Core {
     }
 }
 
+/// Gives a core its copies of the sockets. One that ended before it had them is no fault of ours:
+/// its end is watched for like any other, and the next one gets them.
+fn hand_over(sockets: &Sockets, core: &StdUnixStream) -> Result<(), SuperviseError> {
+    let gone = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+    };
+    match sockets.send(core) {
+        Err(error) if gone(&error) => {
+            tracing::warn!(%error, "The core ended before it had the sockets.");
+            Ok(())
+        }
+        sent => {
+            sent.map_err(|source| SuperviseError::System { what: "hand over the sockets", source })
+        }
+    }
+}
+
 /// Reads what a core says until it ends.
 async fn listen(mut line: OwnedReadHalf, tell: mpsc::Sender<ToSupervisor>) {
     while let Ok(said) = line::receive(&mut line).await {
@@ -394,6 +411,21 @@ pub fn last_words(error: &(dyn std::error::Error + 'static)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sockets::DoorSocket;
+
+    #[test]
+    fn a_core_that_ends_before_it_has_the_sockets_does_not_end_the_supervisor() {
+        let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sockets = Sockets { console: listener(), doors: Vec::new() };
+        let (ours, theirs) = StdUnixStream::pair().unwrap();
+        drop(theirs);
+        hand_over(&sockets, &ours).unwrap();
+        // What is our own fault stays one.
+        let door = || DoorSocket { name: "mqtt", stream: listener(), datagrams: None };
+        sockets.doors = (0..64).map(|_| door()).collect();
+        let (ours, _theirs) = StdUnixStream::pair().unwrap();
+        assert!(hand_over(&sockets, &ours).is_err());
+    }
 
     #[test]
     fn a_low_limit_of_open_files_is_raised_as_far_as_allowed() {
