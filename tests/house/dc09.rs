@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use super::setup::own_address;
+
 /// CRC-16/ARC over the body.
 pub(crate) fn crc16(body: &[u8]) -> u16 {
     body.iter().fold(0, |crc, byte| {
@@ -50,7 +52,9 @@ impl Link {
     }
 
     pub(crate) fn udp(address: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        // A port that a unit gave up may be another's at once, and an answer that comes late must
+        // not find it.
+        let socket = UdpSocket::bind((own_address(), 0))?;
         socket.connect(address)?;
         socket.set_read_timeout(Some(patience))?;
         Ok(Self::Udp(socket))
