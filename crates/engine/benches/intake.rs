@@ -1,7 +1,8 @@
 //! MQTT intake beside its peers: PUBACKs a second and their times, with every message durable before
 //! its PUBACK, beside mosquitto, which acknowledges from memory, and beside ourselves with a
 //! journal that keeps nothing. Load and server share the machine. Prints one JSON object a line.
-//! `HANSHO_BENCH_SECONDS` sets the time of each case (4).
+//! `HANSHO_BENCH_SECONDS` sets the time of each case (4); `HANSHO_BENCH_PART` (`full`, `steady`,
+//! `flood`) leaves out the others.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its rows")]
 #![expect(
     clippy::unwrap_used,
@@ -47,6 +48,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Commits and the inputs in them, since a case began.
 static COMMITS: AtomicU64 = AtomicU64::new(0);
 static INPUTS: AtomicU64 = AtomicU64::new(0);
@@ -62,6 +67,31 @@ fn main() {
     let null = House::open(Null(Head::EMPTY), forgetful.path());
     let mosquitto = Mosquitto::start();
     let client = runtime();
+    if part("full") {
+        full(&client, [&durable, &null], mosquitto.as_ref(), folder.path());
+    }
+    if part("steady") {
+        open_loop(&durable, bare_log(folder.path()), folder.path());
+    }
+    if part("flood") {
+        flood(&client, &durable);
+    }
+    durable.close();
+    null.close();
+}
+
+/// Whether this part is asked for.
+fn part(name: &str) -> bool {
+    std::env::var("HANSHO_BENCH_PART").map_or(true, |asked| asked == name)
+}
+
+/// As much as goes, by shape of the load.
+fn full(
+    client: &Runtime,
+    [durable, null]: [&House; 2],
+    mosquitto: Option<&Mosquitto>,
+    folder: &Path,
+) {
     let mut single = None;
     for (connections, in_flight) in [(1, 1), (1, 64), (100, 1), (1_000, 1)] {
         let case = format!("{connections} connections, {in_flight} in flight");
@@ -75,12 +105,12 @@ fn main() {
             ours.at(990)
         );
         let forgotten = client.block_on(measure(null.address, shape));
-        if let Some(broker) = &mosquitto {
+        if let Some(broker) = mosquitto {
             let theirs = client.block_on(measure(broker.address, shape));
             row(&case, ours.rate, theirs.rate, "mosquitto, in memory", "acks/s", "higher");
         }
         row(&case, ours.rate, forgotten.rate, "null journal", "acks/s", "higher");
-        let now = probe(folder.path(), 64).unwrap().p50;
+        let now = probe(folder, 64).unwrap().p50;
         row(&format!("{case}: p50"), us(ours.at(500)), us(now), "probe p50", "us", "lower");
         row(&format!("{case}: p99"), us(ours.at(990)), us(now), "probe p50", "us", "lower");
         match single {
@@ -98,11 +128,6 @@ fn main() {
             Some(_) => {}
         }
     }
-    let bare = bare_log(folder.path());
-    open_loop(&durable, bare, folder.path());
-    flood(&client, &durable);
-    durable.close();
-    null.close();
 }
 
 /// Rounds of which the one in the middle counts: a neighbour on the disk can spoil any of them.
@@ -243,20 +268,20 @@ impl House {
         let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
         queue.board().note_probe(probe(folder, 64).unwrap().p50);
         let edge = Edge::new(vault, Arc::clone(&queue), Arc::clone(&books), Subjects::default());
+        let runtime = runtime();
         let live = {
-            let queue = Arc::clone(&queue);
+            let (queue, runtime) = (Arc::clone(&queue), runtime.handle().clone());
             std::thread::spawn(move || {
                 let (replica, batches) = sync_channel(65_536);
                 std::thread::spawn(move || while batches.recv().is_ok() {});
                 let (outbox, mut changes) = mpsc::channel(65_536);
                 std::thread::spawn(move || while changes.blocking_recv().is_some() {});
                 let readers = Arc::new(Replica::new(State::default(), None));
-                let outlets = Outlets { replica, readers, outbox, committed: count };
+                let outlets = Outlets { replica, readers, outbox, runtime, committed: count };
                 let mut sequencer = Sequencer::new(State::default(), journal);
                 live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None)).unwrap();
             })
         };
-        let runtime = runtime();
         let accounts = Arc::new(Accounts::new(UnknownDevices::Show));
         let sessions = Arc::new(move || {
             let (limits, accounts) = (Limits::default(), Arc::clone(&accounts));

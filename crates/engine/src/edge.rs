@@ -474,12 +474,14 @@ mod tests {
 
         fn begin(&mut self) {
             let (queue, journal) = (Arc::clone(&self.edge.queue), self.journal.take().unwrap());
+            let runtime = tokio::runtime::Handle::current();
             self.live = Some(std::thread::spawn(move || {
                 // Nobody folds or sends what is committed here.
                 let (replica, _batches) = sync_channel(65_536);
                 let (outbox, _changes) = mpsc::channel(65_536);
                 let readers = Arc::new(Replica::new(State::default(), None));
-                let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
+                let outlets =
+                    Outlets { replica, readers, outbox, runtime, committed: |_, _, _| {} };
                 let mut sequencer = Sequencer::new(State::default(), journal);
                 live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None)).unwrap();
             }));

@@ -25,6 +25,7 @@ use hansho_outbox::{Change, Runner};
 use hansho_protocols as protocols;
 use hansho_telemetry::{Chain, Counter, Gauge, Histogram};
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::accounting::Books;
@@ -175,12 +176,12 @@ pub fn run(
     let mut config = Config::load(&options.config)?;
     config.site.shift_ports(options.port_base)?;
     let disk = Disk::open(&options.data, config.site.reserve_mib)?;
-    let house = House::build(&config, disk, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(refused("start its threads"))?;
+    let house = House::build(&config, disk, options, runtime.handle())?;
     let ended = runtime.block_on(house.open(&config, sockets, supervisor));
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
@@ -272,7 +273,12 @@ struct House {
 }
 
 impl House {
-    fn build(config: &Config, disk: Disk, options: &Options) -> Result<Self, HouseError> {
+    fn build(
+        config: &Config,
+        disk: Disk,
+        options: &Options,
+        runtime: &Handle,
+    ) -> Result<Self, HouseError> {
         let Disk { journal, vault, snapshots, reserve, folded } = disk;
         let queue = Arc::new(Queue::default());
         let books = Arc::new(Books::default());
@@ -297,6 +303,7 @@ impl House {
             replica: to_replica,
             readers: Arc::clone(&replica),
             outbox: to_outbox,
+            runtime: runtime.clone(),
             committed: observe,
         };
         let (died, lost) = watch::channel(false);

@@ -8,9 +8,10 @@ use std::time::Duration;
 use hansho_console::{Answered, Submit};
 use hansho_core::{EffectChange, OwedPhase, State};
 use hansho_journal::{Journal, JournalError};
-use hansho_model::{Input, Lane, LoadLevel, Receipt, Recorded, Refusal, Seq};
+use hansho_model::{Input, Lane, LoadLevel, Receipt, Recorded, Refusal};
 use hansho_outbox::Change;
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::clock::{self, HouseClock};
@@ -190,6 +191,8 @@ pub struct Outlets {
     pub readers: Arc<Replica>,
     /// To the outbox.
     pub outbox: tokio::sync::mpsc::Sender<Change>,
+    /// Where those wait who are answered.
+    pub runtime: Handle,
     /// Told of each commit: how long it took, how many inputs and events it held.
     pub committed: fn(Duration, usize, usize),
 }
@@ -223,6 +226,7 @@ pub fn run<J: Journal>(
             continue;
         }
         let count = batch.len();
+        let asked = batch.iter().any(|each| is_of_outbox(&each.input));
         let committed = sequencer.step_at(now, begun, batch)?;
         let took = clock::now().duration_since(begun).unsigned_abs();
         commits.note(took);
@@ -230,7 +234,7 @@ pub fn run<J: Journal>(
             queue.board.show(level);
         }
         (outlets.committed)(took, count, committed.events.len());
-        publish(sequencer, committed, outlets);
+        publish(sequencer, committed, asked, outlets);
     }
 }
 
@@ -242,24 +246,32 @@ fn nap(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
     deadline.duration_since(now).unsigned_abs().min(NAP_MAX)
 }
 
-fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, outlets: &Outlets) {
+/// Whether the outbox said it, and waits to hear that all is told that came of it.
+const fn is_of_outbox(input: &Input) -> bool {
+    matches!(input, Input::Attempt(_) | Input::Outcome(_))
+}
+
+/// Tells all who are concerned; `asked` when the outbox waits to hear that all is told.
+fn publish<J: Journal>(
+    sequencer: &Sequencer<J>,
+    committed: Committed<Reply>,
+    asked: bool,
+    outlets: &Outlets,
+) {
     let last = committed.events.last().map(|event| event.seq);
     if let Some(last) = last {
         outlets.readers.expect(last);
     }
-    for (reply, answer) in committed.replies {
-        if let Some(reply) = reply
-            && reply.send(answer).is_err()
-        {
-            // Who asked has gone; what was asked is durable all the same.
-            tracing::trace!("An answer found nobody waiting.");
-        }
-    }
+    // From here each answer would wake its task by itself, and a processor with it; from a task of
+    // theirs all are told before the first of them goes on: what one connection is answered leaves
+    // in one piece.
+    drop(outlets.runtime.spawn(answer(committed.replies)));
     if last.is_some() && outlets.replica.send(committed.events).is_err() {
         tracing::error!("The replica has ended; consoles show an old state.");
     }
-    let changes = changes(sequencer.state(), committed.effects, last);
-    for change in changes {
+    let state = sequencer.state();
+    let changes = changes(state, committed.effects);
+    for change in changes.chain(asked.then(|| Change::Observed(state.seq()))) {
         if outlets.outbox.blocking_send(change).is_err() {
             tracing::error!("The outbox has ended; what is owed waits for the next start.");
             return;
@@ -267,21 +279,26 @@ fn publish<J: Journal>(sequencer: &Sequencer<J>, committed: Committed<Reply>, ou
     }
 }
 
-/// What the outbox is told of a commit, in the order of its events, up to `last`; `state` is the
-/// state after it.
-pub fn changes(
-    state: &State,
-    effects: Vec<EffectChange>,
-    last: Option<Seq>,
-) -> impl Iterator<Item = Change> {
-    let changes = effects.into_iter().filter_map(|change| match change {
+async fn answer(replies: Vec<(Reply, Result<Receipt, Refusal>)>) {
+    for (reply, answer) in replies {
+        if let Some(reply) = reply
+            && reply.send(answer).is_err()
+        {
+            // Who asked has gone; what was asked is durable all the same.
+            tracing::trace!("An answer found nobody waiting.");
+        }
+    }
+}
+
+/// What the outbox is told of a commit, in the order of its events; `state` is the state after it.
+fn changes(state: &State, effects: Vec<EffectChange>) -> impl Iterator<Item = Change> {
+    effects.into_iter().filter_map(|change| match change {
         EffectChange::Forget(id) => Some(Change::Forgotten(id)),
         EffectChange::Attempt(attempt) => Some(Change::Attempted(attempt)),
         EffectChange::Owe(id, due) => {
             state.effect(id).map(|effect| Change::Owed { id, effect, due })
         }
-    });
-    changes.chain(last.map(Change::Observed))
+    })
 }
 
 /// What the outbox is told at a start: every effect that an earlier run left waiting. Interrupted

@@ -122,12 +122,12 @@ async fn over_tls_each_puback_is_marked_after_its_commit() {
     let (queue, books) = (Arc::new(Queue::default()), Arc::new(Books::default()));
     let edge = Edge::new(vault, Arc::clone(&queue), books, Subjects::default());
     let live = {
-        let queue = Arc::clone(&queue);
+        let (queue, runtime) = (Arc::clone(&queue), tokio::runtime::Handle::current());
         std::thread::spawn(move || {
             let (replica, _batches) = sync_channel(65_536);
             let (outbox, _changes) = mpsc::channel(65_536);
             let readers = Arc::new(Replica::new(State::default(), None));
-            let outlets = Outlets { replica, readers, outbox, committed: |_, _, _| {} };
+            let outlets = Outlets { replica, readers, outbox, runtime, committed: |_, _, _| {} };
             let mut sequencer = Sequencer::new(State::default(), journal);
             live::run(&mut sequencer, &queue, &outlets, &HouseClock::new(None)).unwrap();
         })

@@ -1,11 +1,15 @@
 //! One session on its way: drained after every step, guarded against its own panics.
 
 use std::future::poll_fn;
+use std::mem;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hansho_model::{FrameFault, Lane, LoadLevel, Private, Report};
 use hansho_protocols::{Durable, Output, Receipt, Session};
 use jiff::Timestamp;
@@ -40,6 +44,21 @@ impl Step {
     }
 }
 
+/// A report that waits for its receipt.
+struct Awaited {
+    receipt: Receipt,
+    decided: Decided,
+}
+
+impl Future for Awaited {
+    type Output = (Receipt, Durable);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let receipt = self.receipt;
+        self.decided.as_mut().poll(context).map(|durable| (receipt, durable))
+    }
+}
+
 /// A session with the reports that wait for their receipts.
 pub(crate) struct Conversation {
     entrance: Entrance,
@@ -47,7 +66,7 @@ pub(crate) struct Conversation {
     /// `None` once it has panicked: nothing it holds can be trusted any more.
     session: Option<Box<dyn Session>>,
     /// Polled by this connection's own task: a task for each would be one more turn to wait for.
-    waiting: Vec<(Receipt, Decided)>,
+    waiting: FuturesUnordered<Awaited>,
     /// The highest lane of what the last bytes brought, when they brought anything.
     lane: Option<Lane>,
 }
@@ -56,8 +75,8 @@ impl Drop for Conversation {
     /// The connection is gone; what became of its reports is accounted for all the same.
     fn drop(&mut self) {
         let Ok(runtime) = Handle::try_current() else { return };
-        for (_receipt, decided) in self.waiting.drain(..) {
-            runtime.spawn(decided);
+        for awaited in mem::take(&mut self.waiting) {
+            runtime.spawn(awaited.decided);
         }
     }
 }
@@ -65,7 +84,7 @@ impl Drop for Conversation {
 impl Conversation {
     pub(crate) fn new(entrance: Entrance, peer: SocketAddr) -> Self {
         let session = Some((entrance.sessions)());
-        Self { entrance, peer, session, waiting: Vec::new(), lane: None }
+        Self { entrance, peer, session, waiting: FuturesUnordered::new(), lane: None }
     }
 
     /// Bytes came.
@@ -167,17 +186,17 @@ impl Conversation {
     pub(crate) async fn receipt(&mut self) -> Step {
         let ready = poll_fn(|context| {
             let mut ready = Vec::new();
-            self.waiting.retain_mut(|(receipt, decided)| match decided.as_mut().poll(context) {
-                Poll::Ready(durable) => {
-                    ready.push((*receipt, durable));
-                    false
-                }
-                Poll::Pending => true,
-            });
+            while let Poll::Ready(Some(decided)) = self.waiting.poll_next_unpin(context) {
+                ready.push(decided);
+            }
             if ready.is_empty() { Poll::Pending } else { Poll::Ready(ready) }
         });
+        // They are as many as bytes brought at once: none of them has to give way in between.
+        let mut ready = tokio::task::unconstrained(ready).await;
+        // They come in the order in which they were woken; answers leave in that of the reports.
+        ready.sort_unstable_by_key(|(receipt, _durable)| *receipt);
         let mut step = Step::default();
-        for (receipt, durable) in ready.await {
+        for (receipt, durable) in ready {
             step.then(self.decided(receipt, durable));
         }
         step
@@ -216,7 +235,7 @@ impl Conversation {
         let lane = self.lane.map_or(report.lane, |lane| lane.min(report.lane));
         self.lane = Some(lane);
         let decided = Arc::clone(&self.entrance.sink).take(self.peer, now, report);
-        self.waiting.push((receipt, decided));
+        self.waiting.push(Awaited { receipt, decided });
     }
 
     /// A panic of a session closes it; its bytes are kept, for the person who mends it.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Accounts;
 
-/// Ties a report to the answer that waits for it. Unique within its session.
+/// Ties a report to the answer that waits for it. Each of a session is greater than those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Receipt(pub u64);
 
