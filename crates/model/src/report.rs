@@ -20,6 +20,8 @@ words! {
         Mqtt = "mqtt",
         /// Watches of the 3G Elec / SeTracker family over TCP.
         Watch = "watch",
+        /// Vehicle terminals over QUIC.
+        Quic = "quic",
     }
 }
 

@@ -47,6 +47,7 @@ mod session;
 pub mod sip;
 #[cfg(test)]
 mod tests;
+pub mod vehicle;
 pub mod watch;
 
 pub use accounts::{Accounts, Key, KeyError, LogIn, Standing, UnknownDevices};

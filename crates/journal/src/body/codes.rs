@@ -87,7 +87,7 @@ codes! {
     }
     Language { 1 = Ja, 2 = En, }
     Mode { 1 = Real, 2 = Training, 3 = Demo, }
-    Door { 1 = Dc09, 2 = Console, 3 = Answers, 4 = Sip, 5 = Mqtt, 6 = Watch, }
+    Door { 1 = Dc09, 2 = Console, 3 = Answers, 4 = Sip, 5 = Mqtt, 6 = Watch, 7 = Quic, }
     FixMethod { 1 = Gnss, 2 = Wifi, 3 = Cell, 4 = Unknown, }
     Deviation {
         1 = CrcWithCr, 2 = RawCrc, 3 = EmptyLine, 4 = NoLine, 5 = LowerCase, 6 = SequenceZero,

@@ -1,6 +1,8 @@
 //! JSON of RFC 8259, strict and bounded: numbers stay the text they came as, so that no float ever
 //! stands between a device and the journal.
 
+use std::fmt::{self, Write as _};
+
 /// Deepest nesting: the message, a list in it, an entry of the list.
 const DEPTH_MAX: usize = 4;
 /// Most values of a message, keys not counted.
@@ -8,7 +10,7 @@ const VALUES_MAX: usize = 256;
 
 /// A value. A map keeps the order of its keys and has each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     /// As it was written.
@@ -203,6 +205,23 @@ pub(super) fn decimal(number: &str, places: usize) -> Option<i64> {
         return None;
     }
     scaled.parse::<i64>().ok()?.checked_mul(sign)
+}
+
+/// A text as JSON writes it.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for sign in self.0.chars() {
+            match sign {
+                '"' | '\\' => write!(f, "\\{sign}")?,
+                '\0'..='\u{1f}' => write!(f, "\\u{:04x}", u32::from(sign))?,
+                _ => f.write_char(sign)?,
+            }
+        }
+        f.write_char('"')
+    }
 }
 
 /// The same without a limit of depth, for files of ours.

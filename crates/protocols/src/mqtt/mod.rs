@@ -22,7 +22,8 @@
 //! a message that is unreadable is acknowledged and shown, and one that was not taken is answered
 //! by closing. Packet ids are no keys: they are used anew after each PUBACK.
 
-mod json;
+pub(crate) mod fields;
+pub(crate) mod json;
 mod payload;
 mod session;
 #[cfg(test)]

@@ -4,14 +4,13 @@
 //! other field that is wrong is dropped and shown, and an alarm that cannot be read at all still
 //! calls, as one that nobody may trust.
 
-use std::ops::RangeInclusive;
-
 use hansho_model::{
     AlarmClass, AlarmKind, DegreesE7, Deviation, Finding, Fix, FixMethod, FrameFault, MetresU32,
     Phase, Position, Private, Telemetry,
 };
 use jiff::Timestamp;
 
+use super::fields::Fields;
 use super::json::{self, Value};
 use super::topic::Class;
 
@@ -23,8 +22,6 @@ pub const ALARMS_MAX: usize = 8;
 pub const COUNTER_MAX: u64 = 9_007_199_254_740_991;
 /// Longest text, in bytes.
 const TEXT_SIZE_MAX: usize = 1_024;
-/// Longest time, in bytes.
-const TIME_SIZE_MAX: usize = 40;
 /// Longest zone or code, in bytes.
 const WORD_SIZE_MAX: usize = 16;
 
@@ -60,7 +57,7 @@ pub(super) fn read(class: Class, payload: &[u8]) -> Said {
     let value = (payload.len() <= PAYLOAD_SIZE_MAX).then(|| json::parse(payload)).flatten();
     let (mut said, faults) = match value {
         Some(Value::Map(map)) => {
-            let mut fields = Fields { map, faults: 0 };
+            let mut fields = Fields::new(map);
             let said = message(&mut fields);
             (said, fields.end())
         }
@@ -102,7 +99,7 @@ fn unreadable() -> Finding {
 }
 
 fn message(fields: &mut Fields) -> Said {
-    let counter = fields.integer("n", 0, i64::try_from(COUNTER_MAX).unwrap_or(i64::MAX));
+    let counter = fields.counter();
     let observed_at = fields.time("observed_at");
     let mut findings = alarms(fields);
     // The sort is stable: among equally urgent ones the first stays first.
@@ -116,7 +113,7 @@ fn message(fields: &mut Fields) -> Said {
         stored: fields.truth("stored").unwrap_or_default(),
     };
     Said {
-        counter: counter.and_then(|counter| u64::try_from(counter).ok()),
+        counter,
         observed_at,
         findings,
         telemetry: (telemetry != Telemetry::default()).then_some(telemetry),
@@ -165,9 +162,9 @@ fn alarms(fields: &mut Fields) -> Vec<Finding> {
         if let Value::Map(map) = value
             && index < ALARMS_MAX
         {
-            let mut inner = Fields { map, faults: 0 };
+            let mut inner = Fields::new(map);
             findings.extend(finding(&mut inner));
-            fields.faults = fields.faults.saturating_add(inner.end());
+            fields.faults(inner.end());
         } else {
             fields.fault();
         }
@@ -227,88 +224,6 @@ const fn class(kind: AlarmKind) -> AlarmClass {
 /// Cuts to what a finding's words may hold.
 fn word(text: &str) -> String {
     text.chars().filter(|sign| matches!(sign, ' '..='~')).take(WORD_SIZE_MAX).collect()
-}
-
-/// Fields of a map, each taken once; what is wrong or left over is counted.
-struct Fields {
-    map: Vec<(String, Value)>,
-    faults: usize,
-}
-
-impl Fields {
-    fn fault(&mut self) {
-        self.faults = self.faults.saturating_add(1);
-    }
-
-    /// How much was wrong, fields that nobody knows among it.
-    fn end(self) -> usize {
-        self.faults.saturating_add(self.map.len())
-    }
-
-    /// `null` is as good as absent.
-    fn take(&mut self, key: &str) -> Option<Value> {
-        let place = self.map.iter().position(|(name, _)| name == key)?;
-        Some(self.map.swap_remove(place).1).filter(|value| *value != Value::Null)
-    }
-
-    fn read<T>(&mut self, key: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
-        let value = self.take(key)?;
-        let read = read(value);
-        if read.is_none() {
-            self.fault();
-        }
-        read
-    }
-
-    fn nested<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let mut faults = 0_usize;
-        let found = self.read(key, |value| {
-            let Value::Map(map) = value else { return None };
-            let mut inner = Self { map, faults: 0 };
-            let found = read(&mut inner);
-            faults = inner.end();
-            found
-        });
-        self.faults = self.faults.saturating_add(faults);
-        found
-    }
-
-    /// A number in units of ten to the minus `places`.
-    fn decimal(&mut self, key: &str, places: usize, range: RangeInclusive<i64>) -> Option<i64> {
-        self.read(key, |value| {
-            let scaled = json::decimal(value.number()?, places);
-            scaled.filter(|scaled| range.contains(scaled))
-        })
-    }
-
-    fn integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
-        self.read(key, |value| {
-            let whole = value.number().filter(|number| !number.contains('.'))?;
-            json::decimal(whole, 0).filter(|number| (least..=most).contains(number))
-        })
-    }
-
-    fn small(&mut self, key: &str, most: u8) -> Option<u8> {
-        self.integer(key, 0, i64::from(most)).and_then(|number| u8::try_from(number).ok())
-    }
-
-    fn truth(&mut self, key: &str) -> Option<bool> {
-        self.read(key, |value| if let Value::Bool(truth) = value { Some(truth) } else { None })
-    }
-
-    fn text(&mut self, key: &str, size_max: usize) -> Option<String> {
-        self.read(key, |value| {
-            value.text().filter(|text| text.len() <= size_max).map(str::to_owned)
-        })
-    }
-
-    fn word<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        self.read(key, |value| value.text().and_then(read))
-    }
-
-    fn time(&mut self, key: &str) -> Option<Timestamp> {
-        self.word(key, |text| if text.len() <= TIME_SIZE_MAX { text.parse().ok() } else { None })
-    }
 }
 
 #[cfg(test)]
