@@ -47,6 +47,7 @@ mod session;
 pub mod sip;
 #[cfg(test)]
 mod tests;
+mod time;
 pub mod vehicle;
 pub mod watch;
 

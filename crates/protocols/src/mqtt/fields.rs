@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::COUNTER_MAX;
 use super::json::{self, Value};
+use crate::time::time;
 
 /// Longest time, in bytes.
 const TIME_SIZE_MAX: usize = 40;
@@ -133,6 +134,6 @@ impl Fields {
     }
 
     pub(crate) fn time(&mut self, key: &str) -> Option<Timestamp> {
-        self.word(key, |text| if text.len() <= TIME_SIZE_MAX { text.parse().ok() } else { None })
+        self.word(key, |text| if text.len() <= TIME_SIZE_MAX { time(text) } else { None })
     }
 }

@@ -245,7 +245,7 @@ mod tests {
     fn a_whole_message_is_read_in_integers() {
         let said = told(
             Class::Telemetry,
-            r#"{"n":9007199254740991,"observed_at":"2026-11-23T14:40:48+09:00","position":{"lat":37.0505,"lon":140.88766669,
+            r#"{"n":9007199254740991,"observed_at":"2026-11-23T14:40:48.0000009+09:00","position":{"lat":37.0505,"lon":140.88766669,
                 "accuracy_m":12.5,"method":"gnss","at":"2026-11-23T05:40:47Z","speed_kmh":3.456,"course":359.99,"altitude_m":-1.5,
                 "satellites":9},"battery":100,"charging":false,"steps":1234,"pulse":72,"stored":true,"text":"\u671d"}"#,
         );

@@ -9,6 +9,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::decimal::{Decimal, NumberFault};
 use super::shape;
+use crate::time::time;
 
 /// Largest document that is read.
 pub const DOCUMENT_SIZE_MAX: usize = 65_536;
@@ -255,7 +256,7 @@ fn timestamp(candidate: &Candidate<'_>) -> Option<(String, Timestamp)> {
         Container::Device | Container::Tuple | Container::Person => stamp(candidate.outer),
     };
     let text = found?;
-    let at = text.parse().ok()?;
+    let at = time(&text)?;
     Some((text, at))
 }
 

@@ -25,7 +25,7 @@ fn geopriv(info: &str) -> String {
 }
 
 fn device(info: &str) -> String {
-    let at = "<d:timestamp>2026-01-15T12:04:05+09:00</d:timestamp>";
+    let at = "<d:timestamp>2026-01-15T12:04:05.1234567+09:00</d:timestamp>";
     format!("<d:device>{}{at}</d:device>", geopriv(info))
 }
 
@@ -66,7 +66,7 @@ fn a_circle_is_told_as_whole_numbers() {
     assert_eq!((centre.lat.e7(), centre.lon.e7()), (370_504_100, 1_408_877_100));
     assert_eq!(found.radius.unwrap().0, 18, "rounded up");
     assert_eq!(found.confidence, Some(95), "assumed when it does not say");
-    assert_eq!(found.at.unwrap().to_string(), "2026-01-15T03:04:05Z");
+    assert_eq!(found.at.unwrap().to_string(), "2026-01-15T03:04:05.123456Z");
     assert_eq!((found.method.as_str(), found.refused, found.marks), ("GPS", None, Vec::new()));
 }
 
