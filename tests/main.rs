@@ -26,3 +26,5 @@ mod sip;
 mod tidy;
 #[cfg(test)]
 mod trackers;
+#[cfg(test)]
+mod vehicles;

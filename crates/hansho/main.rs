@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hansho_engine::house::{self, HouseError};
 use hansho_engine::supervisor::{EXIT_MEND, Options, SuperviseError, supervise};
-use hansho_engine::{clock, conformance, officer};
+use hansho_engine::{clock, conformance, officer, tls};
 use hansho_telemetry::{Chain, Format};
 
 /// What one thread takes and another gives back, a report from a door to the journal, is this
@@ -51,6 +51,19 @@ enum Task {
     Journal {
         #[command(subcommand)]
         task: JournalTask,
+    },
+    /// Makes certificates for vehicle terminals: `<id>.pem` and `<id>.key` each. Works beside a
+    /// running backbone.
+    Terminal {
+        /// Ids, as `terminal` in units.toml has them.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Data folder, where the key that vouches for them stands; made when it is missing.
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder that the files are put into; made when it is missing.
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Runs conformance files or folders; the last line is `N passed, N failed, N skipped`.
     Vectors {
@@ -135,6 +148,7 @@ fn main() -> ExitCode {
         Task::ServeCore(place) => serve_core(&place.options()),
         Task::CheckConfig { config } => check_config(&config),
         Task::Journal { task } => journal(task),
+        Task::Terminal { ids, data, out } => terminal(&ids, &data, &out),
         Task::Vectors { paths } => vectors(&paths),
         Task::Decode { protocol, config } => decode(&protocol, config.as_deref()),
     }
@@ -203,6 +217,33 @@ fn journal(task: JournalTask) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, EXIT_FAILED),
     }
+}
+
+fn terminal(ids: &[String], data: &Path, out: &Path) -> ExitCode {
+    if let Some(bad) = ids.iter().find(|id| !tls::is_terminal_id(id)) {
+        let remedy = "use 1 to 32 of `A-Z a-z 0-9 -`, no `-` at either end";
+        return fail(
+            &io::Error::other(format!("`{bad}` is no id of a terminal; {remedy}")),
+            EXIT_MEND,
+        );
+    }
+    for folder in [data, out] {
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            let error = io::Error::other(format!("{} cannot be made: {error}", folder.display()));
+            return fail(&error, EXIT_FAILED);
+        }
+    }
+    for id in ids {
+        if let Err(error) = tls::issue(data, id, out) {
+            return fail(&error, EXIT_FAILED);
+        }
+    }
+    say(&format!(
+        "{} made in {}; terminals trust {} or the certificate in the configuration's [tls]\n",
+        ids.len(),
+        out.display(),
+        data.join(tls::MADE_CERTIFICATE).display()
+    ))
 }
 
 fn vectors(paths: &[PathBuf]) -> ExitCode {

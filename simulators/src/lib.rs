@@ -5,6 +5,7 @@
 pub mod caller;
 pub mod desk;
 pub mod devices;
+pub mod driver;
 pub mod http;
 mod line;
 pub mod mailbox;
@@ -13,4 +14,5 @@ pub mod pendant;
 pub mod phone;
 pub mod scenario;
 pub mod tracker;
+pub mod vehicle;
 pub mod volunteer;

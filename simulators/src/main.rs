@@ -16,12 +16,14 @@ use hansho_simulators::devices::dc09::{Content, Key};
 use hansho_simulators::devices::mqtt;
 use hansho_simulators::devices::sip::{self, Shape};
 use hansho_simulators::devices::watch::{Place, Said};
+use hansho_simulators::driver::{Driver, Spot};
 use hansho_simulators::mailbox::Mailbox;
 use hansho_simulators::mqtt_device::MqttDevice;
 use hansho_simulators::pendant::{Link, Pendant, Stats};
 use hansho_simulators::phone::{Manner, Phone};
 use hansho_simulators::scenario::{self, Stage};
 use hansho_simulators::tracker::{self, Tracker, TrackerError};
+use hansho_simulators::vehicle::Vehicle;
 use hansho_simulators::volunteer::{Shares, Tally, Volunteers};
 use serde::Deserialize as _;
 
@@ -43,6 +45,8 @@ enum Task {
     Phone(PhoneTask),
     /// A person with a watch: walks, presses, leaves a zone and comes back.
     Tracker(TrackerTask),
+    /// Units' terminals: show orders, drive there, press their statuses, come back.
+    Vehicle(VehicleTask),
     /// Catches all mails of a demo and shows them on a page.
     Mailbox {
         /// SMTP.
@@ -253,6 +257,25 @@ struct TrackerTask {
 }
 
 #[derive(Debug, Args)]
+struct VehicleTask {
+    /// Terminals with where they stand: `onahama-1=36.9548,140.9050`.
+    #[arg(required = true, value_parser = terminal)]
+    units: Vec<(String, Spot)>,
+    /// The house.
+    #[arg(long, default_value = "127.0.0.1:4119")]
+    to: SocketAddr,
+    /// Folder with each one's certificate and key: `hansho terminal` makes them.
+    #[arg(long, default_value = "target/demo/terminals")]
+    folder: PathBuf,
+    /// The house's certificate.
+    #[arg(long, default_value = "target/demo/data/tls.pem")]
+    trust: PathBuf,
+    /// How much faster than life they are.
+    #[arg(long, default_value_t = 10)]
+    time_factor: u32,
+}
+
+#[derive(Debug, Args)]
 struct ScenarioTask {
     /// Plays once, prints a line an expectation; exit code 1 when one is missed.
     #[arg(long)]
@@ -304,6 +327,7 @@ async fn play(task: Task) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error.to_string(), 1),
         },
+        Task::Vehicle(task) => vehicles(task).await,
         Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
         Task::Volunteer { mailbox, seed, time_factor, night } => {
             let shares = if night { Shares::NIGHT } else { Shares::DAY };
@@ -501,6 +525,28 @@ async fn tracker(task: &TrackerTask) -> Result<(), TrackerError> {
     }
     // The last report has no answer; the keep-alive's says that it was taken before.
     tracker.say(&Said::Link).await
+}
+
+async fn vehicles(task: VehicleTask) -> ExitCode {
+    let mut driving = tokio::task::JoinSet::new();
+    for (id, home) in task.units {
+        let vehicle = match Vehicle::new(&id, &task.folder, &task.trust, task.to) {
+            Ok(vehicle) => vehicle,
+            Err(error) => return fail(&format!("{id}: {error}"), 1),
+        };
+        let driver = Driver::new(vehicle, home, task.time_factor);
+        driving.spawn(driver.run(move |told| say(&format!("{id} {told}"))));
+    }
+    while driving.join_next().await.is_some() {}
+    ExitCode::SUCCESS
+}
+
+/// Reads `onahama-1=36.9548,140.9050`.
+fn terminal(text: &str) -> Result<(String, Spot), String> {
+    let (id, at) =
+        text.split_once('=').ok_or("give a terminal and its place: onahama-1=36.9548,140.9050")?;
+    let Place { lat_e7, lon_e7, .. } = place(at)?;
+    Ok((id.to_owned(), Spot { lat: degrees(lat_e7), lon: degrees(lon_e7) }))
 }
 
 fn degrees(e7: i32) -> f64 {

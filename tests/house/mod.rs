@@ -57,6 +57,7 @@ pub(crate) struct Addresses {
     pub(crate) mqtt: SocketAddr,
     pub(crate) mqtts: SocketAddr,
     pub(crate) mqtt_alarms: SocketAddr,
+    pub(crate) quic: SocketAddr,
 }
 
 /// All that the house said on standard error, over all its starts.
@@ -150,6 +151,7 @@ impl House {
             mqtt: field("mqtt="),
             mqtts: field("mqtts="),
             mqtt_alarms: field("mqtt_alarms="),
+            quic: field("quic="),
         };
         self.running = Some(Running { child, addresses });
     }

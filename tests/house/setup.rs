@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) refuse_unknown: bool,
     /// Pendants that log in over MQTT, by name; `t-` begins that of one for telemetry alone.
     pub(crate) mqtt: Vec<String>,
+    /// Units, each with its terminal.
+    pub(crate) units: Vec<(&'static str, &'static str)>,
     /// More of `hansho.toml`.
     pub(crate) more: String,
 }
@@ -107,23 +109,32 @@ impl Setup {
         self
     }
 
+    /// With a unit that has a terminal.
+    pub(crate) fn with_unit(mut self, call_sign: &'static str, terminal: &'static str) -> Self {
+        self.units.push((call_sign, terminal));
+        self
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("hansho.toml"), self.house()).unwrap();
         fs::write(folder.join("people.toml"), self.people()).unwrap();
         fs::write(folder.join("devices.toml"), self.devices()).unwrap();
+        if !self.units.is_empty() {
+            fs::write(folder.join("units.toml"), self.fleet()).unwrap();
+        }
     }
 
     fn house(&self) -> String {
         let unknown = if self.refuse_unknown { "refuse" } else { "show" };
-        let (sip, mqtt) = (own_address(), own_address());
+        let (sip, mqtt, quic) = (own_address(), own_address(), own_address());
         let (console, dc09, watch) = (own_address(), own_address(), own_address());
         let mut text = format!(
             "mode = \"demo\"\nheadquarters = \"試験消防本部(架空)\"\nunknown_devices = \"{unknown}\"\n\
              [listen]\nconsole = \"{console}:0\"\ndc09 = \"{dc09}:0\"\nwatch = \"{watch}:0\"\n\
              sip = \"{sip}:0\"\n\
              mqtt = \"{mqtt}:0\"\nmqtts = \"127.0.0.1:0\"\n\
-             mqtt_alarms = \"127.0.0.1:0\"\n\
+             mqtt_alarms = \"127.0.0.1:0\"\nquic = \"{quic}:0\"\n\
              [sip]\ntrunks = [\"127.0.0.1\"]\nnumbers = [\"119\"]\n\
              [answers]\nurl = \"http://127.0.0.1:8119\"\nminutes = 120\n\
              [data]\nreserve_mib = 1\n"
@@ -145,6 +156,20 @@ impl Setup {
             .unwrap();
         }
         text.push_str(&self.more);
+        text
+    }
+
+    fn fleet(&self) -> String {
+        let mut text =
+            "[stations]\n\"小名浜\" = { lat = 36.9548, lon = 140.9050 }\n[units]\n".to_owned();
+        for (call_sign, terminal) in &self.units {
+            writeln!(
+                text,
+                "\"{call_sign}\" = {{ station = \"小名浜\", kind = \"TANK\", crew = 4, \
+                 terminal = \"{terminal}\" }}"
+            )
+            .unwrap();
+        }
         text
     }
 

@@ -9,7 +9,7 @@ use hansho_core::State;
 use hansho_engine::accounting::{Books, Fate};
 use hansho_engine::clock::Steady;
 use hansho_engine::lanes::{Envelope, LANE_CAPACITY, Lanes};
-use hansho_engine::live::{changes, left_waiting};
+use hansho_engine::live::{changes, is_of_outbox, left_waiting};
 use hansho_engine::sequencer::Sequencer;
 use hansho_model::{
     CommandId, Door, Effect, EffectId, EffectOutcome, Input, Lane, Recorded, Refusal, RefusalCode,
@@ -239,6 +239,7 @@ impl World {
         if house.sequencer.state().next_deadline().is_some_and(|deadline| deadline <= now) {
             batch.push(Envelope { input: Input::Tick, reply: Waiter::Nobody });
         }
+        let asked = batch.iter().any(|each| is_of_outbox(&each.input));
         house.ahead = true;
         let Ok(committed) = house.sequencer.step_at(now, wall, batch) else {
             // Nobody may be answered; the process ends.
@@ -254,7 +255,7 @@ impl World {
         if last.is_some() {
             house.pieces.push_back(Piece::Fold(committed.events));
         }
-        let changes = changes(house.sequencer.state(), committed.effects, last);
+        let changes = changes(house.sequencer.state(), committed.effects, asked);
         house.pieces.extend(changes.map(Piece::Change));
         let wait = if last.is_some() { self.dice.between(0, self.plan.commit_ms_max) } else { 0 };
         self.core_after_ms(wait, CoreStep::Tell);
@@ -371,7 +372,9 @@ impl World {
             let protocol = match door {
                 Door::Mqtt => Protocol::Mqtt,
                 Door::Watch => Protocol::Watch,
-                Door::Dc09 | Door::Console | Door::Answers | Door::Sip => Protocol::Dc09,
+                Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => {
+                    Protocol::Dc09
+                }
             };
             let session = protocol.session(Setup::new(accounts, transport, limits, now));
             Connection { session, pendant, waiting: 0, said: None }
@@ -480,7 +483,7 @@ impl World {
         let promised = match door {
             Door::Watch => said.filter(|_| bytes.ends_with(b"*AL]")),
             Door::Mqtt => puback(&bytes),
-            Door::Dc09 | Door::Console | Door::Answers | Door::Sip => acked(&bytes),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => acked(&bytes),
         };
         if let Some(sequence) = promised {
             self.audit.ack(account, sequence);
@@ -627,6 +630,8 @@ fn provider(effect: &Effect) -> Provider {
             let place = usize::from(mail.recipient.token.0[0]) % 3;
             Provider::new(["au", "docomo", "softbank"][place])
         }
-        Effect::ConnectCall { .. } | Effect::DestroyKey(_) => Provider::default(),
+        Effect::ConnectCall { .. } | Effect::SendOrder(_) | Effect::DestroyKey(_) => {
+            Provider::default()
+        }
     }
 }

@@ -142,7 +142,7 @@ impl Pendant {
         let (sequence, frame, urgent) = match self.door {
             Door::Mqtt => publication(&self.account, next, dice),
             Door::Watch => frame_of_watch(&self.account, next, at, dice),
-            Door::Dc09 | Door::Console | Door::Answers | Door::Sip => {
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => {
                 message(&self.account, next, dice)
             }
         };
@@ -234,6 +234,7 @@ fn unit(call_sign: &str) -> UnitEntry {
         crew: 4,
         cross_staffed_with: with.map(str::to_owned),
         reserve: false,
+        terminal: with.is_none().then(|| "T-1".to_owned()),
     }
 }
 

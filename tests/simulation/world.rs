@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use hansho_core::{RecipientStatus, State};
 use hansho_model::{
-    AlarmKind, Command, CommandId, EffectId, EffectOutcome, Event, KeyId, Outcome, Receipt,
-    Refusal, Template, Token,
+    AlarmKind, AssignmentId, Command, CommandId, EffectId, EffectOutcome, Event, KeyId, Outcome,
+    Receipt, Refusal, Template, Token,
 };
 use jiff::Timestamp;
 
@@ -125,6 +125,8 @@ pub(super) struct World {
     /// Streams that were dialled in all.
     pub(super) dialled: u64,
     pub(super) keys_destroyed: BTreeSet<KeyId>,
+    /// Orders that stood on a terminal's screen.
+    pub(super) orders_shown: BTreeSet<AssignmentId>,
     pub(super) tight: bool,
     pub(super) healed: bool,
     pub(super) tally: Tally,
@@ -162,6 +164,7 @@ impl World {
             flown: 0,
             dialled: 0,
             keys_destroyed: BTreeSet::new(),
+            orders_shown: BTreeSet::new(),
             tight: false,
             healed: false,
             tally: Tally::default(),
@@ -379,6 +382,17 @@ impl World {
         }
         assert!(self.town.answers.iter().all(|each| each.done), "a helper waits for ever");
         assert!(state.owed().is_empty(), "still owed at the end: {:?}", state.owed());
+        for (order, row) in state.orders() {
+            for unit in &row.ordered.units {
+                let id = AssignmentId { order: *order, unit: *unit };
+                let Some(assignment) = state.assignment(id) else { continue };
+                let started = !assignment.presses.is_empty() && assignment.end.is_none();
+                let has_one = state.units()[unit].entry.terminal.is_some();
+                let said = assignment.delivered_at.is_some();
+                assert!(!said || self.orders_shown.contains(&id), "{id:?} never stood on a screen");
+                assert!(said || !(started && has_one), "the crew of {id:?} was never shown it");
+            }
+        }
         for (id, person) in state.people() {
             let destroyed = self.keys_destroyed.contains(&person.entry.name.key);
             assert!(!person.erased || destroyed, "the key of {id:?} was not destroyed");

@@ -77,19 +77,31 @@ pub const DISTRICT_MAX: u8 = 13;
 pub struct DoorKey {
     /// Its key in `[listen]`.
     pub name: &'static str,
-    /// Whether it takes datagrams, too, on the same port.
-    pub datagrams: bool,
+    /// Its sockets.
+    pub takes: Takes,
+}
+
+/// Which sockets a door has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// TCP alone.
+    Streams,
+    /// UDP alone.
+    Datagrams,
+    /// Both, on the same port.
+    Both,
 }
 
 /// All doors beside the console.
-pub const DOORS: [DoorKey; 7] = [
-    DoorKey { name: "dc09", datagrams: true },
-    DoorKey { name: "watch", datagrams: false },
-    DoorKey { name: "sip", datagrams: true },
-    DoorKey { name: "mqtt", datagrams: false },
-    DoorKey { name: "mqtts", datagrams: false },
-    DoorKey { name: "mqtt_alarms", datagrams: false },
-    DoorKey { name: "mqtts_alarms", datagrams: false },
+pub const DOORS: [DoorKey; 8] = [
+    DoorKey { name: "dc09", takes: Takes::Both },
+    DoorKey { name: "watch", takes: Takes::Streams },
+    DoorKey { name: "sip", takes: Takes::Both },
+    DoorKey { name: "mqtt", takes: Takes::Streams },
+    DoorKey { name: "mqtts", takes: Takes::Streams },
+    DoorKey { name: "mqtt_alarms", takes: Takes::Streams },
+    DoorKey { name: "mqtts_alarms", takes: Takes::Streams },
+    DoorKey { name: "quic", takes: Takes::Datagrams },
 ];
 
 /// A whole configuration, checked.

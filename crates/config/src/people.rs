@@ -98,8 +98,11 @@ fn read_login<'a>(
     let user = reader.parsed(user, syntax::key);
     let role = reader.required_text(section, "role", TEXT_CHARS_MAX, "\"dispatcher\"");
     let role = reader.parsed(role, |text| {
-        Role::from_word(text).ok_or_else(|| {
-            let known: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        // A crew speaks by its terminal and logs in nowhere.
+        let person = |role: &Role| *role != Role::Crew;
+        Role::from_word(text).filter(person).ok_or_else(|| {
+            let known = Role::ALL.iter().filter(|role| person(role));
+            let known: Vec<&str> = known.map(|role| role.as_str()).collect();
             let remedy = format!("write one of {}", known.join(", "));
             (format!("role \"{text}\" is not known"), remedy)
         })

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hansho_model::{
     Ability, Availability, AvailabilityReason, Position, UnitEntry, UnitFound, UnitKind,
-    UnitStatus, Usable,
+    UnitStatus, Usable, is_terminal_id,
 };
 
 use crate::fault::Fault;
@@ -90,6 +90,7 @@ fn units_of<'a>(
     // The board keeps the order of the file: people learn where a unit stands.
     vehicles.sort_by_key(|vehicle| vehicle.place.start);
     share_crews(reader, &mut vehicles);
+    check_terminals(reader, &vehicles);
     (vehicles.into_iter().map(|vehicle| vehicle.entry).collect(), found)
 }
 
@@ -107,7 +108,10 @@ fn vehicle<'a>(
     section: &Section<'a>,
     stations: &BTreeMap<&str, Option<Position>>,
 ) -> Option<Vehicle<'a>> {
-    reader.check_keys(section, &["station", "kind", "crew", "crew_of", "reserve", "also", "found"]);
+    reader.check_keys(
+        section,
+        &["station", "kind", "crew", "crew_of", "reserve", "also", "found", "terminal"],
+    );
     let station = reader.required_text(section, "station", NAME_CHARS_MAX, "\"平\"");
     let station = station.and_then(|station| {
         let known = stations.get(station.value);
@@ -129,6 +133,8 @@ fn vehicle<'a>(
     }
     let crew = reader.integer(section, "crew", 1..=CREW_MAX);
     let crew_of = reader.text(section, "crew_of", NAME_CHARS_MAX);
+    let terminal = reader.text(section, "terminal", NAME_CHARS_MAX);
+    let terminal = reader.parsed(terminal, terminal_id);
     let reserve = reader.boolean(section, "reserve").unwrap_or(false);
     let ways = [section.table.contains_key("crew"), section.table.contains_key("crew_of"), reserve];
     if ways.iter().filter(|way| **way).count() != 1 && !reader.broken() {
@@ -148,8 +154,29 @@ fn vehicle<'a>(
         crew: crew.and_then(|crew| u8::try_from(crew).ok()).unwrap_or(0),
         cross_staffed_with: None,
         reserve,
+        terminal: terminal.map(|id| id.value),
     };
     Some(Vehicle { entry, crew_of, place: section.place.clone() })
+}
+
+fn terminal_id(text: &str) -> Result<String, (String, String)> {
+    if is_terminal_id(text) {
+        return Ok(text.to_ascii_uppercase());
+    }
+    let remedy = "use 1 to 32 of `A-Z a-z 0-9 -`, as in its certificate; no `-` at either end";
+    Err((format!("`{text}` is no id of a terminal"), remedy.to_owned()))
+}
+
+/// Two units that shared a terminal could not be told apart.
+fn check_terminals(reader: &mut Reader<'_>, vehicles: &[Vehicle<'_>]) {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for vehicle in vehicles {
+        let Some(terminal) = &vehicle.entry.terminal else { continue };
+        if let Some(other) = known.insert(terminal, &vehicle.entry.call_sign) {
+            let message = format!("`{other}` has the terminal {terminal} already");
+            reader.fault(vehicle.place.clone(), message, "give each its own".to_owned());
+        }
+    }
 }
 
 /// What a kind of vehicle can do by itself, and what this one can do beside.

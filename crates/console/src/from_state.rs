@@ -49,7 +49,7 @@ impl Sight {
             Role::Dispatcher | Role::Supervisor | Role::DisasterManager | Role::Administrator => {
                 Self::Whole
             }
-            Role::Viewer => Self::NothingPersonal,
+            Role::Viewer | Role::Crew => Self::NothingPersonal,
         }
     }
 }

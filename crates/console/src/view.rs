@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use units::{
-    Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Unit,
-    UnitPosition,
+    Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Terminal,
+    Unit, UnitPosition,
 };
 
 /// The whole world as the console draws it.

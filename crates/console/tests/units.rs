@@ -60,6 +60,7 @@ async fn a_unit_is_shown_with_both_axes() {
         "assignment": null, "status": null, "status_at": null, "times": {}, "queued": [],
         "position": {"lat": 36.9548, "lon": 140.905, "at": null, "age_s": null, "guessed": false},
         "cross_staffed_with": "小名浜はしご1", "crew_with": null, "reserve": false,
+        "terminal": null,
     });
     assert_eq!(units[0], tank);
 }

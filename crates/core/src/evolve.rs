@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use hansho_model::{
     AlarmClass, AlarmKind, Attempt, Deviation, DeviceEntry, Door, EffectId, Event, Facts, Finding,
     IncidentId, Lane, Mail, NoticeId, Outcome, PersonId, Phase, Recipient, Recorded, SealedReport,
-    Seq, Settled, SignalId, SourceId, Template,
+    Seq, Settled, SignalId, SourceId, StatusReached, Template,
 };
 use jiff::Timestamp;
 
@@ -81,6 +81,15 @@ impl State {
         }
         if matches!(recorded.event, Event::PersonErased { .. } | Event::CallAnswered { .. }) {
             return change(EffectId { seq: recorded.seq, index: 0 }).into_iter().collect();
+        }
+        if let Event::ReportReceived(report) = &recorded.event {
+            return self.sheets_of_terminal(report).into_iter().filter_map(change).collect();
+        }
+        if let Event::AssignmentStarted { assignment }
+        | Event::AssignmentEnded { assignment, .. }
+        | Event::UnitStatusReached(StatusReached { assignment, .. }) = &recorded.event
+        {
+            return self.sheet_of(*assignment).and_then(change).into_iter().collect();
         }
         // What is heard of a call may end that its last answer is owed a phone's ringing.
         let call = if let Event::CallReceived { said, .. } = &recorded.event {
@@ -171,7 +180,10 @@ impl State {
                 self.register_device(*device, *subscriber, helpers, entry);
             }
             Event::DeviceWithdrawn { device } => self.withdraw_device(*device),
-            Event::ReportReceived(report) => self.receive_report(recorded, report),
+            Event::ReportReceived(report) => {
+                self.receive_report(recorded, report);
+                self.hurry_sheets(recorded, report);
+            }
             Event::SignalReceived { signal, report, alarm, zone, refused } => {
                 let (source, recorded_at) = (recorded.source, at);
                 if let Some(name) = self.index.offers.get(report).cloned() {
@@ -297,11 +309,18 @@ impl State {
                 self.dispatch.find_out(recorded, *unit, *status, *at);
             }
             Event::UnitsOrdered(ordered) => self.dispatch.order(recorded, ordered),
-            Event::AssignmentStarted { assignment } => self.dispatch.start(recorded, *assignment),
+            Event::AssignmentStarted { assignment } => {
+                self.dispatch.start(recorded, *assignment);
+                self.owe_sheet(recorded, *assignment);
+            }
             Event::AssignmentEnded { assignment, end } => {
                 self.dispatch.end(at, *assignment, *end);
+                self.drop_sheet(*assignment);
             }
-            Event::UnitStatusReached(reached) => self.dispatch.reach(recorded, reached),
+            Event::UnitStatusReached(reached) => {
+                self.dispatch.reach(recorded, reached);
+                self.drop_sheet(reached.assignment);
+            }
             Event::AvailabilityChanged { unit, usable, since } => {
                 self.dispatch.set_usable(*unit, *usable, *since);
             }
@@ -606,7 +625,7 @@ impl State {
         }
     }
 
-    fn owe(&mut self, id: EffectId, due: Timestamp, bytes: &[u8]) {
+    pub(crate) fn owe(&mut self, id: EffectId, due: Timestamp, bytes: &[u8]) {
         let phase = OwedPhase::Waiting { due };
         self.owed.insert(id, Owed { attempts: 0, phase, uncertain: 0 });
         let mut hasher = blake3::Hasher::new();
@@ -655,6 +674,7 @@ impl State {
             self.owed.remove(&id);
             self.keys_to_destroy.remove(&id.seq);
             self.settle_connection(outcome);
+            self.settle_sheet(outcome);
         }
         let again = again_at.is_some();
         let Some(recipient) = self.recipient_mut(id) else { return };

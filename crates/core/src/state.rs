@@ -631,6 +631,9 @@ impl State {
             let (call, position) = (call.clone(), position.clone());
             return Some(Effect::ConnectCall { call, position });
         }
+        if let Some(assignment) = self.dispatch.sheets.get(&id.seq) {
+            return self.sheet(*assignment).map(|sheet| Effect::SendOrder(Box::new(sheet)));
+        }
         let notice = NoticeId(id.seq);
         self.mail(notice, id.index).map(|mail| Effect::Mail(Box::new(mail)))
     }

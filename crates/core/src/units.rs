@@ -7,14 +7,19 @@
 use std::collections::BTreeMap;
 
 use hansho_model::{
-    Ability, AssignmentEnd, AssignmentId, Availability, AvailabilityReason, IncidentId, NeedMet,
-    Plan, PlanNeed, Position, Recommendation, Recorded, Seq, SourceId, StatusReached, UnitAdvice,
-    UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why,
+    Ability, AssignmentEnd, AssignmentId, Availability, AvailabilityReason, Door, EffectId,
+    EffectOutcome, IncidentId, MetresU32, NeedMet, OrderSheet, Outcome, Plan, PlanNeed, Position,
+    Recommendation, Recorded, SealedReport, Seq, SourceId, StatusReached, UnitAdvice, UnitEntry,
+    UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why,
 };
 use jiff::Timestamp;
 
 use crate::canonical::{Canonical, DecodeError, canonical, newtypes, word_enums};
-use crate::state::State;
+use crate::state::{Device, OwedPhase, State};
+use crate::track::LastFix;
+
+/// How far from its station a vehicle may be and still stand there.
+const STATION_RADIUS: MetresU32 = MetresU32(300);
 
 /// Units, orders, assignments and plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub(crate) struct Dispatch {
     pub(crate) plans: Vec<Plan>,
     pub(crate) orders: BTreeMap<Seq, Order>,
     pub(crate) assignments: BTreeMap<AssignmentId, Assignment>,
+    /// Orders that are owed to a terminal, by the event that owes them.
+    pub(crate) sheets: BTreeMap<Seq, AssignmentId>,
     /// Found again from the rest: units by call sign, orders by incident.
     pub(crate) call_signs: BTreeMap<String, UnitId>,
     pub(crate) ordered: BTreeMap<IncidentId, Vec<Seq>>,
@@ -89,9 +96,15 @@ pub struct Assignment {
     pub presses: Vec<Press>,
     /// How and when it ended.
     pub end: Option<(AssignmentEnd, Timestamp)>,
+    /// When the order stood on the unit's terminal.
+    pub delivered_at: Option<Timestamp>,
 }
 
 impl Assignment {
+    const fn new(incident: Option<IncidentId>, ordered_at: Timestamp) -> Self {
+        Self { incident, ordered_at, presses: Vec::new(), end: None, delivered_at: None }
+    }
+
     /// Statuses that nobody corrected.
     pub fn valid(&self) -> impl Iterator<Item = &Press> {
         self.presses.iter().filter(|press| press.corrected_by.is_none())
@@ -199,11 +212,38 @@ impl State {
         self.dispatch.assignments_of(incident)
     }
 
-    /// Where a unit is believed to be until vehicles tell it themselves: in its station, or at the
-    /// place of the incident it is, or was, at work for.
+    /// Where a unit is believed to be: where its terminal says, if that is the newest word, else in
+    /// its station, or at the place of the incident it is, or was, at work for.
     #[must_use]
     pub fn unit_position(&self, id: UnitId) -> Option<UnitPosition> {
         let unit = self.dispatch.units.get(&id)?;
+        let believed = self.position_by_status(unit);
+        let Some(fix) = self.terminal_fix(unit) else { return believed };
+        let told = UnitPosition { position: fix.position, at: Some(fix.at), guessed: false };
+        match believed {
+            // A terminal that fell silent in the station says nothing else than the station.
+            Some(home) if home.at.is_none() => {
+                let away = hansho_atlas::distance(home.position, fix.position);
+                Some(if away > STATION_RADIUS { told } else { home })
+            }
+            Some(place) if place.at > told.at && !place.guessed => Some(place),
+            Some(_) | None => Some(told),
+        }
+    }
+
+    /// The last place that a unit's terminal told.
+    fn terminal_fix(&self, unit: &Unit) -> Option<LastFix> {
+        let device = self.terminal_device(unit.entry.terminal.as_deref()?)?;
+        device.track.fix.filter(|fix| !fix.suspect)
+    }
+
+    /// What is known of a terminal as a device; `None` before it was heard.
+    #[must_use]
+    pub fn terminal_device(&self, terminal: &str) -> Option<&Device> {
+        self.devices.get(self.index.sources.get(&terminal_source(terminal))?)
+    }
+
+    fn position_by_status(&self, unit: &Unit) -> Option<UnitPosition> {
         let station = unit.entry.position;
         let home = UnitPosition { position: station, at: None, guessed: false };
         let Some(row) = unit.active.and_then(|active| self.assignment(active)) else {
@@ -234,7 +274,111 @@ impl State {
     }
 }
 
+impl State {
+    /// The order that a terminal shows.
+    pub(crate) fn sheet(&self, assignment: AssignmentId) -> Option<OrderSheet> {
+        let order = self.dispatch.orders.get(&assignment.order)?;
+        let terminal = self.dispatch.units.get(&assignment.unit)?.entry.terminal.clone()?;
+        let incident = self.incidents.get(&order.ordered.incident)?;
+        let call_sign = |id| Some(self.dispatch.units.get(id)?.entry.call_sign.clone());
+        Some(OrderSheet {
+            assignment,
+            terminal,
+            incident: order.ordered.incident,
+            number: incident.number.clone(),
+            kind: incident.kind,
+            subkind: incident.subkind,
+            ordered_at: order.at,
+            place: incident.place.clone(),
+            place_text: incident.place_text.clone(),
+            units: order.ordered.units.iter().filter_map(call_sign).collect(),
+            mode: self.settings.as_ref()?.mode,
+        })
+    }
+
+    /// The effect that puts an order on the unit's terminal: owed by the event that started it.
+    pub(crate) fn sheet_of(&self, assignment: AssignmentId) -> Option<EffectId> {
+        let has = |unit: &Unit| unit.entry.terminal.is_some();
+        self.dispatch.units.get(&assignment.unit).filter(|unit| has(unit))?;
+        let started = self.assignment(assignment)?.presses.first()?;
+        Some(EffectId { seq: started.seq, index: 0 })
+    }
+
+    pub(crate) fn owe_sheet(&mut self, recorded: &Recorded, assignment: AssignmentId) {
+        let Some(sheet) = self.sheet(assignment) else { return };
+        let id = EffectId { seq: recorded.seq, index: 0 };
+        let mut bytes = vec![3];
+        id.put(&mut bytes);
+        assignment.put(&mut bytes);
+        sheet.terminal.put(&mut bytes);
+        self.dispatch.sheets.insert(recorded.seq, assignment);
+        self.owe(id, recorded.at, &bytes);
+    }
+
+    /// Orders that are owed to the terminal that reports; none for all other devices.
+    pub(crate) fn sheets_of_terminal(&self, report: &SealedReport) -> Vec<EffectId> {
+        if report.door != Door::Quic || report.refused.is_some() {
+            return Vec::new();
+        }
+        let is_its = |unit: &UnitId| {
+            let entry = self.dispatch.units.get(unit).map(|unit| &unit.entry);
+            let terminal = entry.and_then(|entry| entry.terminal.as_deref());
+            terminal.is_some_and(|terminal| terminal_source(terminal) == report.source)
+        };
+        let its = self.dispatch.sheets.iter().filter(|(_, row)| is_its(&row.unit));
+        its.map(|(seq, _)| EffectId { seq: *seq, index: 0 }).collect()
+    }
+
+    /// A terminal that is heard again need not wait for the next try.
+    pub(crate) fn hurry_sheets(&mut self, recorded: &Recorded, report: &SealedReport) {
+        for id in self.sheets_of_terminal(report) {
+            if let Some(owed) = self.owed.get_mut(&id)
+                && matches!(owed.phase, OwedPhase::Waiting { due } if due > recorded.at)
+            {
+                owed.phase = OwedPhase::Waiting { due: recorded.at };
+            }
+        }
+    }
+
+    /// Of an order that is over nothing need be shown any more; an attempt under way comes down by
+    /// itself.
+    pub(crate) fn drop_sheet(&mut self, assignment: AssignmentId) {
+        let over = self.assignment(assignment).is_none_or(|row| row.end.is_some());
+        let owing = self.dispatch.sheets.iter().find(|(_, owed)| **owed == assignment);
+        let Some(seq) = owing.map(|(seq, _)| *seq).filter(|_| over) else { return };
+        let effect = EffectId { seq, index: 0 };
+        let waits = self
+            .owed
+            .get(&effect)
+            .is_some_and(|owed| matches!(owed.phase, OwedPhase::Waiting { .. }));
+        if waits {
+            self.owed.remove(&effect);
+            self.dispatch.sheets.remove(&seq);
+        }
+    }
+
+    /// An order that was owed to a terminal is settled for good.
+    pub(crate) fn settle_sheet(&mut self, outcome: &EffectOutcome) {
+        let Some(assignment) = self.dispatch.sheets.remove(&outcome.effect.seq) else { return };
+        let row = self.dispatch.assignments.get_mut(&assignment);
+        if let Some(row) = row.filter(|_| outcome.outcome == Outcome::Done) {
+            row.delivered_at = self.at;
+        }
+    }
+}
+
+/// The name of a terminal among the sources.
+pub(crate) fn terminal_source(terminal: &str) -> String {
+    format!("{}:{terminal}", Door::Quic)
+}
+
 impl Dispatch {
+    /// Whether an order is still to be shown; `None` when this event owes none to a terminal.
+    pub(crate) fn sheet_lives(&self, seq: Seq) -> Option<bool> {
+        let assignment = self.sheets.get(&seq)?;
+        Some(self.assignments.get(assignment).is_some_and(|row| row.end.is_none()))
+    }
+
     pub(crate) fn assignments_of(
         &self,
         incident: IncidentId,
@@ -283,7 +427,7 @@ impl Dispatch {
         at: Timestamp,
     ) {
         let id = AssignmentId { order: recorded.seq, unit };
-        let row = Assignment { incident: None, ordered_at: at, presses: Vec::new(), end: None };
+        let row = Assignment::new(None, at);
         self.assignments.insert(id, row);
         self.press(recorded, id, (status, at));
         if let Some(unit) = self.units.get_mut(&unit) {
@@ -295,7 +439,7 @@ impl Dispatch {
         let (order, at, by) = (recorded.seq, recorded.at, recorded.source);
         let incident = Some(ordered.incident);
         for id in &ordered.units {
-            let row = Assignment { incident, ordered_at: at, presses: Vec::new(), end: None };
+            let row = Assignment::new(incident, at);
             let assignment = AssignmentId { order, unit: *id };
             self.assignments.insert(assignment, row);
             if let Some(unit) = self.units.get_mut(id) {
@@ -418,11 +562,12 @@ pub(crate) const fn ends(status: UnitStatus) -> Option<AssignmentEnd> {
 
 impl Canonical for Dispatch {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { units, plans, orders, assignments, call_signs: _, ordered: _ } = self;
+        let Self { units, plans, orders, assignments, sheets, call_signs: _, ordered: _ } = self;
         units.put(out);
         plans.put(out);
         orders.put(out);
         assignments.put(out);
+        sheets.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -431,6 +576,7 @@ impl Canonical for Dispatch {
             plans: Canonical::take(input)?,
             orders: Canonical::take(input)?,
             assignments: Canonical::take(input)?,
+            sheets: Canonical::take(input)?,
             ..Self::default()
         };
         for (id, unit) in &dispatch.units {
@@ -455,6 +601,7 @@ canonical!(UnitEntry {
     crew,
     cross_staffed_with,
     reserve,
+    terminal,
 });
 canonical!(Usable { availability, reason, minutes });
 canonical!(Unit { entry, withdrawn, usable, usable_since, crew_with, active, queued });
@@ -466,4 +613,4 @@ canonical!(Recommendation { needs, units });
 canonical!(UnitsOrdered { incident, units, reason, overridden, recommendation });
 canonical!(Order { by, at, ordered });
 canonical!(Press { seq, status, at, recorded_at, by, corrected_by });
-canonical!(Assignment { incident, ordered_at, presses, end });
+canonical!(Assignment { incident, ordered_at, presses, end, delivered_at });

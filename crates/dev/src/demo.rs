@@ -101,6 +101,7 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     cast.start("mailbox", &stage.folder, mailbox)?;
 
     serve(house, stage, cast)?;
+    drive(house, stage, cast)?;
 
     let mut scenario = Command::new(house.binary("hansho-sim")?);
     scenario.arg("scenario").arg(if check { "--check" } else { "--demo" });
@@ -132,6 +133,21 @@ fn serve(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
     }
     cast.start("hansho", &stage.folder, serve)?;
     cast.wait_until_healthy(stage)
+}
+
+/// Starts the terminals of the units that have one, each with a certificate of its own.
+fn drive(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
+    let terminals = stage.folder.join("terminals");
+    let mut issue = Command::new(house.binary("hansho")?);
+    issue.arg("terminal").args(TERMINALS.map(|(id, _)| id));
+    issue.arg("--data").arg(&stage.data).arg("--out").arg(&terminals);
+    issue.stdout(std::process::Stdio::null());
+    run::must_succeed(&mut issue, "making the terminals' certificates")?;
+    let mut vehicles = Command::new(house.binary("hansho-sim")?);
+    vehicles.arg("vehicle").args(TERMINALS.map(|(id, at)| format!("{id}={at}")));
+    vehicles.arg("--to").arg(stage.address(QUIC).to_string());
+    vehicles.arg("--folder").arg(&terminals).arg("--trust").arg(stage.data.join("tls.pem"));
+    cast.start("vehicles", &stage.folder, vehicles)
 }
 
 /// What a newcomer needs: where to look and how to get in.
@@ -369,6 +385,14 @@ pub(crate) const SIP: u16 = 5_060;
 const WATCH: u16 = 5_093;
 /// The seats' phones, by the name of their log.
 const PHONES: [(&str, u16); 2] = [("phone-desk1", 5_070), ("phone-desk2", 5_072)];
+const QUIC: u16 = 4_119;
+/// Terminals of the demo's units, and where these stand.
+const TERMINALS: [(&str, &str); 4] = [
+    ("onahama-1", "36.9548,140.9050"),
+    ("onahama-a1", "36.9548,140.9050"),
+    ("taira-1", "37.0558,140.8930"),
+    ("taira-a1", "37.0558,140.8930"),
+];
 const SMTP: u16 = 2_525;
 const MAILBOX_WEB: u16 = 8_025;
 
@@ -416,8 +440,12 @@ mod tests {
     fn the_ports_are_those_of_the_demos_configuration() {
         let house = House::find().unwrap();
         let site = fs::read_to_string(house.at("config/demo/hansho.toml")).unwrap();
-        for port in [CONSOLE, DC09, SIP, WATCH, SMTP] {
+        for port in [CONSOLE, DC09, SIP, WATCH, SMTP, QUIC] {
             assert!(site.contains(&format!("\"127.0.0.1:{port}\"")), "{port}");
+        }
+        let units = fs::read_to_string(house.at("config/demo/units.toml")).unwrap();
+        for (id, _) in TERMINALS {
+            assert!(units.contains(&format!("terminal = \"{id}\"")), "{id}");
         }
         for (name, port) in PHONES {
             let seat = name.trim_start_matches("phone-");

@@ -347,7 +347,7 @@ async fn submit(queue: &Queue, lane: Lane, input: Input) -> Fate {
 }
 
 /// Into the queue: alarms wait for room and hold back their sender, all else is given up.
-async fn enter(queue: &Queue, lane: Lane, mut input: Input) -> Option<Answered> {
+pub(crate) async fn enter(queue: &Queue, lane: Lane, mut input: Input) -> Option<Answered> {
     loop {
         match queue.offer(lane, input) {
             Ok(answered) => return Some(answered),
@@ -358,7 +358,7 @@ async fn enter(queue: &Queue, lane: Lane, mut input: Input) -> Option<Answered> 
     }
 }
 
-fn fate_of(answer: Result<Receipt, Refusal>) -> Fate {
+pub(crate) fn fate_of(answer: Result<Receipt, Refusal>) -> Fate {
     match answer {
         Ok(_receipt) => Fate::Durable,
         Err(refusal) if refusal.code == RefusalCode::Duplicate => Fate::Durable,

@@ -13,8 +13,8 @@ use hansho_config::{Config, ConfigError, MailSettings, PortShiftError};
 use hansho_console::{Account, Accounts, ApiToken, Console, PasswordError, Settings, Submit};
 use hansho_core::{SNAPSHOT_VERSION, State};
 use hansho_intake::{
-    Entrance, ForeignBroker, ForeignTopic, Identities, Sessions, TcpLimits, Turnstile,
-    follow_broker, serve_tcp, serve_tls, serve_udp,
+    Crews, Entrance, ForeignBroker, ForeignTopic, Identities, QuicDoor, Sessions, TcpLimits,
+    Turnstile, follow_broker, serve_quic, serve_tcp, serve_tls, serve_udp,
 };
 use hansho_journal::{
     Journal as _, JournalError, Reserve, Snapshot, SnapshotStore, SqliteJournal, Vault, VaultError,
@@ -41,6 +41,7 @@ use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
 use crate::supervisor::{Options, Signals, SuperviseError};
 use crate::telephone::{self, Exchangeable};
+use crate::terminals::Terminals;
 use crate::tls::{self, CertificateError};
 use crate::ways::Ways;
 
@@ -260,6 +261,7 @@ struct House {
     edge: Arc<Edge>,
     replica: Arc<Replica>,
     ways: Ways,
+    terminals: Arc<Terminals>,
     telephone: Exchangeable,
     owed: Vec<Change>,
     changes: mpsc::Receiver<Change>,
@@ -294,7 +296,15 @@ impl House {
         let replica =
             Arc::new(Replica::new(folded.state.clone(), folded.passed_over.first().copied()));
         let (orders, telephone) = telephone::telephone();
-        let ways = Ways { mail: mail(config, &vault, &edge)?, line: Some(orders), vault };
+        let terminals =
+            Terminals::new(config, Arc::clone(&vault), Arc::clone(&queue), Arc::clone(&books));
+        let terminals = Arc::new(terminals);
+        let ways = Ways {
+            mail: mail(config, &vault, &edge)?,
+            line: Some(orders),
+            terminals: Some(Arc::clone(&terminals)),
+            vault,
+        };
 
         let (to_replica, committed) = sync_channel(WAITING_MAX);
         let (to_outbox, changes) = mpsc::channel(WAITING_MAX);
@@ -323,6 +333,7 @@ impl House {
             edge,
             replica,
             ways,
+            terminals,
             telephone,
             owed,
             changes,
@@ -367,7 +378,8 @@ impl House {
         let line = telephone::serve(line, self.telephone, edge, replica, trunks);
         let mut line = tokio::spawn(line);
         let mut doors = tokio::task::JoinSet::new();
-        open_doors(config, &self.data, sockets.doors, &self.edge, &stopped, &mut doors)?;
+        let behind = Behind { edge: &self.edge, crews: self.terminals };
+        open_doors(config, &self.data, sockets.doors, &behind, &stopped, &mut doors)?;
         let gauges = Gauges {
             queue: Arc::clone(&self.queue),
             replica: Arc::clone(&self.replica),
@@ -555,6 +567,9 @@ fn mail_config(settings: &MailSettings) -> Result<MailConfig, HouseError> {
     Ok(mail)
 }
 
+/// For what the vault's secret is used at the terminals' door.
+const QUIC_PURPOSE: &str = "quic reset";
+
 /// What is spoken at a door: under which name it is accounted, and how long its links may rest.
 struct Spoken {
     protocol: protocols::Protocol,
@@ -575,18 +590,36 @@ fn spoken_at(key: &str) -> Option<Spoken> {
     Some(Spoken { protocol, door, limits })
 }
 
+/// What stands behind the doors.
+struct Behind<'a> {
+    edge: &'a Arc<Edge>,
+    crews: Arc<dyn Crews>,
+}
+
 fn open_doors(
     config: &Config,
     data: &Path,
     sockets: Vec<DoorSocket>,
-    edge: &Arc<Edge>,
+    behind: &Behind<'_>,
     stop: &watch::Receiver<bool>,
     doors: &mut tokio::task::JoinSet<()>,
 ) -> Result<(), HouseError> {
     // A device may come by any door of its protocol; its newest connection counts.
     let mut identities: BTreeMap<Door, Arc<Identities>> = BTreeMap::new();
     let turnstile = Turnstile::default();
+    let edge = behind.edge;
     for DoorSocket { name, stream, datagrams } in sockets {
+        let Some(stream) = stream else {
+            let Some(socket) = datagrams else { continue };
+            let terminals = QuicDoor {
+                sink: Arc::<Edge>::clone(edge),
+                crews: Arc::clone(&behind.crews),
+                turnstile: turnstile.clone(),
+                identities: Arc::default(),
+            };
+            open_to_terminals(config, data, socket, (terminals, edge), (stop, doors))?;
+            continue;
+        };
         let Some(Spoken { protocol, door, limits }) = spoken_at(name) else {
             tracing::error!(name, "Nothing is spoken at this door; it stays shut.");
             continue;
@@ -622,6 +655,25 @@ fn open_doors(
         let single = entrance(protocols::Transport::Datagram);
         doors.spawn(serve_udp(Arc::new(socket), single, stop.clone()));
     }
+    Ok(())
+}
+
+fn open_to_terminals(
+    config: &Config,
+    data: &Path,
+    socket: std::net::UdpSocket,
+    (door, edge): (QuicDoor, &Edge),
+    (stop, doors): (&watch::Receiver<bool>, &mut tokio::task::JoinSet<()>),
+) -> Result<(), HouseError> {
+    socket.set_nonblocking(true).map_err(refused("use a socket"))?;
+    let secret = edge.vault().mac(QUIC_PURPOSE, b"");
+    let identity = tls::quic_identity(config.site.tls.as_ref(), data, &secret)?;
+    let stop = stop.clone();
+    doors.spawn(async move {
+        if let Err(error) = serve_quic(socket, identity, door, stop).await {
+            tracing::error!(%error, "The terminals' door broke.");
+        }
+    });
     Ok(())
 }
 

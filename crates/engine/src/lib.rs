@@ -23,6 +23,7 @@ pub mod sockets;
 pub mod start;
 pub mod supervisor;
 pub mod telephone;
+pub mod terminals;
 pub mod thin;
 pub mod tls;
 pub mod ways;

@@ -247,7 +247,8 @@ fn nap(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
 }
 
 /// Whether the outbox said it, and waits to hear that all is told that came of it.
-const fn is_of_outbox(input: &Input) -> bool {
+#[must_use]
+pub const fn is_of_outbox(input: &Input) -> bool {
     matches!(input, Input::Attempt(_) | Input::Outcome(_))
 }
 
@@ -270,8 +271,7 @@ fn publish<J: Journal>(
         tracing::error!("The replica has ended; consoles show an old state.");
     }
     let state = sequencer.state();
-    let changes = changes(state, committed.effects);
-    for change in changes.chain(asked.then(|| Change::Observed(state.seq()))) {
+    for change in changes(state, committed.effects, asked) {
         if outlets.outbox.blocking_send(change).is_err() {
             tracing::error!("The outbox has ended; what is owed waits for the next start.");
             return;
@@ -291,14 +291,20 @@ async fn answer(replies: Vec<(Reply, Result<Receipt, Refusal>)>) {
 }
 
 /// What the outbox is told of a commit, in the order of its events; `state` is the state after it.
-fn changes(state: &State, effects: Vec<EffectChange>) -> impl Iterator<Item = Change> {
-    effects.into_iter().filter_map(|change| match change {
+/// When the outbox `asked` for something in it, it hears at the end that all is told.
+pub fn changes(
+    state: &State,
+    effects: Vec<EffectChange>,
+    asked: bool,
+) -> impl Iterator<Item = Change> {
+    let changes = effects.into_iter().filter_map(|change| match change {
         EffectChange::Forget(id) => Some(Change::Forgotten(id)),
         EffectChange::Attempt(attempt) => Some(Change::Attempted(attempt)),
         EffectChange::Owe(id, due) => {
             state.effect(id).map(|effect| Change::Owed { id, effect, due })
         }
-    })
+    });
+    changes.chain(asked.then(|| Change::Observed(state.seq())))
 }
 
 /// What the outbox is told at a start: every effect that an earlier run left waiting. Interrupted

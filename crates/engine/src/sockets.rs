@@ -8,18 +8,22 @@ use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use hansho_config::{DOORS, Site};
+use hansho_config::{DOORS, Site, Takes};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
 };
 
 /// First word of the message that carries the sockets; the doors' names follow, one a space, with
-/// [`DATAGRAMS`] after those that bring a second socket.
-const GREETING: &str = "hansho-sockets-2";
+/// [`DATAGRAMS`] after those that bring a second socket, and [`DATAGRAMS_ALONE`] after those whose
+/// only one it is.
+const GREETING: &str = "hansho-sockets-3";
 
 /// Marks a door that takes datagrams, too.
 const DATAGRAMS: char = '+';
+
+/// Marks a door that takes nothing else.
+const DATAGRAMS_ALONE: char = '=';
 
 /// Most sockets in one message.
 const SOCKETS_MAX: usize = 32;
@@ -59,23 +63,40 @@ const RECEIVE_BUFFER_BYTES: usize = 16 << 10;
 pub struct DoorSocket {
     /// Its key of the configuration.
     pub name: &'static str,
-    /// Takes connections.
-    pub stream: TcpListener,
+    /// Takes connections, where the door does.
+    pub stream: Option<TcpListener>,
     /// Takes datagrams on the same port, where the door does.
     pub datagrams: Option<UdpSocket>,
 }
 
 impl DoorSocket {
     /// Opens a door. With port 0 the kernel chooses; UDP then takes the port that TCP got.
-    fn bind(name: &'static str, address: SocketAddr, datagrams: bool) -> Result<Self, BindError> {
+    fn bind(name: &'static str, address: SocketAddr, takes: Takes) -> Result<Self, BindError> {
         let fault = |address| move |source| BindError { name, address, source };
+        if takes == Takes::Datagrams {
+            let datagrams = UdpSocket::bind(address).map_err(fault(address))?;
+            return Ok(Self { name, stream: None, datagrams: Some(datagrams) });
+        }
         let stream = TcpListener::bind(address).map_err(fault(address))?;
         sockopt::set_socket_recv_buffer_size(&stream, RECEIVE_BUFFER_BYTES)
             .map_err(|error| fault(address)(error.into()))?;
         let same = stream.local_addr().map_err(fault(address))?;
-        let datagrams =
-            datagrams.then(|| UdpSocket::bind(same)).transpose().map_err(fault(same))?;
-        Ok(Self { name, stream, datagrams })
+        let both = takes == Takes::Both;
+        let datagrams = both.then(|| UdpSocket::bind(same)).transpose().map_err(fault(same))?;
+        Ok(Self { name, stream: Some(stream), datagrams })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match (&self.stream, &self.datagrams) {
+            (Some(stream), _) => stream.local_addr(),
+            (None, Some(datagrams)) => datagrams.local_addr(),
+            (None, None) => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 }
 
@@ -90,7 +111,7 @@ impl Sockets {
         let console = TcpListener::bind(site.console).map_err(fault)?;
         let configured = DOORS.iter().filter_map(|door| Some((door, *site.doors.get(door.name)?)));
         let doors = configured
-            .map(|(door, address)| DoorSocket::bind(door.name, address, door.datagrams))
+            .map(|(door, address)| DoorSocket::bind(door.name, address, door.takes))
             .collect::<Result<_, _>>()?;
         Ok(Self { console, doors })
     }
@@ -111,11 +132,13 @@ impl Sockets {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.console.as_fd()];
         for door in &self.doors {
             message.extend([" ", door.name]);
-            fds.push(door.stream.as_fd());
-            if let Some(datagrams) = &door.datagrams {
-                message.push(DATAGRAMS);
-                fds.push(datagrams.as_fd());
-            }
+            fds.extend(door.stream.as_ref().map(AsFd::as_fd));
+            fds.extend(door.datagrams.as_ref().map(AsFd::as_fd));
+            message.extend(match (&door.stream, &door.datagrams) {
+                (Some(_), Some(_)) => Some(DATAGRAMS),
+                (None, Some(_)) => Some(DATAGRAMS_ALONE),
+                (_, None) => None,
+            });
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -162,12 +185,13 @@ impl Sockets {
         let console = TcpListener::from(next()?);
         let mut doors = Vec::new();
         for word in words {
-            let name = word.trim_end_matches(DATAGRAMS);
+            let name = word.trim_end_matches([DATAGRAMS, DATAGRAMS_ALONE]);
             let unknown = || io::Error::other("the supervisor brings a door that no one knows");
             let door = DOORS.iter().find(|door| door.name == name).ok_or_else(unknown)?;
-            let stream = TcpListener::from(next()?);
-            let datagrams =
-                word.ends_with(DATAGRAMS).then(&mut next).transpose()?.map(UdpSocket::from);
+            let alone = word.ends_with(DATAGRAMS_ALONE);
+            let stream = (!alone).then(&mut next).transpose()?.map(TcpListener::from);
+            let datagrams = (alone || word.ends_with(DATAGRAMS)).then(&mut next).transpose()?;
+            let datagrams = datagrams.map(UdpSocket::from);
             doors.push(DoorSocket { name: door.name, stream, datagrams });
         }
         Ok(Self { console, doors })
@@ -184,10 +208,11 @@ mod tests {
     fn the_core_gets_every_door_under_its_name() {
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let console = TcpListener::bind(any).unwrap();
-        let doors = DOORS.iter().map(|door| DoorSocket::bind(door.name, any, door.datagrams));
+        let doors = DOORS.iter().map(|door| DoorSocket::bind(door.name, any, door.takes));
         let mut sockets = Sockets { console, doors: doors.collect::<Result<_, _>>().unwrap() };
         for door in &sockets.doors {
-            let size = sockopt::socket_recv_buffer_size(&door.stream).unwrap();
+            let Some(stream) = &door.stream else { continue };
+            let size = sockopt::socket_recv_buffer_size(stream).unwrap();
             assert!(size <= 2 * RECEIVE_BUFFER_BYTES, "{}: {size}", door.name);
         }
         let taken = sockets.take("dc09").unwrap();
@@ -199,7 +224,8 @@ mod tests {
         assert_eq!(received.doors.len(), DOORS.len());
         for (sent, got) in sockets.doors.iter().zip(&received.doors) {
             assert_eq!(sent.name, got.name);
-            assert_eq!(sent.stream.local_addr().unwrap(), got.stream.local_addr().unwrap());
+            assert_eq!(sent.local_addr().unwrap(), got.local_addr().unwrap());
+            assert_eq!(sent.stream.is_some(), got.stream.is_some());
             assert_eq!(sent.datagrams.is_some(), got.datagrams.is_some());
         }
     }

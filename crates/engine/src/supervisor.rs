@@ -178,7 +178,7 @@ fn say_where(sockets: &Sockets) {
     let console = name(sockets.console.local_addr());
     let doors = sockets.doors.iter();
     let doors: Vec<String> =
-        doors.map(|door| format!("{}={}", door.name, name(door.stream.local_addr()))).collect();
+        doors.map(|door| format!("{}={}", door.name, name(door.local_addr()))).collect();
     tracing::info!(console, doors = %doors.join(" "), "The sockets are open.");
 }
 
@@ -421,7 +421,7 @@ mod tests {
         drop(theirs);
         hand_over(&sockets, &ours).unwrap();
         // What is our own fault stays one.
-        let door = || DoorSocket { name: "mqtt", stream: listener(), datagrams: None };
+        let door = || DoorSocket { name: "mqtt", stream: Some(listener()), datagrams: None };
         sockets.doors = (0..64).map(|_| door()).collect();
         let (ours, _theirs) = StdUnixStream::pair().unwrap();
         assert!(hand_over(&sockets, &ours).is_err());

@@ -7,12 +7,23 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hansho_config::TlsFiles;
-use hansho_intake::{TlsError, TlsIdentity};
+use hansho_intake::{QuicIdentity, TlsError, TlsIdentity};
+use hansho_protocols::vehicle::certificate_name;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+
+pub use hansho_model::is_terminal_id;
 
 /// The certificate that a demo makes for itself; devices and test clients trust this file.
 pub const MADE_CERTIFICATE: &str = "tls.pem";
 /// Its private key, for its owner alone.
 pub const MADE_KEY: &str = "tls.key";
+/// Who vouches for terminals: its certificate, made at the first need.
+pub const TERMINALS: &str = "terminals.pem";
+/// Its private key, for its owner alone; who has it can make terminals.
+pub const TERMINALS_KEY: &str = "terminals.key";
 /// Names that a made certificate is good for.
 const MADE_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -43,8 +54,28 @@ pub enum CertificateError {
 ///
 /// See [`CertificateError`].
 pub fn identity(files: Option<&TlsFiles>, data: &Path) -> Result<TlsIdentity, CertificateError> {
-    if let Some(TlsFiles { certificate, key }) = files {
-        return Ok(TlsIdentity::load(certificate, key)?);
+    let TlsFiles { certificate, key } = own(files, data)?;
+    Ok(TlsIdentity::load(&certificate, &key)?)
+}
+
+/// The same certificate at the door of terminals. `secret` stays the same from start to start.
+///
+/// # Errors
+///
+/// See [`CertificateError`].
+pub fn quic_identity(
+    files: Option<&TlsFiles>,
+    data: &Path,
+    secret: &[u8],
+) -> Result<QuicIdentity, CertificateError> {
+    let TlsFiles { certificate, key } = own(files, data)?;
+    Ok(QuicIdentity::load(&certificate, &key, &authority(data)?, secret)?)
+}
+
+/// The house's own certificate and key; makes them where no files are named.
+fn own(files: Option<&TlsFiles>, data: &Path) -> Result<TlsFiles, CertificateError> {
+    if let Some(files) = files {
+        return Ok(files.clone());
     }
     let (certificate, key) = (data.join(MADE_CERTIFICATE), data.join(MADE_KEY));
     if !certificate.is_file() || !key.is_file() {
@@ -54,7 +85,53 @@ pub fn identity(files: Option<&TlsFiles>, data: &Path) -> Result<TlsIdentity, Ce
         keep(&certificate, made.cert.pem().as_bytes())?;
         tracing::info!(path = %certificate.display(), "A certificate for this machine was made.");
     }
-    Ok(TlsIdentity::load(&certificate, &key)?)
+    Ok(TlsFiles { certificate, key })
+}
+
+/// Makes who vouches for terminals in the folder `data`, if there is none; returns the file of its
+/// certificate.
+///
+/// # Errors
+///
+/// See [`CertificateError`].
+pub fn authority(data: &Path) -> Result<PathBuf, CertificateError> {
+    let (certificate, key) = (data.join(TERMINALS), data.join(TERMINALS_KEY));
+    if !certificate.is_file() || !key.is_file() {
+        let pair = KeyPair::generate()?;
+        let made = authority_params().self_signed(&pair)?;
+        keep(&key, pair.serialize_pem().as_bytes())?;
+        keep(&certificate, made.pem().as_bytes())?;
+    }
+    Ok(certificate)
+}
+
+fn authority_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name.push(DnType::CommonName, "Hansho terminals");
+    params
+}
+
+/// Makes a terminal's certificate and key in the folder `out`, as `<id>.pem` and `<id>.key`.
+///
+/// # Errors
+///
+/// See [`CertificateError`].
+pub fn issue(data: &Path, terminal: &str, out: &Path) -> Result<(), CertificateError> {
+    authority(data)?;
+    let path = data.join(TERMINALS_KEY);
+    let pem = std::fs::read_to_string(&path)
+        .map_err(|source| CertificateError::Keep { path: path.clone(), source })?;
+    let issuer = Issuer::new(authority_params(), KeyPair::from_pem(&pem)?);
+    let mut params = CertificateParams::new(vec![certificate_name(terminal)])?;
+    params.distinguished_name.push(DnType::CommonName, terminal);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let pair = KeyPair::generate()?;
+    let made = params.signed_by(&pair, &issuer)?;
+    let file = |end: &str| out.join(format!("{}.{end}", terminal.to_ascii_lowercase()));
+    keep(&file("key"), pair.serialize_pem().as_bytes())?;
+    keep(&file("pem"), made.pem().as_bytes())
 }
 
 fn keep(path: &Path, pem: &[u8]) -> Result<(), CertificateError> {

@@ -11,6 +11,7 @@ use hansho_outbox::{Channel, Delivery, Provider, Task};
 use hansho_telemetry::{Chain, Counter, Histogram};
 
 use crate::clock;
+use crate::terminals::Terminals;
 
 /// What came of asking for a seat's phone to be rung.
 pub type Connecting = Pin<Box<dyn Future<Output = Delivery> + Send>>;
@@ -29,6 +30,8 @@ pub struct Ways {
     pub mail: Option<MailChannel>,
     /// The telephone side; without it no call can be connected, and each try fails.
     pub line: Option<Arc<dyn Line>>,
+    /// The units' terminals; without them no order is shown, and each try fails.
+    pub terminals: Option<Arc<Terminals>>,
     /// Keeper of data keys.
     pub vault: Arc<Vault>,
 }
@@ -45,7 +48,8 @@ impl Channel for Ways {
     fn provider(&self, effect: &Effect) -> Provider {
         match (effect, &self.mail) {
             (Effect::Mail(_), Some(mail)) => mail.provider(effect),
-            (Effect::Mail(_), None) | (Effect::ConnectCall { .. } | Effect::DestroyKey(_), _) => {
+            (Effect::Mail(_), None)
+            | (Effect::ConnectCall { .. } | Effect::SendOrder(_) | Effect::DestroyKey(_), _) => {
                 Provider::default()
             }
         }
@@ -61,6 +65,10 @@ impl Channel for Ways {
             },
             Effect::ConnectCall { call, position } => match &self.line {
                 Some(line) => line.connect(call, position).await,
+                None => Delivery::failed(0, true),
+            },
+            Effect::SendOrder(sheet) => match &self.terminals {
+                Some(terminals) => terminals.show(task.id, *sheet).await,
                 None => Delivery::failed(0, true),
             },
             Effect::DestroyKey(key) => {
@@ -87,6 +95,7 @@ const fn channel(effect: &Effect) -> &'static str {
     match effect {
         Effect::Mail(_) => "mail",
         Effect::ConnectCall { .. } => "call",
+        Effect::SendOrder(_) => "terminal",
         Effect::DestroyKey(_) => "vault",
     }
 }
@@ -117,7 +126,7 @@ mod tests {
             let id = EffectId { seq: Seq::new(7), index: 0 };
             Task { id, number: 1, effect: Effect::ConnectCall { call, position } }
         };
-        let mut ways = Ways { mail: None, line: None, vault };
+        let mut ways = Ways { mail: None, line: None, terminals: None, vault };
         let delivery = ways.deliver(task("c1")).await;
         assert_eq!((delivery.outcome, delivery.detail.again), (Outcome::Failed, true));
         ways.line = Some(Arc::new(Phones));

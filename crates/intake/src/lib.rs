@@ -7,6 +7,7 @@
 mod conversation;
 mod foreign;
 mod identities;
+mod quic;
 mod tcp;
 mod tls;
 mod turnstile;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 
 pub use foreign::{ForeignBroker, ForeignTopic, follow_broker};
 pub use identities::Identities;
+pub use quic::{Crews, Pressed, QuicDoor, QuicIdentity, serve_quic};
 pub use tcp::{TcpLimits, serve_tcp};
 pub use tls::{HANDSHAKE_TIME_MAX, TlsError, TlsIdentity, serve_tls};
 pub use turnstile::Turnstile;

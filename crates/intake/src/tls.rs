@@ -57,23 +57,29 @@ impl TlsIdentity {
     ///
     /// See [`TlsError`].
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let fault =
-            |path: &Path, what, source| TlsError::File { path: path.to_owned(), what, source };
-        let read = |path: &Path, what| fs::read(path).map_err(|error| fault(path, what, error));
-        let pem = read(certificate, "certificate")?;
-        let chain = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| fault(certificate, "certificate", io::Error::other(error)))?;
-        let private = PrivateKeyDer::from_pem_slice(&read(key, "private key")?)
-            .map_err(|error| fault(key, "private key", io::Error::other(error)))?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Unusable)?
             .with_no_client_auth()
-            .with_single_cert(chain, private)
+            .with_single_cert(certificates(certificate)?, private_key(key)?)
             .map_err(TlsError::Unusable)?;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
+}
+
+/// All certificates of a PEM file.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let fault = |source| TlsError::File { path: path.to_owned(), what: "certificate", source };
+    let pem = fs::read(path).map_err(fault)?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    found.map_err(|error| fault(io::Error::other(error)))
+}
+
+/// The private key of a PEM file.
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let fault = |source| TlsError::File { path: path.to_owned(), what: "private key", source };
+    let pem = fs::read(path).map_err(fault)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| fault(io::Error::other(error)))
 }
 
 /// Accepts connections and their handshakes until `stop` turns true.

@@ -21,6 +21,8 @@ words! {
         Administrator = "administrator",
         /// May look, may not act.
         Viewer = "viewer",
+        /// A unit's crew at its terminal: may say what its own unit does. Nobody logs in as this.
+        Crew = "crew",
     }
 }
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::alarm::words;
 use crate::{
-    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, PersonId,
-    Sealed, Settings, Sighting, Token,
+    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, OrderSheet,
+    PersonId, Sealed, Settings, Sighting, Token,
 };
 
 words! {
@@ -94,6 +94,8 @@ pub enum Effect {
         /// The seat.
         position: String,
     },
+    /// Put an order on a unit's terminal. Doing it twice is doing it once: it has a key.
+    SendOrder(Box<OrderSheet>),
 }
 
 /// Everything a mail is made of. Rendering it twice gives the same bytes.

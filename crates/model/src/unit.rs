@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use crate::alarm::words;
-use crate::{IncidentId, IncidentKind, IncidentSubkind, MetresU32, Position, Sealed, Seq};
+use crate::{
+    IncidentId, IncidentKind, IncidentSubkind, MetresU32, Mode, Place, Position, Sealed, Seq,
+};
 
 /// A unit in the register. Given by `UnitRegistered`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -210,6 +212,19 @@ pub struct UnitEntry {
     pub cross_staffed_with: Option<String>,
     /// Whether it is a reserve, without a crew on duty.
     pub reserve: bool,
+    /// Id of its terminal (車両端末), in upper case, if it has one.
+    pub terminal: Option<String>,
+}
+
+/// Whether a text can be a terminal's id: 1 to 32 of `A-Z a-z 0-9 -`, no `-` at either end. Case
+/// does not count.
+#[must_use]
+pub fn is_terminal_id(id: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=32).contains(&id.len())
+        && id.bytes().all(sound)
+        && !id.starts_with('-')
+        && !id.ends_with('-')
 }
 
 /// How a unit is found when it enters the register: a system that is switched on in the middle of a
@@ -340,6 +355,33 @@ pub struct UnitsOrdered {
     pub overridden: bool,
     /// What was recommended.
     pub recommendation: Recommendation,
+}
+
+/// What a unit's terminal shows of an order (指令書), as of now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderSheet {
+    /// The unit's part in the order.
+    pub assignment: AssignmentId,
+    /// To which terminal.
+    pub terminal: String,
+    /// To which incident.
+    pub incident: IncidentId,
+    /// The incident's number of the day.
+    pub number: String,
+    /// Kind.
+    pub kind: IncidentKind,
+    /// Second level of the kind.
+    pub subkind: Option<IncidentSubkind>,
+    /// When it was given.
+    pub ordered_at: Timestamp,
+    /// Where.
+    pub place: Place,
+    /// Where, in words.
+    pub place_text: Option<Sealed>,
+    /// Call signs of all units of the order.
+    pub units: Vec<String>,
+    /// Real, training or demo.
+    pub mode: Mode,
 }
 
 /// A status that a unit reached (a press of a button, or a word on the radio).

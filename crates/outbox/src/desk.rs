@@ -23,9 +23,10 @@ const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 /// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
 const BLINK: SignedDuration = SignedDuration::from_millis(10);
 
-/// Calls that are connected at once, beside all other effects: somebody waits on the line, so they
-/// wait for nothing else. More seats than this no headquarters has.
-pub const CALLS_MAX: usize = 64;
+/// Calls that are connected and orders that are shown at once, beside all other effects: somebody
+/// waits on the line, or for the unit, so they wait for nothing else. No headquarters has more seats
+/// and vehicles than this.
+pub const CALLS_MAX: usize = 128;
 
 /// How much may go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ struct Gauge {
 /// Whether an effect goes before all others.
 const fn is_urgent(effect: &Effect) -> bool {
     match effect {
-        Effect::ConnectCall { .. } => true,
+        Effect::ConnectCall { .. } | Effect::SendOrder(_) => true,
         Effect::Mail(_) | Effect::DestroyKey(_) => false,
     }
 }
@@ -698,7 +699,7 @@ mod tests {
         assert_eq!(todo(&mut desk, 0), "report 9.0 #1 done; ");
         assert_eq!(desk.counts().flying, 1);
         desk.handle_reported(at(0), Vec::new(), receipt(11));
-        for seq in 20..100 {
+        for seq in 20..200 {
             tell(&mut desk, call(id(seq, 0), 0));
         }
         let asked = desk.poll(at(0));

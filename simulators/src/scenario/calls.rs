@@ -123,12 +123,22 @@ pub(super) async fn a_fire(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>
         let state = desk.state().await.ok()?;
         let incident = list(&state, "incidents").iter().find(|each| each["id"] == id)?;
         let near = list(incident, "units").iter().any(|unit| unit == "小名浜1");
-        (near && list(incident, "assignments").iter().all(|each| each["status"] == "AL"))
-            .then_some(())
+        let ordered = |each: &Value| each["times"]["AL"].is_string();
+        (near && list(incident, "assignments").iter().all(ordered)).then_some(())
     });
     verdict.say(
         "what is recommended is ordered, the nearest units first",
         ordered && gone.await.is_some(),
+    );
+    let acknowledged = eventually(|| async {
+        let state = desk.state().await.ok()?;
+        let unit = list(&state, "units").iter().find(|unit| unit["id"] == "小名浜1")?;
+        (unit["terminal"]["order_shown_at"].is_string() && unit["times"]["AK"].is_string())
+            .then_some(())
+    });
+    verdict.say(
+        "the order stands on the nearest unit's terminal, and its crew acknowledges",
+        acknowledged.await.is_some(),
     );
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hansho_core::{Assignment, Order, Unit};
 use hansho_model::{
-    AssignmentId, IncidentId, MetresU32, NeedMet, Seq, UnitAdvice, UnitId, UnitStatus,
+    AlarmKind, AssignmentId, IncidentId, MetresU32, NeedMet, Seq, UnitAdvice, UnitId, UnitStatus,
 };
 use jiff::Timestamp;
 
@@ -44,6 +44,19 @@ impl Viewer<'_> {
             cross_staffed_with: entry.cross_staffed_with.clone(),
             crew_with: unit.crew_with.map(|with| self.call_sign(with)),
             reserve: entry.reserve,
+            terminal: entry.terminal.as_deref().map(|id| self.terminal(id, row)),
+        }
+    }
+
+    fn terminal(self, id: &str, row: Option<&Assignment>) -> view::Terminal {
+        let device = self.state.terminal_device(id);
+        view::Terminal {
+            id: id.to_owned(),
+            last_heard: device.and_then(|device| device.last_heard).map(|at| at.to_string()),
+            lost: device.is_some_and(|device| {
+                device.faults.iter().any(|fault| fault.kind == AlarmKind::Line)
+            }),
+            order_shown_at: row.and_then(|row| row.delivered_at).map(|at| at.to_string()),
         }
     }
 

@@ -47,6 +47,21 @@ pub struct Unit {
     pub crew_with: Option<String>,
     /// Whether it is a reserve, without a crew on duty.
     pub reserve: bool,
+    /// Its terminal, if it has one.
+    pub terminal: Option<Terminal>,
+}
+
+/// A unit's terminal.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Terminal {
+    /// Its id.
+    pub id: String,
+    /// When it was heard last; absent when never.
+    pub last_heard: Option<String>,
+    /// Whether the link to it broke, and it was not heard since.
+    pub lost: bool,
+    /// When the order that the unit is at work for stood on its screen; absent until then.
+    pub order_shown_at: Option<String>,
 }
 
 /// Where a unit is believed to be.

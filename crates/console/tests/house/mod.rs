@@ -432,6 +432,7 @@ fn fleet() -> Fleet {
         crew: 4,
         cross_staffed_with: None,
         reserve: false,
+        terminal: None,
     };
     let mut tank = unit("小名浜1", UnitKind::Tank, &[Ability::Pump, Ability::Water]);
     let mut ladder = unit("小名浜はしご1", UnitKind::Ladder, &[Ability::Ladder]);

@@ -1120,6 +1120,17 @@ export interface components {
              */
             seq: number;
         };
+        /** @description A unit's terminal. */
+        Terminal: {
+            /** @description Its id. */
+            id: string;
+            /** @description When it was heard last; absent when never. */
+            last_heard?: string | null;
+            /** @description Whether the link to it broke, and it was not heard since. */
+            lost: boolean;
+            /** @description When the order that the unit is at work for stood on its screen; absent until then. */
+            order_shown_at?: string | null;
+        };
         /** @description A vehicle with its crew (隊). */
         Unit: {
             /** @description What it can do, such as `pump` or `als`. */
@@ -1169,6 +1180,7 @@ export interface components {
             status?: string | null;
             /** @description Since when. */
             status_at?: string | null;
+            terminal?: components["schemas"]["Terminal"] | null;
             /** @description When each status was reached; skipped ones are absent. */
             times: {
                 [key: string]: string;

@@ -25,6 +25,7 @@ impl State {
             return Err(Refusal::duplicate(original));
         }
         permit(command.actor.role, &command.kind)?;
+        self.permit_crew(&command.actor, &command.kind)?;
         let actor = self.source_or_name(&command.actor.source, batch);
         let case = Case { now, actor, key };
         match &command.kind {
@@ -306,9 +307,11 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
     let allowed = match kind {
         CommandKind::OpenSession { .. }
         | CommandKind::CloseSession { .. }
-        | CommandKind::RefuseLogIn { .. } => true,
+        | CommandKind::RefuseLogIn { .. } => role != Role::Crew,
         CommandKind::ErasePerson { .. } => role == Role::Administrator,
-        CommandKind::SaveDraft { .. } | CommandKind::ClearDraft { .. } => role != Role::Viewer,
+        CommandKind::SaveDraft { .. } | CommandKind::ClearDraft { .. } => {
+            !matches!(role, Role::Viewer | Role::Crew)
+        }
         CommandKind::AcknowledgeSignal { .. }
         | CommandKind::OpenIncident { .. }
         | CommandKind::JoinSignal { .. }
@@ -319,10 +322,9 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::CallBack { .. }
         | CommandKind::SetPlace { .. }
         | CommandKind::SetKind { .. }
-        | CommandKind::OrderUnits { .. }
-        | CommandKind::UnitStatus { .. }
-        | CommandKind::SetAvailability { .. } => {
-            matches!(role, Role::Dispatcher | Role::Supervisor)
+        | CommandKind::OrderUnits { .. } => matches!(role, Role::Dispatcher | Role::Supervisor),
+        CommandKind::UnitStatus { .. } | CommandKind::SetAvailability { .. } => {
+            matches!(role, Role::Dispatcher | Role::Supervisor | Role::Crew)
         }
     };
     if allowed { Ok(()) } else { Err(Refusal::new(RefusalCode::Forbidden)) }

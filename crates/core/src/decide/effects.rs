@@ -95,8 +95,10 @@ impl State {
 
     fn settle_as(&self, now: Timestamp, outcome: &EffectOutcome, owed: Option<Owed>) -> Settled {
         let cause = outcome.effect.seq;
-        let delay = if self.keys_to_destroy.contains_key(&cause) {
-            delay_of_erasure
+        let harmless =
+            self.keys_to_destroy.contains_key(&cause) || self.dispatch.sheets.contains_key(&cause);
+        let delay = if harmless {
+            until_done
         } else if self.connections.contains_key(&cause) {
             delay_of_connection
         } else {
@@ -115,6 +117,9 @@ impl State {
             return true;
         }
         if let Some(lives) = self.connection_lives(id.seq) {
+            return lives;
+        }
+        if let Some(lives) = self.dispatch.sheet_lives(id.seq) {
             return lives;
         }
         self.notices
@@ -151,8 +156,9 @@ fn delay_of_connection(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDur
     }
 }
 
-/// The law asks that a key is destroyed, and destroying it twice does no harm: tried until done.
-fn delay_of_erasure(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
+/// The law asks that a key is destroyed, a crew must see its order, and neither does harm twice:
+/// tried until done.
+fn until_done(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
     if outcome.outcome == Outcome::Done {
         return None;
     }

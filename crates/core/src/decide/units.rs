@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 
 use hansho_model::{
-    AssignmentEnd, AssignmentId, Availability, Event, Fleet, IncidentId, Refusal, RefusalCode,
-    Sealed, Seq, SourceId, StatusReached, UnitFound, UnitId, UnitStatus, UnitsOrdered, Usable,
+    Actor, AssignmentEnd, AssignmentId, Availability, CommandKind, Event, Fleet, IncidentId,
+    Refusal, RefusalCode, Role, Sealed, Seq, SourceId, StatusReached, UnitFound, UnitId,
+    UnitStatus, UnitsOrdered, Usable,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::Batch;
 use super::command::Case;
 use crate::state::{State, limits};
-use crate::units::{Assignment, Press, Unit, ends};
+use crate::units::{Assignment, Press, Unit, ends, terminal_source};
 
 /// Clocks of vehicles and people's watches may be this far off.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
@@ -68,6 +69,27 @@ impl State {
             let usual = if entry.reserve { off } else { Usable::AVAILABLE };
             let partner = entry.cross_staffed_with.as_ref().and_then(|name| ids.get(name).copied());
             find(now, (id, partner), (usual, found), batch);
+        }
+    }
+
+    /// A crew speaks for its own unit, by the unit's own terminal. It takes nothing back: to cancel
+    /// an order, or to correct a time, is the desk's.
+    pub(super) fn permit_crew(&self, actor: &Actor, kind: &CommandKind) -> Result<(), Refusal> {
+        if actor.role != Role::Crew {
+            return Ok(());
+        }
+        let unit = if let CommandKind::UnitStatus { unit, status, corrects: None, .. } = kind {
+            Some(unit).filter(|_| *status != UnitStatus::Cancelled)
+        } else if let CommandKind::SetAvailability { unit, .. } = kind {
+            Some(unit)
+        } else {
+            None
+        };
+        let entry = unit.and_then(|unit| self.unit(unit)).and_then(|id| self.units().get(&id));
+        let terminal = entry.and_then(|unit| unit.entry.terminal.as_deref());
+        match terminal {
+            Some(terminal) if terminal_source(terminal) == actor.source => Ok(()),
+            Some(_) | None => Err(Refusal::new(RefusalCode::Forbidden)),
         }
     }
 

@@ -116,6 +116,7 @@ pub(crate) fn fleet() -> Fleet {
                 crew: *crew,
                 cross_staffed_with: (!with.is_empty()).then(|| call_sign(with)),
                 reserve: *crew == 0,
+                terminal: None,
             });
         }
     }

@@ -66,7 +66,7 @@ pub fn start(
     door: Option<DoorSocket>,
     folder: PathBuf,
 ) -> io::Result<Option<mpsc::Sender<Word>>> {
-    let Some(DoorSocket { stream, datagrams: Some(datagrams), .. }) = door else {
+    let Some(DoorSocket { stream: Some(stream), datagrams: Some(datagrams), .. }) = door else {
         return Ok(None);
     };
     let local = stream.local_addr()?;

@@ -74,7 +74,7 @@ codes! {
     IncidentOutcome {
         1 = Handled, 2 = FalseAlarm, 3 = Prank, 4 = Cancelled, 5 = Transferred, 6 = NothingFound,
     }
-    Role { 1 = Dispatcher, 2 = Supervisor, 3 = DisasterManager, 4 = Administrator, 5 = Viewer, }
+    Role { 1 = Dispatcher, 2 = Supervisor, 3 = DisasterManager, 4 = Administrator, 5 = Viewer, 6 = Crew, }
     Template { 1 = PendantAlarm, 2 = TrackerLeftZone, 3 = TrackerReturned, 4 = TrackerStillAway, }
     Outcome { 1 = Done, 2 = Failed, 3 = Uncertain, }
     AnswerChoice { 1 = Coming, 2 = Late, 3 = Cannot, 4 = Arrived, }

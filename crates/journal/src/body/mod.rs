@@ -105,7 +105,8 @@ const fn newest(kind: u16) -> u16 {
         kinds::DEVICE_REGISTERED
         | kinds::REPORT_RECEIVED
         | kinds::INCIDENT_OPENED
-        | kinds::NOTICE_ORDERED => 2,
+        | kinds::NOTICE_ORDERED
+        | kinds::UNIT_REGISTERED => 2,
         _ => VERSION,
     }
 }

@@ -183,6 +183,7 @@ pub(super) fn event_v2(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let tracks::NoticeOrdered { first, sighting } = whole(payload)?;
             notice_ordered(&first, Some(tracks::read_sighting(&sighting)?))
         }
+        kinds::UNIT_REGISTERED => units::read_with_terminal(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }
@@ -194,6 +195,7 @@ pub(super) fn json_v2(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::INCIDENT_OPENED => json::<v2::IncidentOpened<'_>>(payload),
         kinds::DEVICE_REGISTERED => json::<tracks::DeviceRegistered<'_>>(payload),
         kinds::NOTICE_ORDERED => json::<tracks::NoticeOrdered<'_>>(payload),
+        kinds::UNIT_REGISTERED => json::<units::UnitWithTerminal<'_>>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
     }
 }

@@ -429,7 +429,9 @@ fn units() -> Vec<Event> {
         crew: 4,
         cross_staffed_with: Some("小名浜1".to_owned()),
         reserve: false,
+        terminal: None,
     };
+    let with_terminal = UnitEntry { terminal: Some("ONAHAMA-9".to_owned()), ..entry.clone() };
     let bare = UnitEntry {
         abilities: Vec::new(),
         cross_staffed_with: None,
@@ -450,6 +452,7 @@ fn units() -> Vec<Event> {
         minutes: Some(300),
     };
     vec![
+        Event::UnitRegistered { unit, entry: with_terminal },
         Event::UnitRegistered { unit, entry },
         Event::UnitRegistered { unit: UnitId(300), entry: bare },
         Event::UnitWithdrawn { unit: UnitId(300) },

@@ -73,6 +73,14 @@ pub(super) struct UnitRegistered<'a> {
     reserve: bool,
 }
 
+/// Kind 40 of a unit with a terminal: what version 1 holds, then the rest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct UnitWithTerminal<'a> {
+    #[serde(borrow)]
+    first: UnitRegistered<'a>,
+    terminal: &'a str,
+}
+
 /// A plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct PlanOf {
@@ -109,6 +117,7 @@ pub(super) fn registered(unit: UnitId, entry: &UnitEntry) -> UnitRegistered<'_> 
         crew,
         cross_staffed_with,
         reserve,
+        terminal: _,
     } = entry;
     UnitRegistered {
         unit: unit.0,
@@ -122,6 +131,14 @@ pub(super) fn registered(unit: UnitId, entry: &UnitEntry) -> UnitRegistered<'_> 
         cross_staffed_with: cross_staffed_with.as_deref(),
         reserve: *reserve,
     }
+}
+
+pub(super) fn with_terminal<'a>(
+    unit: UnitId,
+    entry: &'a UnitEntry,
+    terminal: &'a str,
+) -> UnitWithTerminal<'a> {
+    UnitWithTerminal { first: registered(unit, entry), terminal }
 }
 
 pub(super) fn withdrawn(unit: UnitId) -> UnitWithdrawn {
@@ -205,7 +222,7 @@ pub(super) fn crew_moved(unit: UnitId, with: Option<UnitId>) -> CrewMoved {
 
 pub(super) fn event(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
     Ok(match kind {
-        kinds::UNIT_REGISTERED => read_registered(&whole(payload)?)?,
+        kinds::UNIT_REGISTERED => read_registered(&whole(payload)?, None)?,
         kinds::UNIT_WITHDRAWN => {
             let UnitWithdrawn { unit } = whole(payload)?;
             Event::UnitWithdrawn { unit: UnitId(unit) }
@@ -280,7 +297,12 @@ fn words<T: Code>(codes: &[u8]) -> Result<Vec<T>, BodyError> {
     codes.iter().map(|code| T::from_code(*code)).collect()
 }
 
-fn read_registered(value: &UnitRegistered<'_>) -> Result<Event, BodyError> {
+pub(super) fn read_with_terminal(payload: &[u8]) -> Result<Event, BodyError> {
+    let UnitWithTerminal { first, terminal } = whole(payload)?;
+    read_registered(&first, Some(terminal))
+}
+
+fn read_registered(value: &UnitRegistered<'_>, terminal: Option<&str>) -> Result<Event, BodyError> {
     let (lat, lon) = (DegreesE7::from_e7(value.lat_e7), DegreesE7::from_e7(value.lon_e7));
     let entry = UnitEntry {
         call_sign: value.call_sign.to_owned(),
@@ -291,6 +313,7 @@ fn read_registered(value: &UnitRegistered<'_>) -> Result<Event, BodyError> {
         crew: value.crew,
         cross_staffed_with: value.cross_staffed_with.map(str::to_owned),
         reserve: value.reserve,
+        terminal: terminal.map(str::to_owned),
     };
     Ok(Event::UnitRegistered { unit: UnitId(value.unit), entry })
 }

@@ -188,9 +188,13 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         Event::DraftCleared { form } => {
             row(out, kinds::DRAFT_CLEARED, &calls::DraftCleared { form })
         }
-        Event::UnitRegistered { unit, entry } => {
-            row(out, kinds::UNIT_REGISTERED, &units::registered(*unit, entry))
-        }
+        Event::UnitRegistered { unit, entry } => match &entry.terminal {
+            None => row(out, kinds::UNIT_REGISTERED, &units::registered(*unit, entry)),
+            Some(terminal) => {
+                let value = units::with_terminal(*unit, entry, terminal);
+                row_of(out, kinds::UNIT_REGISTERED, 2, &value)
+            }
+        },
         Event::UnitWithdrawn { unit } => row(out, kinds::UNIT_WITHDRAWN, &units::withdrawn(*unit)),
         Event::PlansApplied { plans } => row(out, kinds::PLANS_APPLIED, &units::plans(plans)),
         Event::UnitFoundOut { unit, status, at } => {

@@ -31,7 +31,8 @@ mod tests;
 mod topic;
 mod wire;
 
-use hansho_model::Report;
+use hansho_model::{Lane, Report};
+use jiff::Timestamp;
 
 pub use payload::{ALARMS_MAX, COUNTER_MAX, PAYLOAD_SIZE_MAX};
 pub use session::{CLIENT_ID_SIZE_MAX, CONNECT_TIME_MAX, KEEP_ALIVE_S_MAX, Mqtt, SLOW_INTERVAL_S};
@@ -51,6 +52,16 @@ pub fn session(setup: Setup) -> Box<dyn Session> {
 pub fn message_report(topic: &str, payload: &[u8]) -> Option<Report> {
     let (owner, class) = topic::publish(topic)?;
     Some(session::report(&owner.device, class, payload::read(class, payload), topic, payload))
+}
+
+/// The report that a device's connection has broken.
+pub(crate) fn connection_lost(device: &str, now: Timestamp) -> Report {
+    session::lost(device, now)
+}
+
+/// A report that says nothing but that the device is there.
+pub(crate) fn sign_of_life(device: &str) -> Report {
+    session::empty(device, Lane::C, Vec::new())
 }
 
 /// The report of a message that came by somebody else's broker: same payload, class and device

@@ -335,20 +335,7 @@ impl Mqtt {
     fn lose(&mut self, now: Timestamp) {
         let device = self.client.as_ref().and_then(|client| client.device.as_ref());
         let Some(owner) = device else { return };
-        let finding = Finding {
-            class: AlarmClass::Fault,
-            kind: AlarmKind::Line,
-            phase: Phase::New,
-            code: "lost".to_owned(),
-            zone: CONNECTION.to_owned(),
-        };
-        let minute = now.as_second().div_euclid(60);
-        let report = Report {
-            // A device whose radio flaps is one line a minute, not one a loss.
-            device_key: format!("lost {minute}").into_bytes(),
-            findings: vec![finding],
-            ..empty(&owner.device, Lane::C, Vec::new())
-        };
+        let report = lost(&owner.device, now);
         self.hand_out(report, None, None);
         self.client = None;
     }
@@ -561,6 +548,24 @@ fn key(class: Class, said: &Said, payload: &[u8]) -> Vec<u8> {
     key
 }
 
+/// The fault that a device's connection broke.
+pub(super) fn lost(device: &str, now: Timestamp) -> Report {
+    let finding = Finding {
+        class: AlarmClass::Fault,
+        kind: AlarmKind::Line,
+        phase: Phase::New,
+        code: "lost".to_owned(),
+        zone: CONNECTION.to_owned(),
+    };
+    let minute = now.as_second().div_euclid(60);
+    Report {
+        // A device whose radio flaps is one line a minute, not one a loss.
+        device_key: format!("lost {minute}").into_bytes(),
+        findings: vec![finding],
+        ..empty(device, Lane::C, Vec::new())
+    }
+}
+
 /// Topic, line feed, payload; cut to what a report may hold.
 fn raw(topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut raw = [topic.as_bytes(), b"\n", payload].concat();
@@ -568,7 +573,7 @@ fn raw(topic: &str, payload: &[u8]) -> Vec<u8> {
     raw
 }
 
-fn empty(device: &str, lane: Lane, raw: Vec<u8>) -> Report {
+pub(super) fn empty(device: &str, lane: Lane, raw: Vec<u8>) -> Report {
     Report {
         door: Door::Mqtt,
         device: device.to_owned(),

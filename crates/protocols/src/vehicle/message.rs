@@ -3,10 +3,10 @@
 use hansho_model::{
     Availability, AvailabilityReason, CommandId, Door, EffectId, IncidentId, IncidentKind,
     IncidentSubkind, MetresU32, Mode, Position, RefusalCode, Report, Seq, UnitStatus, Usable,
+    is_terminal_id,
 };
 use jiff::Timestamp;
 
-use super::is_terminal;
 use crate::FrameError;
 use crate::mqtt::fields::Fields;
 use crate::mqtt::json::Quoted;
@@ -135,7 +135,7 @@ pub fn hello(content: &[u8]) -> Result<Hello, FrameError> {
             "B" => Some(StreamClass::Crew),
             _ => None,
         });
-        let terminal = fields.word("terminal", |id| is_terminal(id).then(|| id.to_owned()));
+        let terminal = fields.word("terminal", |id| is_terminal_id(id).then(|| id.to_owned()));
         version?;
         Some(Hello { class: class?, terminal: terminal?.to_ascii_uppercase() })
     })
@@ -219,6 +219,18 @@ pub fn stored_alarm(counter: Option<u64>) -> Vec<u8> {
 pub fn position(terminal: &str, content: &[u8]) -> Report {
     let report = mqtt::foreign_report(terminal, Class::Telemetry, "telemetry", content);
     Report { door: Door::Quic, ..report }
+}
+
+/// The report that a terminal is there.
+#[must_use]
+pub fn arrived(terminal: &str) -> Report {
+    Report { door: Door::Quic, ..mqtt::sign_of_life(terminal) }
+}
+
+/// The report that the link to a terminal broke.
+#[must_use]
+pub fn lost(terminal: &str, now: Timestamp) -> Report {
+    Report { door: Door::Quic, ..mqtt::connection_lost(terminal, now) }
 }
 
 impl Order {

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 pub use frames::{FRAME_SIZE_MAX, Frames, frame};
 pub use message::{
-    CrewSaid, Hello, Order, OrderKey, Press, StreamClass, Up, alarm, hello, position, refused,
-    stored, stored_alarm, up, welcome,
+    CrewSaid, Hello, Order, OrderKey, Press, StreamClass, Up, alarm, arrived, hello, lost,
+    position, refused, stored, stored_alarm, up, welcome,
 };
 
 /// What the two ends agree on before anything else.
@@ -35,14 +35,4 @@ pub const UNANSWERED_MAX: usize = 64;
 #[must_use]
 pub fn certificate_name(terminal: &str) -> String {
     format!("{}.terminal.hansho", terminal.to_ascii_lowercase())
-}
-
-/// Whether a text can be a terminal's id: 1 to 32 of `A-Z a-z 0-9 -`, no `-` at either end.
-#[must_use]
-pub fn is_terminal(id: &str) -> bool {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (1..=32).contains(&id.len())
-        && id.bytes().all(sound)
-        && !id.starts_with('-')
-        && !id.ends_with('-')
 }

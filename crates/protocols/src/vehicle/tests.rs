@@ -1,6 +1,7 @@
 use hansho_model::{
     Availability, AvailabilityReason, CommandId, DegreesE7, EffectId, FrameFault, IncidentId,
     IncidentKind, Lane, MetresU32, Mode, Position, RefusalCode, Seq, UnitStatus, Usable,
+    is_terminal_id,
 };
 use proptest::prelude::*;
 
@@ -143,10 +144,10 @@ fn an_order_is_json_whatever_its_words_are() {
 fn terminals_have_names_that_stand_in_certificates() {
     assert_eq!(certificate_name("Onahama-1"), "onahama-1.terminal.hansho");
     for good in ["a", "ONAHAMA-1", &"x".repeat(32)] {
-        assert!(is_terminal(good), "{good}");
+        assert!(is_terminal_id(good), "{good}");
     }
     for bad in ["", "-a", "a-", "a.b", "小名浜1", "a b", &"x".repeat(33)] {
-        assert!(!is_terminal(bad), "{bad}");
+        assert!(!is_terminal_id(bad), "{bad}");
     }
 }
 
