@@ -276,7 +276,7 @@ fn a_wrong_configuration_is_told_with_file_line_and_remedy() {
     for (file, from, to, says) in [
         ("hansho.toml", "mode = \"demo\"", "mode = \"play\"", ["hansho.toml:1:", "\"real\""]),
         ("hansho.toml", "dc09 = \"127.", "dc09 = \"nowhere.", ["hansho.toml:6:", "dc09"]),
-        ("hansho.toml", "[answers]", "[answers", ["hansho.toml:15:", "answers"]),
+        ("hansho.toml", "[answers]", "[answers", ["hansho.toml:16:", "answers"]),
         ("devices.toml", "subscriber-9002", "subscriber-9999", ["devices.toml:2:", "9999"]),
         ("people.toml", "role = \"viewer\"", "role = \"god\"", ["people.toml:", "viewer"]),
     ] {

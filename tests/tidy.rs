@@ -75,7 +75,7 @@ const FENCES: [(&str, &[&str]); 16] = [
     ("rumqttc", &["intake", "simulators"]),
     ("tokio-rustls", &["intake", "simulators"]),
     ("quinn", &["intake", "simulators"]),
-    ("rcgen", &["engine"]),
+    ("rcgen", &["engine", "intake"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),

@@ -55,7 +55,7 @@ pub(crate) fn tls<'a>(
     let Some(section) = reader.table(root, "tls") else {
         let listen = reader.table(root, "listen");
         let place = |door| place_of(listen.as_ref()?, door).map(|place| (door, place));
-        let door = place("mqtts").or_else(|| place("mqtts_alarms"));
+        let door = place("mqtts").or_else(|| place("mqtts_alarms")).or_else(|| place("quic"));
         if let Some((door, place)) = door.filter(|_| mode == Some(Mode::Real)) {
             let message = format!("`{door}` has no certificate");
             let remedy = "add [tls] with certificate and key, PEM files; only a demo makes its own";

@@ -104,13 +104,13 @@ fn an_alarm_rings_though_it_cannot_be_read() {
 }
 
 #[test]
-fn a_datagram_is_a_place_and_never_an_alarm() {
+fn a_datagram_is_a_place_and_what_calls_in_one_is_shown_and_not_trusted() {
     let said = br#"{"observed_at":"2026-11-23T05:40:48Z","position":{"lat":36.9548,"lon":140.905,"speed_kmh":42.5}}"#;
     let report = position("ONAHAMA-1", said);
     assert_eq!((report.lane, report.refused), (Lane::D, None));
     assert_eq!(report.position.map(|place| place.lat.e7()), Some(369_548_000));
     let report = position("ONAHAMA-1", br#"{"alarms":[{"kind":"help"}]}"#);
-    assert_eq!(report.refused, Some(FrameFault::BadPayload));
+    assert_eq!((report.lane, report.refused), (Lane::A, Some(FrameFault::BadPayload)));
 }
 
 #[test]
