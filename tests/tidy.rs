@@ -62,7 +62,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 15] = [
+const FENCES: [(&str, &[&str]); 16] = [
     ("roxmltree", &["protocols"]),
     ("mqtt-protocol-core", &["protocols"]),
     ("rusqlite", &["journal"]),
@@ -73,6 +73,7 @@ const FENCES: [(&str, &[&str]); 15] = [
     ("lettre", &["alerts"]),
     ("geo", &["atlas"]),
     ("rumqttc", &["intake", "simulators"]),
+    ("serialport", &["intake"]),
     ("tokio-rustls", &["intake"]),
     ("rcgen", &["engine"]),
     ("metrics", &["telemetry"]),

@@ -7,6 +7,7 @@
 mod conversation;
 mod foreign;
 mod identities;
+pub mod serial;
 mod tcp;
 mod tls;
 mod turnstile;
