@@ -11,6 +11,7 @@ pub mod mailbox;
 pub mod mqtt_device;
 pub mod pendant;
 pub mod phone;
+pub mod satphone;
 pub mod scenario;
 pub mod tracker;
 pub mod volunteer;
