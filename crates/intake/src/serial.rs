@@ -489,7 +489,7 @@ mod tests {
     struct Cable {
         name: PathBuf,
         plug: Option<TTYPort>,
-        /// Kept open, so that nothing that was written is lost when the thread closes it.
+        /// Kept open where what was written must not be lost when the thread closes its end.
         socket: Option<std::fs::File>,
     }
 
@@ -505,8 +505,11 @@ mod tests {
             let (plug, socket) = TTYPort::pair().unwrap();
             drop(std::fs::remove_file(&self.name));
             std::os::unix::fs::symlink(socket.name().unwrap(), &self.name).unwrap();
-            self.socket = Some(std::fs::File::open(socket.name().unwrap()).unwrap());
             self.plug = Some(plug);
+        }
+
+        fn hold(&mut self) {
+            self.socket = Some(std::fs::File::open(&self.name).unwrap());
         }
 
         fn pull_out(&mut self) {
@@ -597,6 +600,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_stopped_leaves_its_modem_and_ends() {
         let mut cable = Cable::new("stopped");
+        cable.hold();
         let mut port = drive(cable.line(), Toy::default(), clock).unwrap();
         hear(&mut port, &["opened", "late"]).await;
         let (orders, mut words, thread) = port.into_parts();
@@ -610,6 +614,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_nobody_listens_to_ends() {
         let mut cable = Cable::new("unheard");
+        cable.hold();
         let port = drive(cable.line(), Toy::default(), clock).unwrap();
         let (orders, words, thread) = port.into_parts();
         drop(words);
