@@ -85,7 +85,7 @@ pub struct StatusAnswer {
     pub momsn: u16,
     /// Whether a message to us stands in its buffer.
     pub mt: bool,
-    /// Its number; `None` when there never was one.
+    /// Its number; `None` when there is none.
     pub mtmsn: Option<u16>,
     /// Whether a ring waits to be answered.
     pub ring: bool,
@@ -123,6 +123,12 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether trying again is of no use before a person has seen to it.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Permanent | Self::PermanentOperator | Self::PermanentHardware)
+    }
+
     /// As the reference's cases name it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

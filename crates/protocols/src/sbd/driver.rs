@@ -312,7 +312,8 @@ impl Sbd {
         self.go(now);
     }
 
-    /// Takes a message for sending; its outcome comes as [`Event::Sent`].
+    /// Takes a message for sending; its outcome comes as [`Event::Sent`], unless the driver is
+    /// stopped or dropped first: then a message that was being sent may have gone.
     ///
     /// # Errors
     ///
@@ -785,18 +786,15 @@ impl Sbd {
     /// It did not go, that is certain.
     fn failed(&mut self, now: Timestamp, id: u64, status: Option<MoStatus>) {
         self.alarm(status);
-        match status.map(MoStatus::class) {
-            Some(Class::Permanent | Class::PermanentOperator | Class::PermanentHardware) => {
-                let refused = status.map_or(Failure::Expired, Failure::Refused);
-                self.end(Outcome::Failed(refused));
-            }
-            _ => {
-                self.rest(now, status, self.tries);
-                self.tries = self.tries.saturating_add(1);
-                let until = self.pause.map_or(now, |pause| pause.until);
-                self.say(Event::Waiting { id, status, until });
-            }
+        if let Some(status) = status
+            && status.class().is_final()
+        {
+            return self.end(Outcome::Failed(Failure::Refused(status)));
         }
+        self.rest(now, status, self.tries);
+        self.tries = self.tries.saturating_add(1);
+        let until = self.pause.map_or(now, |pause| pause.until);
+        self.say(Event::Waiting { id, status, until });
     }
 
     fn alarm(&mut self, status: Option<MoStatus>) {

@@ -2,6 +2,8 @@
 
 /// Longest message that a 9602 or 9603 takes for sending, bytes (maker's AT reference).
 pub const MO_SIZE_MAX: usize = 340;
+/// Longest message that a 9522B or 9523 takes for sending, bytes (maker's AT references).
+pub const MO_SIZE_MAX_9523: usize = 1_960;
 /// Longest message that any modem of the family hands over, bytes: 270 of a 9602 or 9603, 1,890 of
 /// a 9522B or 9523 (maker's AT references).
 pub const MT_SIZE_MAX: usize = 1_890;

@@ -1,6 +1,6 @@
 //! `sbd`: short-burst modems of Iridium on a serial line.
 //!
-//! - **Devices**: 9602 and 9603 (in RockBLOCK and trackers); 9522B and 9523 by a longer limit.
+//! - **Devices**: 9602 and 9603 (in RockBLOCK and trackers); 9522B and 9523 with [`MO_SIZE_MAX_9523`].
 //! - **Transport**: serial, 19,200 bit/s, 8N1, three wires; the house asks, the modem answers.
 //! - **Source**: the maker's AT references, in our own words.
 //! - **Limits**: a message from us has at most [`MO_SIZE_MAX`] bytes, one to us [`MT_SIZE_MAX`]; a
@@ -38,7 +38,8 @@ pub use driver::{
     UNCERTAIN_AFTER,
 };
 pub use frame::{
-    Buffer, LoadResult, MO_SIZE_MAX, MT_SIZE_MAX, checksum, load_command, load_data, takes,
+    Buffer, LoadResult, MO_SIZE_MAX, MO_SIZE_MAX_9523, MT_SIZE_MAX, checksum, load_command,
+    load_data, takes,
 };
 pub use position::NetworkPlace;
 pub use reader::{ANSWER_SIZE_MAX, LINE_SIZE_MAX, Reader, Token};

@@ -16,6 +16,8 @@ const IMEI: &str = "300234010753370";
 /// A modem, its sky and its gateway, as far as these tests need them.
 struct Modem {
     echo: bool,
+    /// Goes on echoing whatever it is told.
+    keeps_echo: bool,
     typed: Vec<u8>,
     /// Bytes of a message that are still to come.
     awaited: usize,
@@ -43,6 +45,7 @@ impl Modem {
     fn new() -> Self {
         Self {
             echo: true,
+            keeps_echo: false,
             typed: Vec::new(),
             awaited: 0,
             mo: None,
@@ -102,7 +105,7 @@ impl Modem {
     fn obey(&mut self, command: &str) -> Vec<u8> {
         let info = match command {
             "ATE0" => {
-                self.echo = false;
+                self.echo = self.keeps_echo;
                 String::new()
             }
             "AT+CGSN" => format!("\r\n{}\r\n", self.imei),
@@ -394,6 +397,19 @@ fn a_message_that_was_shed_is_told_again() {
     assert_eq!(bench.told.len(), 2);
     assert_eq!(bench.told[0].1, bench.told[1].1);
     assert_eq!(bench.modem.mt, None);
+}
+
+#[test]
+fn a_modem_that_goes_on_echoing_is_understood() {
+    let mut bench = Bench::new();
+    bench.modem.keeps_echo = true;
+    bench.modem.queue.extend([b"\r\nOK\r\n".to_vec(), b"AT+SBDRB\r".to_vec()]);
+    bench.send(1, b"AT+SBDWB=4\r");
+    bench.run(20);
+    let found: Vec<_> = bench.told.iter().map(|(_, message)| message.bytes.0.clone()).collect();
+    assert_eq!(found, [b"\r\nOK\r\n".to_vec(), b"AT+SBDRB\r".to_vec()]);
+    assert_eq!(bench.outcomes(), [(1, Outcome::Done)]);
+    assert_eq!(bench.modem.sent, [b"AT+SBDWB=4\r".to_vec()]);
 }
 
 #[test]

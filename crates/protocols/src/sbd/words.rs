@@ -9,7 +9,8 @@ use crate::Receipt;
 /// What a driver is made from.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Longest message that this modem sends, bytes: [`super::MO_SIZE_MAX`] of a 9602 or 9603.
+    /// Longest message that this modem sends, bytes: [`super::MO_SIZE_MAX`] of a 9602 or 9603,
+    /// [`super::MO_SIZE_MAX_9523`] of a 9522B or 9523.
     pub mo_size_max: usize,
     /// From one look into the mailbox to the next; rings can be missed. 15 to 60 minutes, and each
     /// look is paid for.
