@@ -2,8 +2,8 @@
 //! they say. Kinds of the SMS and of the gateway are skipped.
 
 use hansho_protocols::sbd::{
-    Buffer, Era, Line, LoadResult, MO_SIZE_MAX, NetworkPlace, Reader, Token, Urc, checksum,
-    load_command, load_data, takes,
+    Buffer, Era, Line, LoadResult, MO_SIZE_MAX, MO_SIZE_MAX_9523, NetworkPlace, Reader, Token, Urc,
+    checksum, load_command, load_data, takes,
 };
 use serde_json::{Map, Value, json};
 
@@ -16,14 +16,15 @@ const TOLERANCE_DEG: f64 = 0.001;
 
 /// A message on its way into the modem, seen from both sides.
 pub(super) fn load(case: &Value) -> Result<(), Mismatch> {
+    let size_max = size_max(case);
     if case.get("input_text").is_some() {
         let line = text_field(case)?;
         let size = line.trim().strip_prefix("AT+SBDWB=");
         let size = size.and_then(|size| size.parse().ok()).ok_or_else(|| no("a length", line))?;
-        let ready = takes(size, MO_SIZE_MAX);
+        let ready = takes(size, size_max);
         let mut found = json!({ "ready_sent": ready });
         if !ready {
-            found["result"] = json!(LoadResult::of(size, &[], MO_SIZE_MAX).code().to_string());
+            found["result"] = json!(LoadResult::of(size, &[], size_max).code().to_string());
         }
         return compare(case, &found);
     }
@@ -35,7 +36,7 @@ pub(super) fn load(case: &Value) -> Result<(), Mismatch> {
         Some(size) => (size, bytes),
         None => (bytes.len(), load_data(&bytes)),
     };
-    let result = LoadResult::of(size, &data, MO_SIZE_MAX);
+    let result = LoadResult::of(size, &data, size_max);
     let sum = data.get(..size).map(checksum);
     compare(
         case,
@@ -48,6 +49,13 @@ pub(super) fn load(case: &Value) -> Result<(), Mismatch> {
             "buffer_changed": result == LoadResult::Stored,
         }),
     )
+}
+
+/// What the modem takes that the case's name ends with; without one, it is a 9602.
+fn size_max(case: &Value) -> usize {
+    let name = case.get("name").and_then(Value::as_str).unwrap_or_default();
+    let large = ["_9522", "_9522b", "_9523"].iter().any(|model| name.ends_with(model));
+    if large { MO_SIZE_MAX_9523 } else { MO_SIZE_MAX }
 }
 
 /// The answer to `AT+SBDRB`; the reader takes it byte by byte.
