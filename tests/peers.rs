@@ -212,7 +212,7 @@ fn a_driver_of_others_is_content_with_our_modem() {
         {"came": "3031323334353637383930", "status": [0, 1, 1, 1, 0, 1]},
         {"session": [0, 1, 1, 2, 12, 0]},
         {"text": "川前支所", "status": [0, 2, 1, 2, 0, 0]},
-        {"status": [0, 2, 0, 2, 0, 0]},
+        {"status": [0, 2, 0, -1, 0, 0]},
     ]);
     assert_eq!(json!(said), wanted);
     let sent = [b"\r\nOK\r\n\x11\x13\x1a\x1b\x00\xff".to_vec(), b"help".to_vec()];

@@ -143,7 +143,6 @@ pub struct Modem {
     pub commands: Vec<String>,
     outgoing: Option<Vec<u8>>,
     incoming: Option<Vec<u8>>,
-    came_once: bool,
     echo: bool,
     words: bool,
     rings: bool,
@@ -171,7 +170,6 @@ impl Modem {
             commands: Vec::new(),
             outgoing: None,
             incoming: None,
-            came_once: false,
             echo: true,
             words: true,
             rings: false,
@@ -519,8 +517,9 @@ impl Modem {
         [u8::from(self.outgoing.is_some()), u8::from(self.incoming.is_some())]
     }
 
+    /// Number of the message that came, -1 without one.
     fn last_came(&self) -> i32 {
-        if self.came_once { i32::from(self.mtmsn) } else { -1 }
+        if self.incoming.is_some() { i32::from(self.mtmsn) } else { -1 }
     }
 
     fn announce(&mut self, now: Timestamp, size: &str, said: &mut Vec<u8>) -> Option<bool> {
@@ -574,7 +573,6 @@ impl Modem {
                 message.truncate(CAME_SIZE_MAX);
                 (mt, size) = (1, message.len());
                 self.mtmsn = self.mtmsn.wrapping_add(1);
-                self.came_once = true;
                 self.incoming = Some(message);
             }
             self.waiting = self.sky.queue.len();
