@@ -19,6 +19,9 @@
 //! number and the answer contradict each other, or nobody can be asked for [`UNCERTAIN_AFTER`], its
 //! outcome is uncertain and it is never repeated from here.
 //!
+//! The line is guarded by a sum of bytes alone: two faults in one message that undo each other are not
+//! seen, here or by the modem. Who sends what must be exact puts a stronger check inside.
+//!
 //! This is no [`crate::Session`]: the modem is the house's own, speaks for no device and is asked
 //! more than it says. It stands outside the registry, as calls do.
 
