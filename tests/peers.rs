@@ -1,4 +1,5 @@
-//! Programs of others at our doors: a DC-09 transmitter, and a receiver for our simulator.
+//! Programs of others at our doors: a DC-09 transmitter, a receiver for our simulator, and a driver
+//! for our satellite modem.
 //!
 //! They come from PyPI into a virtual environment: `target/venv`, which `cargo dev test` makes, or
 //! one that this test makes beside its own build. Without a network and without either, the tests
@@ -10,8 +11,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use hansho_simulators::devices::dc09::{Content, Key};
+use hansho_simulators::devices::sbd::{Modem, Sky};
 use hansho_simulators::pendant::{Link, Pendant};
-use serde_json::Value;
+use hansho_simulators::satphone::Satphone;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::house::setup::{Device, Setup};
 use crate::house::{House, text, wait};
@@ -50,15 +54,22 @@ fn find_python() -> Result<PathBuf, String> {
         Err(error) => Err(format!("no Python peers: {error}")),
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&own))?;
-    let mut pip = Command::new(own.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--retries", "1"]);
-    run(pip.args(["--timeout", "10", "-r"]).arg(root().join("tests/peers/requirements.txt")))?;
+    for (list, deps) in [("requirements.txt", None), ("alone.txt", Some("--no-deps"))] {
+        let mut pip = Command::new(own.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--retries", "1"]);
+        pip.args(["--timeout", "10"]).args(deps);
+        run(pip.arg("-r").arg(root().join("tests/peers").join(list)))?;
+    }
     Ok(python)
 }
 
 fn has_peers(python: &Path) -> bool {
-    let ask = "import my_dc09_spt.msg.dc09_msg, pysiaalarm, aiosmtpd, paho.mqtt";
-    Command::new(python).args(["-c", ask]).output().is_ok_and(|output| output.status.success())
+    has(python, "my_dc09_spt.msg.dc09_msg, pysiaalarm, aiosmtpd, paho.mqtt")
+}
+
+fn has(python: &Path, modules: &str) -> bool {
+    let ask = format!("import {modules}");
+    Command::new(python).args(["-c", &ask]).output().is_ok_and(|output| output.status.success())
 }
 
 pub(crate) fn script(python: &Path, name: &str) -> Command {
@@ -171,4 +182,39 @@ fn a_receiver_of_others_understands_our_simulator() {
             assert_eq!(read, ["4901", sequence, "1", code, "01", zone], "{way} {secret:?}");
         }
     }
+}
+
+#[test]
+fn a_driver_of_others_is_content_with_our_modem() {
+    let Some(python) = python() else { return };
+    if !has(python, "adafruit_rockblock, serial") {
+        println!("skipped: the Python peers are older than tests/peers/alone.txt");
+        return;
+    }
+    // That driver cannot read messages of 10 bytes or 13: it takes their length for the end of a line.
+    let sky = Sky {
+        session: SignedDuration::from_millis(50),
+        fates: [18].into(),
+        queue: [b"01234567890".to_vec(), "川前支所".as_bytes().to_vec()].into(),
+        ..Sky::default()
+    };
+    let port = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("modem-{}", std::process::id()));
+    let satphone = Satphone::plug_in(Modem::new(sky), port).unwrap();
+    let output = script(python, "sbd_drive.py").arg(satphone.port()).output().unwrap();
+    let (said, failed) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{said}{failed}");
+    let said: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let wanted = json!([
+        {"model": "IRIDIUM 9600 Family SBD Transceiver", "serial": "300234010753370", "bars": 5,
+         "status": [0, 0, 0, -1, 0, 0]},
+        {"session": [18, 0, 2, 0, 0, 0]},
+        {"session": [0, 0, 1, 1, 11, 1]},
+        {"came": "3031323334353637383930", "status": [0, 1, 1, 1, 0, 1]},
+        {"session": [0, 1, 1, 2, 12, 0]},
+        {"text": "川前支所", "status": [0, 2, 1, 2, 0, 0]},
+        {"status": [0, 2, 0, -1, 0, 0]},
+    ]);
+    assert_eq!(json!(said), wanted);
+    let sent = [b"\r\nOK\r\n\x11\x13\x1a\x1b\x00\xff".to_vec(), b"help".to_vec()];
+    assert_eq!(satphone.modem().sent, sent);
 }

@@ -62,7 +62,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SILENT: [&str; 6] = ["model", "protocols", "atlas", "core", "telemetry", "dev"];
 
 /// A heavy dependency, and the only packages that may name it.
-const FENCES: [(&str, &[&str]); 16] = [
+const FENCES: [(&str, &[&str]); 17] = [
     ("roxmltree", &["protocols"]),
     ("mqtt-protocol-core", &["protocols"]),
     ("rusqlite", &["journal"]),
@@ -76,6 +76,7 @@ const FENCES: [(&str, &[&str]); 16] = [
     ("tokio-rustls", &["intake", "simulators"]),
     ("quinn", &["intake", "simulators"]),
     ("rcgen", &["engine", "intake"]),
+    ("serialport", &["intake"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
     ("tokio", &["intake", "outbox", "alerts", "console", "engine", "hansho", "simulators"]),

@@ -12,6 +12,7 @@ pub mod mailbox;
 pub mod mqtt_device;
 pub mod pendant;
 pub mod phone;
+pub mod satphone;
 pub mod scenario;
 pub mod tracker;
 pub mod vehicle;

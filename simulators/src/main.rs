@@ -14,6 +14,7 @@ use hansho_simulators::caller::{self, Crowd, Plan};
 use hansho_simulators::desk::{Desk, Habits};
 use hansho_simulators::devices::dc09::{Content, Key};
 use hansho_simulators::devices::mqtt;
+use hansho_simulators::devices::sbd::{Fault, Modem, Sky};
 use hansho_simulators::devices::sip::{self, Shape};
 use hansho_simulators::devices::watch::{Place, Said};
 use hansho_simulators::driver::{Driver, Spot};
@@ -21,6 +22,7 @@ use hansho_simulators::mailbox::Mailbox;
 use hansho_simulators::mqtt_device::MqttDevice;
 use hansho_simulators::pendant::{Link, Pendant, Stats};
 use hansho_simulators::phone::{Manner, Phone};
+use hansho_simulators::satphone::Satphone;
 use hansho_simulators::scenario::{self, Stage};
 use hansho_simulators::tracker::{self, Tracker, TrackerError};
 use hansho_simulators::vehicle::Vehicle;
@@ -47,6 +49,8 @@ enum Task {
     Tracker(TrackerTask),
     /// Units' terminals: show orders, drive there, press their statuses, come back.
     Vehicle(VehicleTask),
+    /// A satellite modem (Iridium 9602) on a pty: prints what goes and comes, until it is stopped.
+    Satphone(SatphoneTask),
     /// Catches all mails of a demo and shows them on a page.
     Mailbox {
         /// SMTP.
@@ -276,6 +280,45 @@ struct VehicleTask {
 }
 
 #[derive(Debug, Args)]
+struct SatphoneTask {
+    /// Name of the port; whoever drives the modem opens it at 19,200 bit/s.
+    #[arg(long, default_value = "target/demo/satphone")]
+    port: PathBuf,
+    /// Serial number, 15 digits.
+    #[arg(long, default_value = "300234010753370")]
+    imei: String,
+    /// Bars of signal, 0 to 5; with 0 nothing goes.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=5))]
+    bars: u8,
+    /// How long a session takes, milliseconds.
+    #[arg(long, default_value_t = 5_000)]
+    session: u32,
+    /// Status of the next session; repeat it for those after it.
+    #[arg(long = "fate", value_name = "STATUS")]
+    fates: Vec<u8>,
+    /// A message that waits at the gateway; repeat it for more.
+    #[arg(long = "message", value_name = "TEXT")]
+    messages: Vec<String>,
+    /// A message that comes to the gateway later, with a ring; repeat it for more.
+    #[arg(long = "call", value_name = "TEXT")]
+    calls: Vec<String>,
+    /// Milliseconds to the first of these, and from one to the next.
+    #[arg(long, default_value_t = 10_000, value_name = "MS")]
+    call_every: u64,
+    /// Number of the next message that is sent.
+    #[arg(long, default_value_t = 0)]
+    momsn: u16,
+    /// The network's clock counts from the era before.
+    #[arg(long)]
+    old_era: bool,
+    /// Something that goes wrong once; repeat it for more: lost-ok, lost-session, cut=BYTES,
+    /// wrong-checksum, reset=BYTES, ring=BYTES, lost=BYTES, doubled=BYTES, garbage, silence=SECONDS,
+    /// hang-up.
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
+}
+
+#[derive(Debug, Args)]
 struct ScenarioTask {
     /// Plays once, prints a line an expectation; exit code 1 when one is missed.
     #[arg(long)]
@@ -328,6 +371,7 @@ async fn play(task: Task) -> ExitCode {
             Err(error) => fail(&error.to_string(), 1),
         },
         Task::Vehicle(task) => vehicles(task).await,
+        Task::Satphone(task) => satphone(task).await,
         Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
         Task::Volunteer { mailbox, seed, time_factor, night } => {
             let shares = if night { Shares::NIGHT } else { Shares::DAY };
@@ -349,6 +393,56 @@ async fn play(task: Task) -> ExitCode {
             }
         }
         Task::Scenario(task) => scenario(task).await,
+    }
+}
+
+/// Looks every so often, milliseconds, whether something has gone.
+const SATPHONE_LOOK_MS: u64 = 100;
+
+async fn satphone(task: SatphoneTask) -> ExitCode {
+    let sky = Sky {
+        bars: task.bars,
+        session: jiff::SignedDuration::from_millis(i64::from(task.session)),
+        fates: task.fates.into(),
+        queue: task.messages.into_iter().map(String::into_bytes).collect(),
+        old_era: task.old_era,
+    };
+    let mut modem = Modem::new(sky);
+    modem.imei = task.imei;
+    modem.momsn = task.momsn;
+    modem.faults = task.faults;
+    let satphone = match Satphone::plug_in(modem, task.port) {
+        Ok(satphone) => satphone,
+        Err(error) => return fail(&format!("no line for the modem: {error}"), 1),
+    };
+    say(&format!("port={} The modem is plugged in.", satphone.port().display()));
+    let mut look = tokio::time::interval(Duration::from_millis(SATPHONE_LOOK_MS));
+    let mut call = tokio::time::interval(Duration::from_millis(task.call_every.max(1)));
+    call.reset();
+    let mut calls = task.calls.into_iter();
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {
+                tell_sent(&satphone);
+                return ExitCode::SUCCESS;
+            }
+            _ = call.tick() => {
+                if let Some(text) = calls.next() {
+                    satphone.call(text.as_bytes());
+                    say(&format!("called: {text}"));
+                }
+            }
+            _ = look.tick() => tell_sent(&satphone),
+        }
+    }
+}
+
+/// What the gateway got since the last time.
+fn tell_sent(satphone: &Satphone) {
+    let sent = std::mem::take(&mut satphone.modem().sent);
+    for message in sent {
+        let text = String::from_utf8_lossy(&message).escape_debug().to_string();
+        say(&format!("sent {} bytes: {text}", message.len()));
     }
 }
 

@@ -149,19 +149,22 @@ pub(crate) fn npm_packages(house: &House, folder: &str) -> Result<(), Failure> {
 /// The programs of others that our doors are tested against, in `target/venv`.
 fn python_peers(house: &House) -> Result<(), Failure> {
     let list = house.at("tests/peers/requirements.txt");
-    let Ok(requirements) = fs::read(&list) else { return Ok(()) };
+    let alone = house.at("tests/peers/alone.txt");
+    let (Ok(requirements), Ok(more)) = (fs::read(&list), fs::read(&alone)) else { return Ok(()) };
     let stamp = house.notes()?.join("venv.stamp");
-    let wanted = digest(&requirements);
+    let wanted = digest(&(requirements, more));
     let venv = house.at("target/venv");
     if venv.is_dir() && is_stamped(&stamp, &wanted) {
         return Ok(());
     }
-    println!("setup: python packages of tests/peers/requirements.txt into target/venv");
+    println!("setup: python packages of tests/peers/*.txt into target/venv");
     let mut make = command(house.root(), "python3");
     must_succeed(make.args(["-m", "venv", "target/venv"]), "python3 -m venv")?;
-    let mut pip = command(house.root(), venv.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list);
-    must_succeed(&mut pip, "pip install")?;
+    for (list, deps) in [(&list, None), (&alone, Some("--no-deps"))] {
+        let mut pip = command(house.root(), venv.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(deps);
+        must_succeed(pip.arg("-r").arg(list), "pip install")?;
+    }
     write_file(&stamp, &wanted)
 }
 

@@ -8,6 +8,7 @@ mod conversation;
 mod foreign;
 mod identities;
 mod quic;
+pub mod serial;
 mod tcp;
 mod tls;
 mod turnstile;

@@ -8,6 +8,8 @@
 //! Calls are no sessions with one device: [`sip::Endpoint`] keeps all of the house's, in the same
 //! manner.
 //!
+//! A modem of the house's own is none either: [`sbd::Sbd`] drives one.
+//!
 //! Limits stand as named constants in each protocol's folder; [`Limits`] holds those in time.
 //!
 //! ```
@@ -43,6 +45,7 @@ pub mod dc09;
 mod findings;
 pub mod mqtt;
 mod registry;
+pub mod sbd;
 mod session;
 pub mod sip;
 #[cfg(test)]

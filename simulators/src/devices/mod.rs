@@ -3,5 +3,6 @@
 
 pub mod dc09;
 pub mod mqtt;
+pub mod sbd;
 pub mod sip;
 pub mod watch;

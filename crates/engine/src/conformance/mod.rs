@@ -8,6 +8,7 @@ mod bench;
 mod calls;
 mod dc09;
 mod repeat;
+mod satphones;
 mod trackers;
 
 use std::fmt;
@@ -208,6 +209,12 @@ fn run_line(line: &str) -> (String, Outcome) {
         "geolocation-header" => calls::header,
         "sip-request" => calls::request,
         "watch" => trackers::watch,
+        "iridium.sbdwb" => satphones::load,
+        "iridium.sbdrb" => satphones::buffer,
+        "iridium.sbdix" | "iridium.sbdsx" | "iridium.urc" | "iridium.msstm" | "iridium.msgeo" => {
+            satphones::line
+        }
+        "iridium.msstm.encode" => satphones::clock,
         _ => return (name, Outcome::Skipped),
     };
     (name, run(&case).map_or_else(Outcome::Failed, |()| Outcome::Passed))

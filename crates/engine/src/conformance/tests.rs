@@ -30,6 +30,9 @@ fn the_shared_files_of_our_kinds_all_pass() {
     assert!(summary.failed.is_empty(), "\n{summary}");
     // What is read: documents, headers and requests. Skipped are short messages and servers' answers.
     assert!(summary.passed >= 91 && summary.skipped <= 36, "{summary}");
+    let summary = run(&[shared.join("vectors/satphones/sbd.jsonl")]);
+    assert!(summary.failed.is_empty(), "\n{summary}");
+    assert!(summary.passed >= 72 && summary.skipped == 0, "{summary}");
 }
 
 fn one(line: &str) -> String {
@@ -47,7 +50,10 @@ fn damaged_lines_fail_and_unknown_kinds_are_skipped() {
     assert_eq!(one(r#"{"file":"a.xml"}"#), "-/- skipped");
     assert!(one("{").starts_with("- failed: line: expected a JSON object"));
     assert!(one("[]").starts_with("- failed: line: expected a JSON object"));
-    for kind in ["dc09", "dc09-reply", "dc09-stream", "dc09-repeat", "watch"] {
+    let pendants = ["dc09", "dc09-reply", "dc09-stream", "dc09-repeat", "watch"];
+    let modems = ["sbdwb", "sbdrb", "sbdix", "sbdsx", "urc", "msstm", "msstm.encode", "msgeo"];
+    let modems = modems.map(|kind| format!("iridium.{kind}"));
+    for kind in pendants.into_iter().chain(modems.iter().map(String::as_str)) {
         let found = one(&format!(r#"{{"protocol":"{kind}","name":"x"}}"#));
         assert!(found.starts_with(&format!("{kind}/x failed")), "{found}");
     }
@@ -56,6 +62,8 @@ fn damaged_lines_fail_and_unknown_kinds_are_skipped() {
         assert!(found.starts_with(&format!("{kind}/x failed")), "{found}");
     }
     assert_eq!(one(r#"{"kind":"aml-sms","id":"x"}"#), "aml-sms/x skipped");
+    let sms = r#"{"protocol":"sms.deliver","name":"x"}"#;
+    assert_eq!(one(sms), "sms.deliver/x skipped");
 }
 
 /// A good case, and the same with one thing said wrong: the runner must see each.
@@ -112,6 +120,50 @@ fn a_tracker_that_says_something_else_fails() {
     assert!(case(&format!(r#"{{"reports":[{full}],{reply}}}"#)).contains("failed: battery_pct"));
     let placed = report.replace(r#""fix":null"#, r#""fix":{"valid":true}"#);
     assert!(case(&format!(r#"{{"reports":[{placed}],{reply}}}"#)).contains("failed: has a fix"));
+}
+
+/// The same for satellite modems.
+#[test]
+fn a_modem_that_says_something_else_fails() {
+    let case = |kind: &str, input: &str, expect: &str| {
+        let line =
+            format!(r#"{{"protocol":"iridium.{kind}","name":"x",{input},"expect":{{{expect}}}}}"#);
+        let found = one(&line);
+        found.trim_start_matches(&format!("iridium.{kind}/x ")).to_owned()
+    };
+    let load = |expect| case("sbdwb", r#""input_hex":"6869""#, expect);
+    assert_eq!(
+        load(r#""command":"AT+SBDWB=2\r","after_ready_hex":"686900d1","result":"0""#),
+        "passed"
+    );
+    assert!(load(r#""result":"2""#).starts_with("failed: result"));
+    assert!(load(r#""checksum":1"#).starts_with("failed: checksum"));
+    assert!(load(r#""colour":"red""#).starts_with("failed: colour"));
+    let read = |expect| case("sbdrb", r#""input_hex":"0002686900d1""#, expect);
+    assert_eq!(read(r#""length":2,"payload_hex":"6869","checksum_ok":true"#), "passed");
+    assert!(read(r#""payload_hex":"6868""#).starts_with("failed: payload_hex"));
+    assert!(read(r#""error":true"#).starts_with("failed: error"));
+    let cut = |expect| case("sbdrb", r#""input_hex":"00026869""#, expect);
+    assert_eq!(cut(r#""length":2,"checksum_ok":false,"error":true"#), "passed");
+    let session = |expect| case("sbdix", r#""input_text":"+SBDIX: 32, 5, 2, 0, 0, 0""#, expect);
+    assert_eq!(session(r#""mo_status":32,"class":"retry_wait_service","mo_ok":false"#), "passed");
+    assert!(session(r#""class":"retry""#).starts_with("failed: class"));
+    let broken = |expect| case("sbdix", r#""input_text":"+SBDIX: 32, 5""#, expect);
+    assert_eq!(broken(r#""error":true"#), "passed");
+    assert!(broken(r#""mo_status":32"#).starts_with("failed: mo_status"));
+    let status =
+        |expect| case("sbdsx", r#""input_text":"+SBDSX: 1,2,0,-1,0,3\r\n\r\nOK\r\n""#, expect);
+    assert_eq!(status(r#""mo_flag":1,"mtmsn":-1,"msg_waiting":3"#), "passed");
+    assert!(status(r#""ra_flag":1"#).starts_with("failed: ra_flag"));
+    let clock = |expect| case("msstm", r#""input_text":"-MSSTM: 24fa3b00""#, expect);
+    assert_eq!(clock(r#""utc":{"ERA3":"2026-11-22T23:42:36.200Z"}"#), "passed");
+    assert!(clock(r#""utc":{"ERA2":"2026-11-22T23:42:36.200Z"}"#).starts_with("failed: ERA2"));
+    let input = r#""input_text":"2026-11-22T23:42:36.250Z","era":"ERA3""#;
+    assert_eq!(case("msstm.encode", input, r#""line":"-MSSTM: 24fa3b00""#), "passed");
+    let place = |expect| case("msgeo", r#""input_text":"-MSGEO: -3948,3212,3840""#, expect);
+    assert_eq!(place(r#""x":-3948,"lat_geocentric":37.034,"lon":140.869"#), "passed");
+    assert!(place(r#""lat_geocentric":37.05"#).starts_with("failed: lat_geocentric"));
+    assert_eq!(case("urc", r#""input_text":"SBDRING""#, r#""event":"sbd_ring""#), "passed");
 }
 
 #[test]
