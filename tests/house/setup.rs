@@ -31,7 +31,7 @@ pub(crate) struct Setup {
     /// Pendants that log in over MQTT, by name; `t-` begins that of one for telemetry alone.
     pub(crate) mqtt: Vec<String>,
     /// Units, each with its terminal.
-    pub(crate) units: Vec<(&'static str, &'static str)>,
+    pub(crate) units: Vec<(String, String)>,
     /// More of `hansho.toml`.
     pub(crate) more: String,
 }
@@ -110,8 +110,8 @@ impl Setup {
     }
 
     /// With a unit that has a terminal.
-    pub(crate) fn with_unit(mut self, call_sign: &'static str, terminal: &'static str) -> Self {
-        self.units.push((call_sign, terminal));
+    pub(crate) fn with_unit(mut self, call_sign: &str, terminal: &str) -> Self {
+        self.units.push((call_sign.to_owned(), terminal.to_owned()));
         self
     }
 

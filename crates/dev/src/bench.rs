@@ -10,10 +10,11 @@ use crate::run;
 
 /// A benchmark: its name, and the package it stands in. It is a `[[bench]]` without a harness that
 /// prints one JSON object a line: bench, case, ours, peer, peer_name, ratio, unit, better.
-const BENCHES: [(&str, &str); 5] = [
+const BENCHES: [(&str, &str); 6] = [
     ("journal", "hansho-journal"),
     ("intake", "hansho-engine"),
     ("call", "hansho"),
+    ("quic", "hansho"),
     ("replay", "hansho-engine"),
     ("mail", "hansho-alerts"),
 ];
