@@ -86,7 +86,9 @@ fn main() {
     );
     let state = house.client_of("viewer1").state();
     let books = state["accounting"].as_array().unwrap();
-    println!("{}", books.iter().find(|book| book["door"] == "quic").unwrap());
+    let book = books.iter().find(|book| book["door"] == "quic").unwrap();
+    let words = ["received", "durable", "coalesced", "shed", "refused", "in_flight"];
+    println!("the door's book: {}", words.map(|word| format!("{word} {}", book[word])).join(", "));
 }
 
 fn vehicle(house: &House, folder: &Path, number: usize) -> Vehicle {
@@ -125,6 +127,8 @@ async fn among(house: &House, folder: &Path, seconds: usize, count: usize) -> Am
     let (shown, mut seen) = mpsc::channel(1_024);
     let (presses, mut pressed) = mpsc::channel(65_536);
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    // Each says that it is there, and presses once.
+    let all_in = durable(house) + 2 * count as u64;
     let mut fleet = JoinSet::new();
     for number in 0..count {
         let mut vehicle = vehicle(house, folder, number);
@@ -154,14 +158,8 @@ async fn among(house: &House, folder: &Path, seconds: usize, count: usize) -> Am
             }
         });
     }
-    // All have said a word when every place is free again.
     let connecting = Instant::now();
-    while house.client_of("viewer1").state()["accounting"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|book| book["door"] == "quic" && book["durable"].as_u64().unwrap() < 2 * count as u64)
-    {
+    while durable(house) < all_in {
         assert!(connecting.elapsed() < 4 * PATIENCE, "they do not all come in");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -191,6 +189,14 @@ async fn among(house: &House, folder: &Path, seconds: usize, count: usize) -> Am
     receipts.sort_unstable();
     orders.sort_unstable();
     Among { receipts, orders }
+}
+
+/// What came by this door and is in the journal.
+fn durable(house: &House) -> u64 {
+    let state = house.client_of("viewer1").state();
+    let books = state["accounting"].as_array().unwrap();
+    let book = books.iter().find(|book| book["door"] == "quic").unwrap();
+    book["durable"].as_u64().unwrap()
 }
 
 fn incident(house: &House) -> String {
