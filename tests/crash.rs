@@ -1,8 +1,9 @@
 //! The real program, killed at random moments under load: what it acknowledged is in the journal.
 //!
 //! One house, one data folder. Home units press over TCP and UDP, a pendant publishes, a watch calls
-//! for help, callers ring 119, a desk sends commands, helpers answer their mails, and the core, its supervisor or both are killed again and again. After each
-//! restart the journal is read on and every acknowledgement that anybody holds is looked up in it.
+//! for help, callers ring 119, a vehicle's crew presses, a desk sends commands, helpers answer their
+//! mails, and the core, its supervisor or both are killed again and again. After each restart the
+//! journal is read on and every acknowledgement that anybody holds is looked up in it.
 //!
 //! `HANSHO_KILLS` sets how often (200), `HANSHO_SEED` plays the moments of a run again. What runs
 //! between two kills is up to the machine, so a seed repeats the plan and not the interleaving.
@@ -49,6 +50,7 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
     println!("HANSHO_SEED={seed} HANSHO_KILLS={kills}");
     let post = Post::start();
     let mut house = House::new(&setup(&post));
+    let (terminals, trust) = (house.issue(&[doors::TERMINAL]), house.data().join("tls.pem"));
     let shared = Shared::default();
     let mut witness = Witness::default();
     let begun = now();
@@ -62,6 +64,7 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
         scope.spawn(|| doors::publish_for_ever(&shared));
         scope.spawn(|| doors::alarm_for_ever(&shared));
         scope.spawn(|| doors::call_for_ever(&shared));
+        scope.spawn(|| doors::drive_for_ever(&shared, &terminals, &trust));
         let end = EndAll(&shared);
         kill_for_long(&mut house, &shared, &mut witness, &mut Dice(seed), kills);
         shared.quiet.store(true, Ordering::SeqCst);
@@ -90,6 +93,9 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
     );
     assert!(!held.frames.is_empty() && !held.commands.is_empty(), "there was no load");
     assert!(kills < 50 || !held.answers.is_empty(), "nobody answered");
+    let presses = shared.doors.lock().unwrap().presses;
+    assert!(presses > 0, "no crew was answered");
+    println!("{presses} presses of a crew were answered");
 }
 
 fn account(unit: usize) -> String {
@@ -108,6 +114,7 @@ fn setup(post: &Post) -> Setup {
     Setup::new(devices.chain([watch]).collect())
         .with_relay(post.relay())
         .with_mqtt(&[doors::PENDANT])
+        .with_unit("小名浜1", doors::TERMINAL)
 }
 
 /// What the load and the killer know of each other.

@@ -17,7 +17,6 @@
 mod house;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::house::dc09::{self, Link};
 use crate::house::setup::Setup;
-use crate::house::{House, PATIENCE, PROGRAM};
+use crate::house::{House, PATIENCE};
 
 /// Vehicles of the fleet whose crews press, once a second each.
 const PRESSERS: usize = 20;
@@ -52,11 +51,7 @@ fn main() {
         (0..count).map(|number| (format!("隊{number}"), format!("v-{number}"))).collect();
     let setup = names.iter().fold(Setup::default(), |setup, (sign, id)| setup.with_unit(sign, id));
     let house = House::start_new(&setup);
-    let folder = house.data().join("terminals");
-    let mut issue = Command::new(PROGRAM);
-    issue.arg("terminal").args(names.iter().map(|(_, id)| id));
-    issue.arg("--data").arg(house.data()).arg("--out").arg(&folder);
-    assert!(issue.output().unwrap().status.success());
+    let folder = house.issue(&names.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>());
     let disk = probe(&house.data(), 64).unwrap().p50;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -1,8 +1,7 @@
 //! Vehicle terminals at the real program: orders down, presses up, through kills of the core, new
 //! addresses and certificates of others.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use hansho_journal::SqliteReader;
 use hansho_model::{Event, Seq, UnitStatus};
@@ -14,22 +13,12 @@ use tokio::time::timeout;
 
 use crate::house::dc09;
 use crate::house::setup::Setup;
-use crate::house::{House, PATIENCE, PROGRAM, text, wait};
+use crate::house::{House, PATIENCE, wait};
 
 const PLACE: &str = "小名浜住吉 架空の角";
 
 fn setup() -> Setup {
     Setup::default().with_unit("小名浜1", "onahama-1").with_unit("小名浜2", "onahama-2")
-}
-
-/// Makes the certificates of these terminals; gives their folder.
-fn issue(house: &House, terminals: &[&str]) -> PathBuf {
-    let out = house.data().join("terminals");
-    let mut command = Command::new(PROGRAM);
-    command.arg("terminal").args(terminals).arg("--data").arg(house.data());
-    let output = command.arg("--out").arg(&out).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    out
 }
 
 fn vehicle(runtime: &Runtime, house: &House, terminal: &str, folder: &Path) -> Vehicle {
@@ -79,7 +68,7 @@ async fn next_order(vehicle: &mut Vehicle) -> Value {
 #[test]
 fn an_order_goes_down_and_what_the_crew_does_comes_up_with_its_own_times() {
     let mut house = House::start_new(&setup());
-    let folder = issue(&house, &["onahama-1", "onahama-2"]);
+    let folder = house.issue(&["onahama-1", "onahama-2"]);
     let runtime = runtime();
     let mut first = vehicle(&runtime, &house, "onahama-1", &folder);
     // It is heard, and where it is; a datagram may be lost, so it is said until it is known.
@@ -122,7 +111,7 @@ fn an_order_goes_down_and_what_the_crew_does_comes_up_with_its_own_times() {
 #[test]
 fn the_same_press_twice_is_one_through_a_kill_and_a_new_address() {
     let house = House::start_new(&setup());
-    let folder = issue(&house, &["onahama-1"]);
+    let folder = house.issue(&["onahama-1"]);
     let runtime = runtime();
     let mut first = vehicle(&runtime, &house, "onahama-1", &folder);
     order(&house, &["小名浜1"]);
@@ -146,7 +135,7 @@ fn the_same_press_twice_is_one_through_a_kill_and_a_new_address() {
 #[test]
 fn an_order_waits_for_a_terminal_that_is_not_there_and_outlives_the_core() {
     let house = House::start_new(&setup());
-    let folder = issue(&house, &["onahama-2"]);
+    let folder = house.issue(&["onahama-2"]);
     order(&house, &["小名浜2"]);
     assert!(unit(&house, "小名浜2")["terminal"]["order_shown_at"].is_null());
     assert!(house.kill_core());
@@ -162,9 +151,9 @@ fn an_order_waits_for_a_terminal_that_is_not_there_and_outlives_the_core() {
 #[test]
 fn nobody_comes_in_with_a_certificate_of_another() {
     let house = House::start_new(&setup());
-    let folder = issue(&house, &["onahama-1", "onahama-3"]);
+    let folder = house.issue(&["onahama-1", "onahama-3"]);
     let other = House::new(&setup());
-    let strange = issue(&other, &["onahama-1"]);
+    let strange = other.issue(&["onahama-1"]);
     std::fs::copy(folder.join("onahama-1.pem"), folder.join("onahama-2.pem")).unwrap();
     std::fs::copy(folder.join("onahama-1.key"), folder.join("onahama-2.key")).unwrap();
     let runtime = runtime();

@@ -24,7 +24,7 @@ const ALPN: &[u8] = b"hansho/1";
 /// Longest frame.
 const FRAME_SIZE_MAX: usize = 4_096;
 /// Pause before a new connection.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for anything that the house should answer at once.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 

@@ -1,7 +1,9 @@
-//! The other doors under the same kills: alarms over MQTT and from a watch, and calls to 119.
+//! The other doors under the same kills: alarms over MQTT and from a watch, calls to 119, and a
+//! vehicle's crew over QUIC.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use hansho_journal::Vault;
@@ -9,6 +11,10 @@ use hansho_model::{CallFact, Event, Recorded, Reveal as _, Sealed};
 use hansho_simulators::caller::{End, Plan, call};
 use hansho_simulators::devices::watch::{Place, SOS, Said};
 use hansho_simulators::pendant::Link;
+use hansho_simulators::vehicle::{Pressed, Vehicle};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use super::{REPEAT_AFTER, Shared};
 use crate::house::mqtt::Client;
@@ -23,6 +29,10 @@ pub(super) const WATCH: &str = "8800000003";
 pub(super) const HOME: Place = Place::new(371_060_000, 1_409_589_000);
 /// A device's pause between two alarms.
 const PACE: Duration = Duration::from_millis(50);
+/// The vehicle's terminal.
+pub(super) const TERMINAL: &str = "onahama-1";
+/// How long a link to the house may take to come about and to answer.
+const LINK_MAX: Duration = Duration::from_millis(500);
 /// The callers' pause between two calls.
 const NEXT_CALL: Duration = Duration::from_millis(250);
 /// A caller hangs up so long after the first sign of the other side.
@@ -39,6 +49,8 @@ pub(super) struct Held {
     rang: BTreeSet<String>,
     /// Call-IDs whose hanging up was confirmed.
     given_up: BTreeSet<String>,
+    /// Presses of the crew that were answered; they are commands, and looked up among these.
+    pub(super) presses: usize,
 }
 
 /// A pendant: the same alarm until its PUBACK, then the next.
@@ -149,6 +161,44 @@ pub(super) fn call_for_ever(shared: &Shared) {
     }
 }
 
+/// A crew: the same press until it is answered, then the next.
+pub(super) fn drive_for_ever(shared: &Shared, terminals: &Path, trust: &Path) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mut vehicle: Option<Vehicle> = None;
+    while !shared.is_quiet() {
+        let id = uuid::Uuid::now_v7();
+        let said = json!({ "id": id.to_string(), "availability": "AV" });
+        while !shared.is_over() {
+            let Some(open) = vehicle.take().or_else(|| reach(&runtime, shared, terminals, trust))
+            else {
+                pause(Duration::from_millis(5));
+                continue;
+            };
+            // A press that was cut off leaves half a frame: the next try is another link's.
+            let open = vehicle.insert(open);
+            let told = runtime.block_on(async { timeout(LINK_MAX, open.say(&said)).await });
+            match told {
+                Ok(Ok(Pressed::Stored(seq))) => {
+                    shared.held.lock().unwrap().commands.insert(id, seq);
+                    shared.doors.lock().unwrap().presses += 1;
+                    break;
+                }
+                Ok(Ok(refused)) => panic!("{refused:?}"),
+                Ok(Err(_)) | Err(_) => vehicle = None,
+            }
+        }
+        pause(PACE);
+    }
+}
+
+/// A terminal for wherever the house listens now.
+fn reach(runtime: &Runtime, shared: &Shared, terminals: &Path, trust: &Path) -> Option<Vehicle> {
+    let door = shared.addresses()?.quic;
+    let _inside = runtime.enter();
+    Vehicle::new(TERMINAL, terminals, trust, door).ok()
+}
+
 /// What stands in the journal of these doors.
 #[derive(Default)]
 pub(super) struct Witness {
@@ -171,6 +221,8 @@ impl Witness {
             Event::ReportReceived(report) if report.source.starts_with("watch:") => {
                 self.frames.push(report.raw.clone());
             }
+            // That the terminal came and went.
+            Event::ReportReceived(report) if report.source.starts_with("quic:") => {}
             Event::CallReceived { said, .. } => {
                 // A call's name is its Call-ID and the caller's tag.
                 let (id, _tag) = said.call.0.rsplit_once(';').unwrap();

@@ -105,6 +105,16 @@ impl House {
         self.data.clone()
     }
 
+    /// Makes the certificates of these terminals; gives their folder.
+    pub(crate) fn issue(&self, terminals: &[&str]) -> PathBuf {
+        let out = self.data.join("terminals");
+        let mut command = Command::new(PROGRAM);
+        command.arg("terminal").args(terminals).arg("--data").arg(&self.data);
+        let output = command.arg("--out").arg(&out).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        out
+    }
+
     /// Takes another house's data folder from the next start on.
     pub(crate) fn use_data(&mut self, data: &Path) {
         data.clone_into(&mut self.data);

@@ -114,7 +114,7 @@ mod tests {
     fn an_unknown_benchmark_names_the_known() {
         let failure = run(&House::find().unwrap(), Some("speed"), None).unwrap_err();
         assert!(
-            failure.to_string().contains("there are: journal, intake, call, replay, mail"),
+            failure.to_string().contains("there are: journal, intake, call, quic, replay, mail"),
             "{failure}"
         );
         assert_eq!(failure.exit_code(), 2);
