@@ -5,6 +5,7 @@
 //! more than a handful of words and orders in the air: who does not take the words stops the reading,
 //! and the modem keeps what it has.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
@@ -359,14 +360,15 @@ pub enum SbdWord {
 #[derive(Debug)]
 pub struct SbdModem {
     sbd: Sbd,
-    not_taken: Option<(u64, SendError)>,
+    /// Still to be said, oldest first; no more than orders are heard at once.
+    not_taken: VecDeque<(u64, SendError)>,
 }
 
 impl SbdModem {
     /// Drives a modem by this.
     #[must_use]
     pub const fn new(sbd: Sbd) -> Self {
-        Self { sbd, not_taken: None }
+        Self { sbd, not_taken: VecDeque::new() }
     }
 }
 
@@ -391,7 +393,7 @@ impl Driver for SbdModem {
             SbdOrder::Durable(receipt, durable) => self.sbd.handle_durable(now, receipt, durable),
             SbdOrder::Send(outgoing) => {
                 let id = outgoing.id;
-                self.not_taken = self.sbd.send(now, outgoing).err().map(|error| (id, error));
+                self.not_taken.extend(self.sbd.send(now, outgoing).err().map(|error| (id, error)));
             }
         }
     }
@@ -405,7 +407,7 @@ impl Driver for SbdModem {
     }
 
     fn poll_step(&mut self) -> Step<SbdWord> {
-        if let Some((id, error)) = self.not_taken.take() {
+        if let Some((id, error)) = self.not_taken.pop_front() {
             return Step::Say(SbdWord::NotTaken(id, error));
         }
         match self.sbd.poll_output() {
@@ -637,9 +639,14 @@ mod tests {
     fn what_a_modem_does_not_take_is_said() {
         let mut modem = SbdModem::new(Sbd::new(Setup::new(1)));
         let now = "2026-11-23T00:00:00Z".parse().unwrap();
-        let outgoing = Outgoing { id: 7, bytes: Private(Vec::new()), until: None };
-        modem.handle_order(now, SbdOrder::Send(outgoing));
-        assert_eq!(modem.poll_step(), Step::Say(SbdWord::NotTaken(7, SendError::Empty)));
+        // Several orders may be heard at once, and one that is taken hides none of the others.
+        for (id, bytes) in [(7, Vec::new()), (8, Vec::new()), (9, b"text".to_vec())] {
+            let outgoing = Outgoing { id, bytes: Private(bytes), until: None };
+            modem.handle_order(now, SbdOrder::Send(outgoing));
+        }
+        for id in [7, 8] {
+            assert_eq!(modem.poll_step(), Step::Say(SbdWord::NotTaken(id, SendError::Empty)));
+        }
         assert_eq!(modem.poll_step(), Step::Idle(None));
     }
 }
