@@ -347,9 +347,11 @@ impl Link {
                 Some(_fate) = under_way.next() => continue,
             };
             let Ok(datagram) = datagram else { break };
+            let mut turn = None;
             if heard_at.is_some_and(|at| at.elapsed() < QUIET) {
-                let turn = self.door.turnstile.clone().turn().await;
-                self.door.sink.held_back(turn.waited);
+                let its = self.door.turnstile.clone().turn().await;
+                self.door.sink.held_back(its.waited);
+                turn = Some(its);
             }
             heard_at = Some(Instant::now());
             if self.terminal.get().is_none() || datagram.len() > vehicle::FRAME_SIZE_MAX {
@@ -357,6 +359,8 @@ impl Link {
                 continue;
             }
             under_way.push(self.decide(vehicle::position(self.terminal(), &datagram)));
+            // It is paid for when its work is done.
+            drop(turn);
         }
         while under_way.next().await.is_some() {}
     }

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ struct House {
     answers: Mutex<Vec<Vec<u8>>>,
     orders: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     shown: Mutex<Vec<OrderKey>>,
+    /// Turns that telemetry waited for.
+    turns: AtomicUsize,
     gate: Semaphore,
 }
 
@@ -48,6 +51,7 @@ impl House {
             answers: Mutex::default(),
             orders: Mutex::default(),
             shown: Mutex::default(),
+            turns: AtomicUsize::new(0),
             gate: Semaphore::new(permits),
         })
     }
@@ -80,6 +84,10 @@ impl Sink for House {
 
     fn now(&self) -> Timestamp {
         "2026-11-23T05:40:48Z".parse().unwrap()
+    }
+
+    fn held_back(&self, _waited: Duration) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
     }
 
     fn answering(&self, _: Door, bytes: &[u8]) {
@@ -300,6 +308,13 @@ async fn positions_are_datagrams_and_none_comes_before_a_hello() {
     link.send_datagram(b"rubbish".to_vec().into()).unwrap();
     until(|| world.house.of_lane(Lane::D) == 2).await;
     assert!(world.house.reports.lock().unwrap().last().unwrap().refused.is_some());
+    // Who brings many has a turn for each.
+    let before = world.house.turns.load(Ordering::SeqCst);
+    for _datagram in 0..20 {
+        link.send_datagram(said.to_vec().into()).unwrap();
+    }
+    until(|| world.house.of_lane(Lane::D) == 22).await;
+    assert!(world.house.turns.load(Ordering::SeqCst) >= before + 20);
 }
 
 #[tokio::test]
