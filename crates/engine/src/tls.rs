@@ -37,6 +37,15 @@ pub enum CertificateError {
     /// None could be made.
     #[error("no certificate could be made")]
     Make(#[from] rcgen::Error),
+    /// What was made before could not be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
     /// What was made could not be kept.
     #[error("{} cannot be written", path.display())]
     Keep {
@@ -122,7 +131,7 @@ pub fn issue(data: &Path, terminal: &str, out: &Path) -> Result<(), CertificateE
     authority(data)?;
     let path = data.join(TERMINALS_KEY);
     let pem = std::fs::read_to_string(&path)
-        .map_err(|source| CertificateError::Keep { path: path.clone(), source })?;
+        .map_err(|source| CertificateError::Read { path: path.clone(), source })?;
     let issuer = Issuer::new(authority_params(), KeyPair::from_pem(&pem)?);
     let mut params = CertificateParams::new(vec![certificate_name(terminal)])?;
     params.distinguished_name.push(DnType::CommonName, terminal);

@@ -18,7 +18,6 @@ use hansho_protocols::Durable;
 use hansho_protocols::vehicle::{
     self, ALPN, Frames, HELLO_TIME_MAX, OrderKey, Press, StreamClass, UNANSWERED_MAX, Up, frame,
 };
-use hansho_telemetry::Gauge;
 use jiff::Timestamp;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::crypto::{CryptoError, HmacKey};
@@ -35,6 +34,7 @@ use tokio_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, version};
 
 use crate::identities::{Claim, Identities};
+use crate::tcp::Counted;
 use crate::tls::{TlsError, certificates, private_key};
 use crate::turnstile::{QUIET, Turnstile};
 use crate::{Decided, Sink};
@@ -221,7 +221,7 @@ pub async fn serve_quic(
 ) -> io::Result<()> {
     let QuicIdentity(server, config) = identity;
     let endpoint = Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))?;
-    let (door, counted) = (Arc::new(door), Gauge::IntakeConnectionsCount);
+    let door = Arc::new(door);
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
@@ -240,11 +240,10 @@ pub async fn serve_quic(
             }
             continue;
         }
-        let (door, stop) = (Arc::clone(&door), stop.clone());
+        let (door, stop, counted) = (Arc::clone(&door), stop.clone(), Counted::new(Door::Quic));
         tokio::spawn(async move {
-            counted.add(Door::Quic.as_str(), 1.0);
             greet(incoming, door, stop).await;
-            counted.add(Door::Quic.as_str(), -1.0);
+            drop(counted);
         });
     }
     endpoint.close(End::House.code(), b"the house ends");
@@ -282,7 +281,10 @@ struct Link {
 impl Link {
     async fn converse(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let (named, mut names) = mpsc::channel(1);
-        let datagrams = tokio::spawn(Arc::clone(&self).positions());
+        // It ends with the connection, when all that came by it is accounted for.
+        drop(tokio::spawn(Arc::clone(&self).positions()));
+        let silent = tokio::time::sleep(HELLO_TIME_MAX);
+        tokio::pin!(silent);
         let mut claim: Option<Claim> = None;
         let end = loop {
             tokio::select! {
@@ -300,11 +302,12 @@ impl Link {
                     claim = Some(self.door.identities.claim(name));
                     self.take(vehicle::arrived(self.terminal()));
                 }
+                // Who never says whose link it is holds no place.
+                () = &mut silent, if claim.is_none() => break Some(End::Unreadable),
                 () = lost(claim.as_ref()) => break Some(End::TakenOver),
                 _ = stop.wait_for(|stop| *stop) => break Some(End::House),
             }
         };
-        datagrams.abort();
         match end {
             Some(end) => {
                 if matches!(end, End::TakenOver) {

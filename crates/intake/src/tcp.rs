@@ -268,10 +268,10 @@ async fn until(deadline: Option<Timestamp>, now: Timestamp) {
 }
 
 /// Counts a connection for as long as it is open, by whatever way it ends.
-struct Counted(Door);
+pub(crate) struct Counted(Door);
 
 impl Counted {
-    fn new(door: Door) -> Self {
+    pub(crate) fn new(door: Door) -> Self {
         Gauge::IntakeConnectionsCount.add(door.as_str(), 1.0);
         Self(door)
     }

@@ -39,6 +39,8 @@ struct House {
     shown: Mutex<Vec<OrderKey>>,
     /// Turns that telemetry waited for.
     turns: AtomicUsize,
+    /// Reports of which it is known what became of them.
+    decided: AtomicUsize,
     gate: Semaphore,
 }
 
@@ -52,6 +54,7 @@ impl House {
             orders: Mutex::default(),
             shown: Mutex::default(),
             turns: AtomicUsize::new(0),
+            decided: AtomicUsize::new(0),
             gate: Semaphore::new(permits),
         })
     }
@@ -63,12 +66,14 @@ impl House {
 
 impl Sink for House {
     fn take(self: Arc<Self>, _: SocketAddr, _: Timestamp, report: Report) -> Decided {
-        let gated = report.lane == Lane::A;
+        // Everything but that a terminal came or went.
+        let gated = report.lane != Lane::C;
         self.reports.lock().unwrap().push(report);
         Box::pin(async move {
             if gated {
                 self.gate.acquire().await.unwrap().forget();
             }
+            self.decided.fetch_add(1, Ordering::SeqCst);
             Durable::Stored
         })
     }
@@ -297,7 +302,7 @@ async fn an_order_goes_down_and_its_word_comes_back() {
 
 #[tokio::test]
 async fn positions_are_datagrams_and_none_comes_before_a_hello() {
-    let world = World::open(10);
+    let world = World::open(100);
     let link = world.connect(Some("t-1")).await.unwrap();
     let said = br#"{"position":{"lat":36.9548,"lon":140.905}}"#;
     link.send_datagram(said.to_vec().into()).unwrap();
@@ -315,6 +320,29 @@ async fn positions_are_datagrams_and_none_comes_before_a_hello() {
     }
     until(|| world.house.of_lane(Lane::D) == 22).await;
     assert!(world.house.turns.load(Ordering::SeqCst) >= before + 20);
+}
+
+#[tokio::test]
+async fn a_position_is_accounted_for_though_the_link_is_gone() {
+    let world = World::open(0);
+    let link = world.connect(Some("t-1")).await.unwrap();
+    let _crew = world.stream(&link, "B").await;
+    link.send_datagram(br#"{"position":{"lat":36.9548,"lon":140.905}}"#.to_vec().into()).unwrap();
+    until(|| world.house.of_lane(Lane::D) == 1).await;
+    link.close(0_u32.into(), b"");
+    // That it came, and that it went.
+    until(|| world.house.of_lane(Lane::C) == 2).await;
+    world.house.gate.add_permits(1);
+    until(|| world.house.decided.load(Ordering::SeqCst) == 3).await;
+}
+
+#[tokio::test]
+async fn a_link_that_says_nothing_is_ended() {
+    let world = World::open(10);
+    let link = world.connect(Some("t-1")).await.unwrap();
+    let closed = timeout(PATIENCE, link.closed()).await.unwrap().to_string();
+    assert!(closed.contains('1'), "{closed}");
+    assert_eq!(world.house.of_lane(Lane::C), 0, "nobody was there");
 }
 
 #[tokio::test]
