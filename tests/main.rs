@@ -19,6 +19,8 @@ mod order;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod satphones;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod sip;

@@ -32,6 +32,10 @@ pub(crate) struct Setup {
     pub(crate) mqtt: Vec<String>,
     /// Units, each with its terminal.
     pub(crate) units: Vec<(String, String)>,
+    /// Port of a satellite modem, as the configuration has it.
+    pub(crate) modem: Option<String>,
+    /// Sites that are reached through it: IMEI, name, district.
+    pub(crate) sites: Vec<(String, String, u8)>,
     /// More of `hansho.toml`.
     pub(crate) more: String,
 }
@@ -115,6 +119,18 @@ impl Setup {
         self
     }
 
+    /// With a satellite modem at this port.
+    pub(crate) fn with_modem(mut self, port: &str) -> Self {
+        self.modem = Some(port.to_owned());
+        self
+    }
+
+    /// With a site that is reached over a satellite.
+    pub(crate) fn with_site(mut self, imei: &str, name: &str, district: u8) -> Self {
+        self.sites.push((imei.to_owned(), name.to_owned(), district));
+        self
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("hansho.toml"), self.house()).unwrap();
@@ -122,6 +138,13 @@ impl Setup {
         fs::write(folder.join("devices.toml"), self.devices()).unwrap();
         if !self.units.is_empty() {
             fs::write(folder.join("units.toml"), self.fleet()).unwrap();
+        }
+        if let Some(port) = &self.modem {
+            let mut text = format!("[modems]\nroof = {{ port = \"{port}\" }}\n[sites]\n");
+            for (imei, name, district) in &self.sites {
+                writeln!(text, "{imei} = {{ name = \"{name}\", district = {district} }}").unwrap();
+            }
+            fs::write(folder.join("sites.toml"), text).unwrap();
         }
     }
 

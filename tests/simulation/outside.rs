@@ -15,7 +15,7 @@ use super::audit::{acked, puback};
 use super::house::LINKS;
 use super::house::Waiter;
 use super::plan::Sabotage;
-use super::town::{GivenAnswer, UNITS, sealed};
+use super::town::{GivenAnswer, SITE, UNITS, sealed};
 use super::world::{Happening, Heard, World};
 
 /// The relay's day.
@@ -140,7 +140,9 @@ impl World {
                 pendant.outstanding.as_ref().filter(|_| answers).map(|each| each.sequence)
             }
             Door::Mqtt => puback(bytes),
-            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => acked(bytes),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic | Door::Sbd => {
+                acked(bytes)
+            }
         };
         if number.is_some()
             && pendant.outstanding.as_ref().is_some_and(|each| Some(each.sequence) == number)
@@ -187,7 +189,10 @@ impl World {
         let sees = self.house.as_ref()?.replica();
         let dice = &mut self.dice;
         let administrator = dice.one_in(40);
-        let kind = if administrator {
+        let kind = if dice.one_in(12) {
+            let device = format!("{}:{SITE}", Door::Sbd);
+            CommandKind::SendMessage { device, text: sealed(1, &[0; 60]) }
+        } else if administrator {
             let last = usize::from(self.town.helpers).checked_sub(1)?;
             let person = sees.people().keys().nth(last).copied()?;
             CommandKind::ErasePerson { person }
@@ -280,6 +285,10 @@ impl World {
             Effect::DestroyKey(_) => Fate::Accepted,
             // A terminal is out of coverage now and then, too.
             Effect::ConnectCall { .. } | Effect::SendOrder(_) => self.fate_of_line(),
+            Effect::SendMessage(ref message) => {
+                let message = message.clone();
+                return self.give_modem(&task, &message);
+            }
         };
         self.flown += 1;
         let number = self.flown;
@@ -344,6 +353,8 @@ impl World {
                 self.keys_destroyed.insert(key);
             }
             Effect::ConnectCall { call, position } => self.ring_phone(&call, &position),
+            // The modem carries it out.
+            Effect::SendMessage(_) => {}
             Effect::SendOrder(sheet) => {
                 self.orders_shown.insert(sheet.assignment);
             }

@@ -216,6 +216,16 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::ZoneEntered { device, .. } => ("ZoneEntered", json!({"source": device.0})),
         Event::ZoneDoubted { device, .. } => ("ZoneDoubted", json!({"source": device.0})),
         Event::FixDoubted { device, .. } => ("FixDoubted", json!({"source": device.0})),
+        Event::SiteRegistered { device, entry } => {
+            ("SiteRegistered", json!({"source": device.0, "device": entry.source}))
+        }
+        Event::SiteWithdrawn { device } => ("SiteWithdrawn", json!({"source": device.0})),
+        Event::MessageOrdered { message, device, until, .. } => (
+            "MessageOrdered",
+            json!({
+                "message": message.to_string(), "source": device.0, "until": until.to_string(),
+            }),
+        ),
         Event::LoadChanged { level } => ("LoadChanged", json!({"level": level.get()})),
         Event::AlarmsLimited { device } => ("AlarmsLimited", json!({"source": device.0})),
     }

@@ -1,5 +1,6 @@
 //! From the core's state to what the API shows.
 
+mod sites;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use hansho_core::{
     SavedDraft, Signal, State,
 };
 use hansho_model::{
-    AnswerChoice, CallerLocation, DegreesE7, EffectId, IncidentId, KeyId, LocationFault,
+    AnswerChoice, CallerLocation, DegreesE7, Door, EffectId, IncidentId, KeyId, LocationFault,
     LocationShape, Mode, NoticeId, Reveal, Role, Sealed, Seq, SignalId, SourceId, Token,
 };
 use jiff::Timestamp;
@@ -94,6 +95,8 @@ impl Viewer<'_> {
             },
             notices,
             drafts: self.drafts(),
+            sites: self.sites(),
+            messages: self.messages(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Viewer<'_> {
                 position: each.position.clone(),
                 at: each.at.to_string(),
             }),
+            site: self.site_name(signal.source),
             subscriber: self.subscriber(signal.source),
             text: self.open(signal.text.as_ref()),
             incident: signal.incident.map(|incident| incident.to_string()),
@@ -255,7 +259,11 @@ impl Viewer<'_> {
 
     fn kind(self, source: SourceId) -> &'static str {
         let device = self.state.devices().get(&source);
-        if device.is_some_and(Device::is_tracker) { "tracker" } else { "pendant" }
+        match device {
+            Some(device) if device.door == Door::Sbd => "message",
+            Some(device) if device.is_tracker() => "tracker",
+            Some(_) | None => "pendant",
+        }
     }
 
     fn subscriber(self, source: SourceId) -> Option<view::Subscriber> {
@@ -376,7 +384,7 @@ impl Viewer<'_> {
         view::Device {
             id: self.state.source_name(source).to_owned(),
             door: device.door.as_str().to_owned(),
-            registered: device.entry.is_some(),
+            registered: device.entry.is_some() || self.state.sites().contains_key(&source),
             last_heard: device.last_heard.map(|at| at.to_string()),
             reports: device.reports,
             refused: device.refused,

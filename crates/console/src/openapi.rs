@@ -23,6 +23,7 @@ use crate::{api, commands, dispatch, stream, view};
         commands::AnswerCall, commands::CallBack, commands::SetPlace, commands::SetKind,
         commands::SaveDraft, commands::ClearDraft,
         commands::OrderUnits, commands::UnitStatus, commands::SetAvailability,
+        commands::SendMessage,
         view::Heartbeat, view::StreamEvent, view::World,
     )),
     security(("cookie" = []), ("bearer" = [])),

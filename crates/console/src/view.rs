@@ -2,6 +2,7 @@
 //!
 //! The shape is a contract: fields may be added, none is renamed or removed.
 
+mod sites;
 mod units;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use sites::{Message, Site};
 pub use units::{
     Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Terminal,
     Unit, UnitPosition,
@@ -47,6 +49,10 @@ pub struct World {
     pub drafts: Vec<Draft>,
     /// What the house gives up under load.
     pub load: Load,
+    /// Sites that are reached over a satellite.
+    pub sites: Vec<Site>,
+    /// Messages to them, the newest first.
+    pub messages: Vec<Message>,
 }
 
 /// What the house gives up under load.
@@ -64,7 +70,7 @@ pub struct Load {
 pub struct Signal {
     /// Such as `s184200`.
     pub id: String,
-    /// `call`, `pendant` or `tracker`; later also others.
+    /// `call`, `pendant`, `tracker`, or `message` for words over a satellite; later also others.
     pub kind: String,
     /// Where it came in.
     pub door: String,
@@ -109,6 +115,8 @@ pub struct Signal {
     pub refused: bool,
     /// Who has it.
     pub acknowledged: Option<Acknowledged>,
+    /// Name of the site that says it, for a `message` of one that is registered.
+    pub site: Option<String>,
     /// Whom the device protects.
     pub subscriber: Option<Subscriber>,
     /// Free text the device sent.

@@ -79,7 +79,10 @@ impl State {
         if let Event::EffectsAttempted { attempts } = &recorded.event {
             return attempts.iter().copied().map(EffectChange::Attempt).collect();
         }
-        if matches!(recorded.event, Event::PersonErased { .. } | Event::CallAnswered { .. }) {
+        if matches!(
+            recorded.event,
+            Event::PersonErased { .. } | Event::CallAnswered { .. } | Event::MessageOrdered { .. }
+        ) {
             return change(EffectId { seq: recorded.seq, index: 0 }).into_iter().collect();
         }
         if let Event::ReportReceived(report) = &recorded.event {
@@ -169,6 +172,15 @@ impl State {
                 }
             }
             Event::ClockStepped { .. } | Event::LogInRefused { .. } => {}
+            Event::SiteRegistered { device, entry } => {
+                self.sites.entries.insert(*device, entry.clone());
+            }
+            Event::SiteWithdrawn { device } => {
+                self.sites.entries.remove(device);
+            }
+            Event::MessageOrdered { message, device, text, until } => {
+                self.order_message(recorded, *message, (*device, text, *until));
+            }
             Event::SettingsApplied(settings) => self.settings = Some(settings.clone()),
             Event::SourceNamed { name, .. } => self.name_source(name),
             Event::PersonEntered { person, entry } => {
@@ -677,6 +689,7 @@ impl State {
             self.settle_sheet(outcome);
         }
         let again = again_at.is_some();
+        self.settle_message(outcome, again, uncertain_before > 0);
         let Some(recipient) = self.recipient_mut(id) else { return };
         recipient.detail = outcome.detail;
         recipient.maybe_twice |= again && outcome.outcome == Outcome::Uncertain;

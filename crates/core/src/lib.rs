@@ -33,6 +33,7 @@ mod dedupe;
 mod evolve;
 mod idem;
 mod recommend;
+mod site;
 mod state;
 mod track;
 mod units;
@@ -42,9 +43,10 @@ pub use call::{
     SIMILAR_METRES, SIMILAR_TIME, SavedDraft, Similar,
 };
 pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
-pub use decide::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use decide::{CONNECT_DELAYS_S, MESSAGE_TIME, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 pub use dedupe::Seen;
 pub use evolve::EffectChange;
+pub use site::SentMessage;
 pub use state::{
     Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
     Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,

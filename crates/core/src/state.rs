@@ -14,12 +14,16 @@ use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::deadlines::Deadlines;
 use crate::dedupe::Seen;
+use crate::site::Sites;
 use crate::track::Track;
 use crate::units::Dispatch;
 
 /// After this time without an answer carers are told of an exit once more (wandering reference,
 /// section 1).
 pub(crate) const REMINDER_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a seal adds to a value, bytes: nonce 24, tag 16.
+pub(crate) const SEAL_BYTES: usize = 40;
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
 pub mod limits {
@@ -55,8 +59,10 @@ pub mod limits {
     pub const DRAFTS: usize = 200;
     /// Bytes of a draft's name.
     pub const FORM_BYTES: usize = 64;
-    /// Bytes of a draft's text with its seal (nonce 24, tag 16).
-    pub const DRAFT_BYTES: usize = 4_096 + 40;
+    /// Bytes of a draft's text with its seal.
+    pub const DRAFT_BYTES: usize = 4_096 + super::SEAL_BYTES;
+    /// Messages to sites that may wait to be sent; a modem takes as many.
+    pub const MESSAGES_WAITING: usize = 16;
     /// Bytes of a seat's name.
     pub const SEAT_BYTES: usize = 32;
     /// How far from its centre an incident may be said to be, in metres.
@@ -99,6 +105,7 @@ pub struct State {
     /// When the core was started last: before that nobody listened.
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) load: Load,
+    pub(crate) sites: Sites,
     pub(crate) index: Index,
 }
 
@@ -631,6 +638,9 @@ impl State {
             let (call, position) = (call.clone(), position.clone());
             return Some(Effect::ConnectCall { call, position });
         }
+        if let Some(message) = self.message(id.seq) {
+            return Some(Effect::SendMessage(Box::new(message)));
+        }
         if let Some(assignment) = self.dispatch.sheets.get(&id.seq) {
             return self.sheet(*assignment).map(|sheet| Effect::SendOrder(Box::new(sheet)));
         }
@@ -671,7 +681,8 @@ impl State {
         let call_back = self.index.call_backs.first().map(|(at, _)| *at);
         let silence = self.index.silences.first();
         let reminder = self.index.reminders.first();
-        [expiry, lapse, call_back, silence, reminder].into_iter().flatten().min()
+        let message = self.messages_to_give_up().map(|(until, _)| until).min();
+        [expiry, lapse, call_back, silence, reminder, message].into_iter().flatten().min()
     }
 
     /// When the carers who were told of an exit are told again: nobody has answered them, no
@@ -787,6 +798,7 @@ impl Canonical for State {
             dispatch,
             started_at,
             load,
+            sites,
             index: _,
         } = self;
         seq.put(out);
@@ -812,6 +824,7 @@ impl Canonical for State {
         dispatch.put(out);
         started_at.put(out);
         load.put(out);
+        sites.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -839,6 +852,7 @@ impl Canonical for State {
             dispatch: Canonical::take(input)?,
             started_at: Canonical::take(input)?,
             load: Canonical::take(input)?,
+            sites: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();

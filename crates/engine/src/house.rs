@@ -36,6 +36,7 @@ use crate::gauges::{self, Gauges};
 use crate::live::{self, Outlets, Queue};
 use crate::registry::{self, Subjects};
 use crate::replica::Replica;
+use crate::satellite::Satellites;
 use crate::sequencer::Sequencer;
 use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
@@ -262,6 +263,7 @@ struct House {
     replica: Arc<Replica>,
     ways: Ways,
     terminals: Arc<Terminals>,
+    satellites: Arc<Satellites>,
     telephone: Exchangeable,
     owed: Vec<Change>,
     changes: mpsc::Receiver<Change>,
@@ -299,10 +301,12 @@ impl House {
         let terminals =
             Terminals::new(config, Arc::clone(&vault), Arc::clone(&queue), Arc::clone(&books));
         let terminals = Arc::new(terminals);
+        let satellites = Arc::new(Satellites::new(config, Arc::clone(&vault)));
         let ways = Ways {
             mail: mail(config, &vault, &edge)?,
             line: Some(orders),
             terminals: Some(Arc::clone(&terminals)),
+            satellites: Some(Arc::clone(&satellites)),
             vault,
         };
 
@@ -334,6 +338,7 @@ impl House {
             replica,
             ways,
             terminals,
+            satellites,
             telephone,
             owed,
             changes,
@@ -380,6 +385,10 @@ impl House {
         let mut doors = tokio::task::JoinSet::new();
         let behind = Behind { edge: &self.edge, crews: self.terminals };
         open_doors(config, &self.data, sockets.doors, &behind, &stopped, &mut doors)?;
+        let satellites = self.satellites;
+        satellites
+            .open(config, &self.data, &self.edge, &stopped, &mut doors)
+            .map_err(refused("start a serial port's thread"))?;
         let gauges = Gauges {
             queue: Arc::clone(&self.queue),
             replica: Arc::clone(&self.replica),

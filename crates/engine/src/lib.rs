@@ -18,6 +18,7 @@ pub mod load;
 pub mod officer;
 pub mod registry;
 pub mod replica;
+pub mod satellite;
 pub mod sequencer;
 pub mod sockets;
 pub mod start;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hansho_config::{Config, Device, MailSettings, Person};
+use hansho_config::{Config, Device, MailSettings, Person, SatelliteSite};
 use hansho_core::State;
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
-    DeviceEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, Start, Token, Zone,
+    DeviceEntry, Door, Mailbox, PersonEntry, Registry, Sealed, Settings, SiteEntry, Start, Token,
+    Zone,
 };
 
 /// Whose data a device's reports are: the vault's subject of the person it protects.
@@ -79,7 +80,8 @@ pub fn start(config: &Config, state: &State, vault: &Vault) -> Result<Start, Vau
         }
     }
     let fleet = config.fleet.clone();
-    let registry = Registry { people, devices, settings: settings(config), fleet };
+    let sites = config.satellite.sites.iter().map(|site| enter_site(site, vault)).collect();
+    let registry = Registry { people, devices, sites, settings: settings(config), fleet };
     Ok(Start { release: env!("CARGO_PKG_VERSION").to_owned(), registry })
 }
 
@@ -128,6 +130,16 @@ fn register(
         zones: device.zones.clone(),
         interval_s: device.interval_s,
     })
+}
+
+/// Nothing of an office is personal, so nothing is sealed.
+fn enter_site(site: &SatelliteSite, vault: &Vault) -> SiteEntry {
+    let SatelliteSite { imei, name, district } = site;
+    let source = format!("{}:{imei}", Door::Sbd);
+    let place = district.map_or(0, |district| district.0).to_string();
+    let text = [source.as_str(), name, &place].join("\u{1e}");
+    let digest = vault.token("register", text.as_bytes());
+    SiteEntry { source, name: name.clone(), district: *district, digest }
 }
 
 fn settings(config: &Config) -> Settings {

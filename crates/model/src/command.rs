@@ -179,6 +179,13 @@ pub enum CommandKind {
         /// Whether, why, when.
         usable: Usable,
     },
+    /// Sends words to a site over a satellite.
+    SendMessage {
+        /// Full name of the site's handset among the sources, such as `sbd:300000000000111`.
+        device: String,
+        /// The words, 1 to [`crate::MESSAGE_BYTES_MAX`] bytes before the seal.
+        text: Sealed,
+    },
     /// Erases a person by law: the data key is destroyed once this is durable.
     ErasePerson {
         /// The person.
@@ -223,6 +230,7 @@ impl CommandKind {
             Self::OrderUnits { .. } => "OrderUnits",
             Self::UnitStatus { .. } => "UnitStatus",
             Self::SetAvailability { .. } => "SetAvailability",
+            Self::SendMessage { .. } => "SendMessage",
             Self::ErasePerson { .. } => "ErasePerson",
             Self::OpenSession { .. } => "OpenSession",
             Self::CloseSession { .. } => "CloseSession",

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use crate::{
     AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt, CallBackOutcome, DeviceEntry,
     EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, LoadLevel,
-    MetresU32, NoticeId, PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport,
-    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, StatusReached,
-    Template, Token, UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
+    MessageId, MetresU32, NoticeId, PersonEntry, PersonId, Place, Plan, Recipient, Sealed,
+    SealedCallReport, SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SiteEntry,
+    SourceId, StatusReached, Template, Token, UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -417,6 +417,29 @@ pub enum Event {
         distance: MetresU32,
         /// Since the fix before.
         seconds: u32,
+    },
+    /// A site entered the register, or its entry changed.
+    SiteRegistered {
+        /// Its handset.
+        device: SourceId,
+        /// The entry.
+        entry: SiteEntry,
+    },
+    /// A site left the register.
+    SiteWithdrawn {
+        /// Its handset.
+        device: SourceId,
+    },
+    /// A message to a site was ordered: sending it is owed.
+    MessageOrdered {
+        /// The message; its number is this event's own.
+        message: MessageId,
+        /// To whom.
+        device: SourceId,
+        /// The words.
+        text: Sealed,
+        /// When it is given up, if it could not go by then.
+        until: Timestamp,
     },
     /// The house gives up more under load, or less.
     LoadChanged {

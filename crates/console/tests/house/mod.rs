@@ -414,7 +414,7 @@ fn start() -> Start {
     };
     Start {
         release: "test".to_owned(),
-        registry: Registry { people, devices, settings, fleet: fleet() },
+        registry: Registry { people, devices, sites: Vec::new(), settings, fleet: fleet() },
     }
 }
 

@@ -76,6 +76,9 @@ impl State {
             CommandKind::SetAvailability { unit, usable } => {
                 self.set_availability(unit, *usable, &case, batch)
             }
+            CommandKind::SendMessage { device, text } => {
+                self.send_message(device, text, &case, batch)
+            }
             CommandKind::ErasePerson { person } => self.erase(*person, &case, batch),
             CommandKind::OpenSession { token, expires_at } => {
                 self.log_in(*token, command.actor.role, *expires_at, &case, batch)
@@ -309,6 +312,9 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::CloseSession { .. }
         | CommandKind::RefuseLogIn { .. } => role != Role::Crew,
         CommandKind::ErasePerson { .. } => role == Role::Administrator,
+        CommandKind::SendMessage { .. } => {
+            matches!(role, Role::Dispatcher | Role::Supervisor | Role::DisasterManager)
+        }
         CommandKind::SaveDraft { .. } | CommandKind::ClearDraft { .. } => {
             !matches!(role, Role::Viewer | Role::Crew)
         }

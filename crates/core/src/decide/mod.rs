@@ -6,6 +6,7 @@ mod effects;
 mod place;
 mod registers;
 mod report;
+mod site;
 mod track;
 mod units;
 
@@ -16,6 +17,7 @@ use hansho_model::{
 use jiff::Timestamp;
 
 pub use effects::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use site::MESSAGE_TIME;
 
 use crate::idem;
 use crate::state::{State, limits};
@@ -98,6 +100,7 @@ impl State {
         for notice in self.index.reminders.due(now) {
             self.decide_reminder(now, notice, batch);
         }
+        self.give_up_messages(now, batch);
         for device in self.index.silences.due(now) {
             let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
             batch.push_core(Event::FaultRaised { device, fault, code, zone });

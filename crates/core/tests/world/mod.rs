@@ -212,7 +212,7 @@ pub(crate) fn start() -> Start {
     };
     let people = vec![person(1), person(2), person(3)];
     let fleet = Fleet::default();
-    let registry = Registry { people, devices: vec![device], settings, fleet };
+    let registry = Registry { people, devices: vec![device], sites: Vec::new(), settings, fleet };
     Start { release: "test".to_owned(), registry }
 }
 
@@ -366,6 +366,9 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::SessionOpened { .. } => "SessionOpened",
             Event::SessionClosed { .. } => "SessionClosed",
             Event::LogInRefused { .. } => "LogInRefused",
+            Event::SiteRegistered { .. } => "SiteRegistered",
+            Event::SiteWithdrawn { .. } => "SiteWithdrawn",
+            Event::MessageOrdered { .. } => "MessageOrdered",
             Event::LoadChanged { .. } => "LoadChanged",
             Event::AlarmsLimited { .. } => "AlarmsLimited",
             Event::CoreStarted { .. } => "CoreStarted",

@@ -8,6 +8,7 @@
 mod calls;
 mod codes;
 mod read;
+mod sites;
 mod tracks;
 mod units;
 mod v1;
@@ -94,6 +95,9 @@ kinds! {
     53 = FIX_DOUBTED "FixDoubted",
     56 = LOAD_CHANGED "LoadChanged",
     57 = ALARMS_LIMITED "AlarmsLimited",
+    58 = SITE_REGISTERED "SiteRegistered",
+    59 = SITE_WITHDRAWN "SiteWithdrawn",
+    60 = MESSAGE_ORDERED "MessageOrdered",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

@@ -7,11 +7,12 @@ use hansho_model::{
     CallSaid, CallerLocation, DegreesE7, Deviation, DeviceEntry, DistrictId, Door, EffectId,
     EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId, IncidentKind,
     IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LoadLevel, LocationFault,
-    LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode, NeedMet, NoticeId,
-    Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed, Position,
-    Recipient, Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, Sighting,
-    SignalId, SignalOutcome, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice,
-    UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
+    LocationMark, LocationShape, LocationSource, Mailbox, MessageId, MetresU32, Mode, NeedMet,
+    NoticeId, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed,
+    Position, Recipient, Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled,
+    Sighting, SignalId, SignalOutcome, SiteEntry, SourceId, StatusReached, Telemetry, Template,
+    Token, UnitAdvice, UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone,
+    ZoneDistance,
 };
 use jiff::Timestamp;
 
@@ -580,9 +581,29 @@ fn loads() -> Vec<Event> {
     vec![level(0), level(4), Event::AlarmsLimited { device: SourceId(401) }]
 }
 
+fn sites() -> Vec<Event> {
+    let device = SourceId(402);
+    let entry = SiteEntry {
+        source: "sbd:300000000000111".to_owned(),
+        name: "川前支所".to_owned(),
+        district: Some(DistrictId(12)),
+        digest: Token([9; 16]),
+    };
+    let bare = SiteEntry { district: None, ..entry.clone() };
+    let (message, text) = (MessageId(Seq::new(184_400)), sealed(11));
+    let until = at(1_795_413_650_000_000);
+    vec![
+        Event::SiteRegistered { device, entry },
+        Event::SiteRegistered { device, entry: bare },
+        Event::SiteWithdrawn { device },
+        Event::MessageOrdered { message, device, text, until },
+    ]
+}
+
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks(), calls(), places(), units(), orders(), zones(), loads()].concat()
+    [first_samples(), tracks(), calls(), places(), units(), orders(), zones(), loads(), sites()]
+        .concat()
 }
 
 fn golden(name: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use super::codes::Code as _;
 use super::tracks;
 use super::v1::{self, Bytes, Bytes16};
 use super::v2;
-use super::{BodyError, Encoded, VERSION, calls, extend, kinds, units};
+use super::{BodyError, Encoded, VERSION, calls, extend, kinds, sites, units};
 
 /// Room for a usual body, so that most need one allocation.
 const BODY_CAPACITY: usize = 384;
@@ -244,6 +244,16 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             let (device, distance_m) = (device.0, distance.0);
             let value = tracks::FixDoubted { device, distance_m, seconds: *seconds };
             row(out, kinds::FIX_DOUBTED, &value)
+        }
+        Event::SiteRegistered { device, entry } => {
+            row(out, kinds::SITE_REGISTERED, &sites::registered(*device, entry))
+        }
+        Event::SiteWithdrawn { device } => {
+            row(out, kinds::SITE_WITHDRAWN, &sites::withdrawn(*device))
+        }
+        Event::MessageOrdered { message, device, text, until } => {
+            let value = sites::ordered(*message, *device, text, *until);
+            row(out, kinds::MESSAGE_ORDERED, &value)
         }
         Event::LoadChanged { level } => {
             row(out, kinds::LOAD_CHANGED, &v1::LoadChanged { level: level.get() })
