@@ -133,10 +133,7 @@ impl World {
     fn pump(&mut self) {
         let now = self.true_time();
         let mut wake = self.town.roof.modem.wake();
-        loop {
-            let Some(port) = self.house.as_mut().and_then(|house| house.port.as_mut()) else {
-                break;
-            };
+        while let Some(port) = self.house.as_mut().and_then(|house| house.port.as_mut()) {
             match port.driver.poll_output() {
                 Output::Transmit(bytes) => {
                     let said = self.town.roof.modem.hear(now, &bytes);

@@ -396,18 +396,7 @@ impl House {
             data: self.data.clone(),
         };
         let console = console(config, &self.edge, &self.replica, gauges, &clock)?;
-        let listener = listener(sockets.console)?;
-        let end = stopped.clone();
-        doors.spawn(async move {
-            let mut end = end;
-            let asked = async move {
-                let asked = end.wait_for(|stop| *stop).await;
-                drop(asked);
-            };
-            if let Err(error) = hansho_console::serve(listener, console, asked).await {
-                tracing::error!(%error, "The console's door broke.");
-            }
-        });
+        doors.spawn(serve_console(listener(sockets.console)?, console, stopped.clone()));
         follow_brokers(config, &self.edge, &stopped, &mut doors)?;
         doors.spawn(gauges::tidy(stopped.clone()));
         doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
@@ -435,6 +424,20 @@ impl House {
             tokio::task::spawn_blocking(move || live.join().is_ok() && folding.join().is_ok());
         let whole = joined.await.unwrap_or(false);
         if whole { Ok(()) } else { Err(HouseError::Lost) }
+    }
+}
+
+async fn serve_console(
+    listener: TcpListener,
+    console: Arc<Console>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let asked = async move {
+        let asked = stop.wait_for(|stop| *stop).await;
+        drop(asked);
+    };
+    if let Err(error) = hansho_console::serve(listener, console, asked).await {
+        tracing::error!(%error, "The console's door broke.");
     }
 }
 

@@ -164,10 +164,9 @@ impl Satellites {
     }
 
     fn tell(&self, id: u64, delivery: Delivery) {
-        if let Some(tell) = lock(&self.sent).outcomes.remove(&id) {
-            if tell.send(delivery).is_err() {
-                tracing::debug!(id, "Nobody waits for what became of a message.");
-            }
+        let waits = lock(&self.sent).outcomes.remove(&id);
+        if waits.is_none_or(|tell| tell.send(delivery).is_err()) {
+            tracing::debug!(id, "Nobody waits for what became of a message.");
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::idem;
 use crate::state::{Incident, Signal, State, limits};
 
 impl State {
+    #[expect(clippy::too_many_lines, reason = "one arm a command: the list is the point")]
     pub(super) fn decide_command(
         &self,
         now: Timestamp,

@@ -720,7 +720,7 @@ fn what_waits_is_given_back_when_the_driver_is_stopped() {
     let mut driver = Sbd::new(Setup::new(1));
     let now = "2026-11-23T00:00:00Z".parse().unwrap();
     for id in [7, 8] {
-        let bytes = hansho_model::Private(b"text".to_vec());
+        let bytes = Private(b"text".to_vec());
         driver.send(now, Outgoing { id, bytes, until: None }).unwrap();
     }
     driver.stop(now);
