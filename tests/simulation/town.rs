@@ -285,6 +285,7 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         district: Some(DistrictId(12)),
         digest: Token([90; 16]),
     };
-    let registry = Registry { people, devices, sites: vec![site], settings, fleet };
+    let registry =
+        Registry { people, devices, groups: Vec::new(), sites: vec![site], settings, fleet };
     Start { release: "simulated".to_owned(), registry }
 }

@@ -422,7 +422,7 @@ impl World {
             let fits = match record.status {
                 RecipientStatus::Queued => false,
                 RecipientStatus::Accepted => got == 1 || got > 1 && record.maybe_twice,
-                RecipientStatus::Failed => got == 0,
+                RecipientStatus::Failed | RecipientStatus::Stopped => got == 0,
                 RecipientStatus::Uncertain => got <= 1 || record.maybe_twice,
             };
             assert!(fits, "message {id} is {:?}, and the gateway got {got}", record.status);
@@ -434,7 +434,7 @@ impl World {
                 let fits = match recipient.status {
                     RecipientStatus::Queued => false,
                     RecipientStatus::Accepted => mails > 0,
-                    RecipientStatus::Failed => mails == 0,
+                    RecipientStatus::Failed | RecipientStatus::Stopped => mails == 0,
                     RecipientStatus::Uncertain => true,
                 };
                 assert!(fits, "mail {id} is {:?} and landed {mails} times", recipient.status);

@@ -14,7 +14,7 @@ use serde::Deserialize;
 /// leaks without these words.
 const DEMO: &str = "【デモ・実際の災害ではありません】";
 /// Said at both ends of the subject and in the first line of a drill.
-const TRAINING: &str = "【訓練】";
+pub(crate) const TRAINING: &str = "【訓練】";
 
 /// What marks a text as not real, in its first line; `None` when it is real.
 #[must_use]
@@ -55,6 +55,7 @@ pub(crate) fn texts(language: Language) -> &'static Texts {
 pub(crate) struct Texts {
     pub(crate) mail: MailTexts,
     pub(crate) page: PageTexts,
+    pub(crate) letter: LetterTexts,
     alarms: BTreeMap<String, String>,
 }
 
@@ -87,6 +88,25 @@ pub(crate) struct MailTexts {
     time: String,
     time_short: String,
     weekdays: [String; 7],
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LetterTexts {
+    pub(crate) subject_call_out: String,
+    pub(crate) subject_muster: String,
+    pub(crate) subject_search: String,
+    pub(crate) subject_information: String,
+    pub(crate) subject_all_clear: String,
+    pub(crate) subject_correction: String,
+    pub(crate) subject_withdrawal: String,
+    pub(crate) correction: String,
+    pub(crate) withdrawal: String,
+    pub(crate) greeting: String,
+    pub(crate) answer: String,
+    pub(crate) closing: String,
+    pub(crate) page_title: String,
+    pub(crate) page_withdrawn: String,
 }
 
 #[derive(Debug, Deserialize)]

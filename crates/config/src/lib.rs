@@ -2,8 +2,8 @@
 //!
 //! A configuration is a folder of files: `hansho.toml` (the house), `people.toml` (people by key),
 //! `devices.toml` (devices by source name), and for a house with vehicles `units.toml` (stations and
-//! units), `plans.toml` (what goes out for which kind of incident) and `sites.toml` (satellite modems,
-//! and who is reached through them). All faults of all files are reported at once,
+//! units), `plans.toml` (what goes out for which kind of incident) `groups.toml` (whom notices
+//! go to) and `sites.toml` (satellite modems, and who is reached through them). All faults of all files are reported at once,
 //! and a configuration with a fault is refused whole: half a register is worse than a clear stop.
 //!
 //! Secrets (keys, password hashes, tokens) never stand in a fault's text: the quoted line shows `▮`
@@ -11,7 +11,8 @@
 //!
 //! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
 //! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`], [`STATIONS_MAX`], [`UNITS_MAX`], [`PLANS_MAX`],
-//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`], [`MODEMS_MAX`], [`SITES_MAX`], [`FOREIGN_BROKERS_MAX`], [`FOREIGN_TOPICS_MAX`].
+//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`], [`GROUPS_MAX`], [`GROUP_MEMBERS_MAX`],
+//! [`MODEMS_MAX`], [`SITES_MAX`], [`FOREIGN_BROKERS_MAX`], [`FOREIGN_TOPICS_MAX`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,6 +26,7 @@
 
 mod devices;
 mod fault;
+mod groups;
 mod mqtt;
 mod people;
 mod plans;
@@ -71,6 +73,10 @@ pub const TEXT_CHARS_MAX: usize = 200;
 pub const FOREIGN_BROKERS_MAX: usize = 8;
 /// Most topics of one of them.
 pub const FOREIGN_TOPICS_MAX: usize = 64;
+/// Most groups.
+pub const GROUPS_MAX: usize = 1_000;
+/// Most members of one group: a notice to more is two.
+pub const GROUP_MEMBERS_MAX: usize = hansho_model::RECIPIENTS_MAX;
 /// Most satellite modems.
 pub const MODEMS_MAX: usize = 8;
 /// Most sites that are reached over a satellite.
@@ -121,8 +127,23 @@ pub struct Config {
     pub devices: BTreeMap<String, Device>,
     /// `units.toml` and `plans.toml`: vehicles and response plans.
     pub fleet: Fleet,
+    /// `groups.toml`: groups that notices go to, in the order of the file.
+    pub groups: Vec<Group>,
     /// `sites.toml`: what goes over satellites.
     pub satellite: Satellite,
+}
+
+/// A group that notices go to (配信グループ).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Stable key, such as `dan-2-3`.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// Who may send to it: dispatcher, supervisor, disaster manager.
+    pub senders: Vec<Role>,
+    /// Keys of its members, each once.
+    pub members: Vec<String>,
 }
 
 /// Satellite modems, and the sites that are reached through them.
@@ -364,12 +385,14 @@ impl Config {
         faults.extend(more);
         let (plans, more) = plans::read(dir);
         faults.extend(more);
+        let (groups, more) = groups::read(dir, people.as_ref());
+        faults.extend(more);
         let (satellite, more) = sites::read(dir);
         faults.extend(more);
         let fleet = Fleet { units, found, plans };
         match (site, people, devices) {
             (Some(site), Some(people), Some(devices)) if faults.is_empty() => {
-                Ok(Self { site, people, devices, fleet, satellite })
+                Ok(Self { site, people, devices, fleet, groups, satellite })
             }
             _ => Err(ConfigError::new(dir, faults)),
         }

@@ -1,5 +1,6 @@
 //! From the core's state to what the API shows.
 
+mod letters;
 mod sites;
 mod units;
 
@@ -10,8 +11,8 @@ use hansho_core::{
     SavedDraft, Signal, State,
 };
 use hansho_model::{
-    AnswerChoice, CallerLocation, DegreesE7, Door, EffectId, IncidentId, KeyId, LocationFault,
-    LocationShape, Mode, NoticeId, Reveal, Role, Sealed, Seq, SignalId, SourceId, Token,
+    CallerLocation, DegreesE7, Door, EffectId, IncidentId, KeyId, LocationFault, LocationShape,
+    Mode, NoticeId, Reveal, Role, Sealed, Seq, SignalId, SourceId, Token,
 };
 use jiff::Timestamp;
 
@@ -95,6 +96,7 @@ impl Viewer<'_> {
             },
             notices,
             drafts: self.drafts(),
+            groups: self.groups(),
             sites: self.sites(),
             messages: self.messages(),
         }
@@ -346,17 +348,18 @@ impl Viewer<'_> {
         view::Notice {
             id: id.to_string(),
             state: state.to_owned(),
-            signal: notice.signal.map(|signal| signal.to_string()),
+            signal: notice.signal().map(|signal| signal.to_string()),
+            letter: self.letter(notice),
             ordered_at: notice.ordered_at.to_string(),
             expires_at: notice.expires_at.to_string(),
             outcomes,
-            answers: answers(&notice.recipients),
+            answers: self.answers(&notice.recipients),
             recipients: shown.map(|each| self.recipient(each)).collect(),
         }
     }
 
     fn recipient(self, each: &RecipientState) -> view::Recipient {
-        let answer = each.answers.last();
+        let answer = self.state.last_answer(each);
         view::Recipient {
             name: self.open(Some(&each.recipient.name)),
             mail: each.status.as_str().to_owned(),
@@ -505,21 +508,7 @@ fn outcomes(recipients: &[RecipientState]) -> view::Outcomes {
             RecipientStatus::Accepted => &mut counts.accepted,
             RecipientStatus::Uncertain => &mut counts.uncertain,
             RecipientStatus::Failed => &mut counts.failed,
-        };
-        *count = count.saturating_add(1);
-    }
-    counts
-}
-
-fn answers(recipients: &[RecipientState]) -> view::Answers {
-    let mut counts = view::Answers::default();
-    for each in recipients {
-        let count = match each.answers.last().map(|answer| answer.choice) {
-            Some(AnswerChoice::Coming) => &mut counts.coming,
-            Some(AnswerChoice::Late) => &mut counts.late,
-            Some(AnswerChoice::Cannot) => &mut counts.cannot,
-            Some(AnswerChoice::Arrived) => &mut counts.arrived,
-            None => &mut counts.silent,
+            RecipientStatus::Stopped => &mut counts.stopped,
         };
         *count = count.saturating_add(1);
     }

@@ -24,6 +24,7 @@ use crate::{api, commands, dispatch, stream, view};
         commands::SaveDraft, commands::ClearDraft,
         commands::OrderUnits, commands::UnitStatus, commands::SetAvailability,
         commands::SendMessage,
+        commands::SendNotice, commands::PublicNotice,
         view::Heartbeat, view::StreamEvent, view::World,
     )),
     security(("cookie" = []), ("bearer" = [])),

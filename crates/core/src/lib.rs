@@ -32,6 +32,7 @@ mod decide;
 mod dedupe;
 mod evolve;
 mod idem;
+mod notice;
 mod recommend;
 mod site;
 mod state;
@@ -46,6 +47,7 @@ pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
 pub use decide::{CONNECT_DELAYS_S, MESSAGE_TIME, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 pub use dedupe::Seen;
 pub use evolve::EffectChange;
+pub use notice::NoticeContent;
 pub use site::SentMessage;
 pub use state::{
     Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    AlarmKind, AnswerChoice, CallRef, DeviceEntry, Door, Effect, EffectId, Facts, Finding,
+    AlarmKind, AnswerChoice, CallRef, DeviceEntry, Door, Effect, EffectId, Finding, Group,
     IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, LoadLevel, Mail, NoticeId,
     OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings,
     SignalId, SignalOutcome, SourceId, Template, Token,
@@ -14,6 +14,7 @@ use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::deadlines::Deadlines;
 use crate::dedupe::Seen;
+use crate::notice::NoticeContent;
 use crate::site::Sites;
 use crate::track::Track;
 use crate::units::Dispatch;
@@ -106,6 +107,8 @@ pub struct State {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) load: Load,
     pub(crate) sites: Sites,
+    /// Groups for notices, by their key.
+    pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) index: Index,
 }
 
@@ -388,12 +391,8 @@ pub struct IncidentEnd {
 /// A notice (一斉配信) to one or many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Signal it is about.
-    pub signal: Option<SignalId>,
-    /// Text.
-    pub template: Template,
     /// What it says.
-    pub facts: Facts,
+    pub content: NoticeContent,
     /// Settings when it was ordered.
     pub settings: Settings,
     /// When it was ordered.
@@ -421,6 +420,22 @@ pub struct RecipientState {
     pub maybe_twice: bool,
     /// Answers, oldest first; the last one counts.
     pub answers: Vec<AnswerRecord>,
+    /// The mail of an earlier notice, which this one replaces, that the recipient has or may have.
+    pub earlier: Option<EffectId>,
+}
+
+impl RecipientState {
+    pub(crate) fn new(recipient: &Recipient) -> Self {
+        Self {
+            recipient: recipient.clone(),
+            status: RecipientStatus::Queued,
+            detail: OutcomeDetail::default(),
+            attempts: 0,
+            maybe_twice: false,
+            answers: Vec::new(),
+            earlier: None,
+        }
+    }
 }
 
 /// What came of one recipient's mail.
@@ -434,6 +449,8 @@ pub enum RecipientStatus {
     Uncertain,
     /// It did not leave and will not.
     Failed,
+    /// It did not leave, as a newer notice took its place.
+    Stopped,
 }
 
 impl RecipientStatus {
@@ -445,6 +462,7 @@ impl RecipientStatus {
             Self::Accepted => "accepted",
             Self::Uncertain => "uncertain",
             Self::Failed => "failed",
+            Self::Stopped => "stopped",
         }
     }
 }
@@ -656,8 +674,7 @@ impl State {
         Some(Mail {
             notice,
             recipient: recipient.recipient.clone(),
-            template: record.template,
-            facts: record.facts.clone(),
+            content: record.mail_content(recipient),
             ordered_at: record.ordered_at,
             expires_at: record.expires_at,
             settings: record.settings.clone(),
@@ -689,14 +706,14 @@ impl State {
     /// dispatcher has taken it on, and the wearer is not back.
     pub(crate) fn reminder_at(&self, id: NoticeId) -> Option<Timestamp> {
         let notice = self.notices.get(&id)?;
-        let signal = self.signals.get(&notice.signal?)?;
+        let signal = self.signals.get(&notice.signal()?)?;
         let reminded = signal.notices.iter().filter_map(|each| self.notices.get(each));
-        let waits = notice.template == Template::TrackerLeftZone
+        let waits = notice.has_template(Template::TrackerLeftZone)
             && !notice.expired
             && notice.recipients.iter().all(|each| each.answers.is_empty())
             && signal.state == SignalState::Ringing
             && signal.restored_at.is_none()
-            && !reminded.into_iter().any(|each| each.template == Template::TrackerStillAway);
+            && !reminded.into_iter().any(|each| each.has_template(Template::TrackerStillAway));
         waits.then(|| notice.ordered_at.checked_add(REMINDER_AFTER).ok())?
     }
 
@@ -799,6 +816,7 @@ impl Canonical for State {
             started_at,
             load,
             sites,
+            groups,
             index: _,
         } = self;
         seq.put(out);
@@ -825,6 +843,7 @@ impl Canonical for State {
         started_at.put(out);
         load.put(out);
         sites.put(out);
+        groups.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -853,6 +872,7 @@ impl Canonical for State {
             started_at: Canonical::take(input)?,
             load: Canonical::take(input)?,
             sites: Canonical::take(input)?,
+            groups: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();
@@ -921,18 +941,9 @@ canonical!(Incident {
 });
 canonical!(Note { seq, by, at, text });
 canonical!(IncidentEnd { outcome, by, at, note });
-canonical!(Notice {
-    signal,
-    template,
-    facts,
-    settings,
-    ordered_at,
-    expires_at,
-    expired,
-    recipients,
-});
-canonical!(RecipientState { recipient, status, detail, attempts, maybe_twice, answers });
-canonical!(enum RecipientStatus { 0 => Queued, 1 => Accepted, 2 => Uncertain, 3 => Failed });
+canonical!(Notice { content, settings, ordered_at, expires_at, expired, recipients });
+canonical!(RecipientState { recipient, status, detail, attempts, maybe_twice, answers, earlier });
+canonical!(enum RecipientStatus { 0 => Queued, 1 => Accepted, 2 => Uncertain, 3 => Failed, 4 => Stopped });
 canonical!(AnswerRecord { seq, choice, minutes, at });
 canonical!(Owed { attempts, phase, uncertain });
 canonical!(enum OwedPhase { 0 => Waiting { due }, 1 => Attempting { since } });

@@ -386,6 +386,7 @@ fn register() -> Start {
         registry: Registry {
             people,
             devices,
+            groups: Vec::new(),
             sites: Vec::new(),
             settings,
             fleet: Fleet::default(),

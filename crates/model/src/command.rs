@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::alarm::words;
 use crate::{
     CallBackOutcome, CommandId, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind,
-    PersonId, Place, Sealed, Seq, SignalId, SignalOutcome, Token, UnitStatus, Usable,
+    PersonId, Place, Sealed, SendNotice, Seq, SignalId, SignalOutcome, Token, UnitStatus, Usable,
 };
 
 words! {
@@ -179,6 +179,8 @@ pub enum CommandKind {
         /// Whether, why, when.
         usable: Usable,
     },
+    /// Sends a notice to a group (一斉配信), or one that corrects or withdraws an earlier one.
+    SendNotice(Box<SendNotice>),
     /// Sends words to a site over a satellite.
     SendMessage {
         /// Full name of the site's handset among the sources, such as `sbd:300000000000111`.
@@ -230,6 +232,7 @@ impl CommandKind {
             Self::OrderUnits { .. } => "OrderUnits",
             Self::UnitStatus { .. } => "UnitStatus",
             Self::SetAvailability { .. } => "SetAvailability",
+            Self::SendNotice(_) => "SendNotice",
             Self::SendMessage { .. } => "SendMessage",
             Self::ErasePerson { .. } => "ErasePerson",
             Self::OpenSession { .. } => "OpenSession",

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::alarm::words;
 use crate::{
-    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, MessageId, Mode,
-    NoticeId, OrderSheet, PersonId, Sealed, Settings, Sighting, Token,
+    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, LetterTo, MessageId,
+    Mode, NoticeId, OrderSheet, PersonId, Sealed, Settings, Sighting, Token,
 };
 
 words! {
@@ -100,6 +100,20 @@ pub enum Effect {
     SendMessage(Box<Message>),
 }
 
+/// What a mail says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailContent {
+    /// Somebody's device called for help.
+    Alarm {
+        /// Which text.
+        template: Template,
+        /// The facts.
+        facts: Facts,
+    },
+    /// A person's words to a group.
+    Letter(Box<LetterTo>),
+}
+
 /// Everything a mail is made of. Rendering it twice gives the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
@@ -107,10 +121,8 @@ pub struct Mail {
     pub notice: NoticeId,
     /// To whom.
     pub recipient: Recipient,
-    /// Which text.
-    pub template: Template,
     /// What it says.
-    pub facts: Facts,
+    pub content: MailContent,
     /// When the notice was ordered: the mail's `Date`.
     pub ordered_at: Timestamp,
     /// When the answer link and the attempts end.

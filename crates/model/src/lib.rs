@@ -18,6 +18,7 @@ mod event;
 mod id;
 mod input;
 mod lane;
+mod notice;
 mod place;
 mod refusal;
 mod registry;
@@ -41,8 +42,8 @@ pub use command::{Actor, Command, CommandKind, Role};
 pub const MESSAGE_BYTES_MAX: usize = 300;
 
 pub use effect::{
-    Answer, AnswerChoice, Attempt, Effect, EffectOutcome, Facts, Mail, Message, Outcome,
-    OutcomeDetail, Recipient, Settled, Template,
+    Answer, AnswerChoice, Attempt, Effect, EffectOutcome, Facts, Mail, MailContent, Message,
+    Outcome, OutcomeDetail, Recipient, Settled, Template,
 };
 pub use event::{Draft, Event, Recorded};
 pub use id::{
@@ -51,6 +52,10 @@ pub use id::{
 };
 pub use input::{Input, Receipt};
 pub use lane::{Lane, LoadLevel};
+pub use notice::{
+    Group, GroupEntry, Letter, LetterTo, NOTICE_BYTES_MAX, NoticeKind, PublicText, RECIPIENTS_MAX,
+    Replacing, SUBJECT_BYTES_MAX, SendNotice, Severity,
+};
 pub use place::{DegreesE7, DistrictId, MetresU32, Place, Position};
 pub use refusal::{FrameFault, Refusal, RefusalCode};
 pub use registry::{

@@ -1,7 +1,7 @@
 //! What the city's registers say at a start of the core, with personal values sealed.
 
 use crate::alarm::words;
-use crate::{DistrictId, Fleet, Role, Sealed, Token, Zone};
+use crate::{DistrictId, Fleet, GroupEntry, Role, Sealed, Token, Zone};
 
 words! {
     /// Language of a person's mails and pages.
@@ -121,6 +121,8 @@ pub struct Registry {
     pub people: Vec<PersonEntry>,
     /// Devices.
     pub devices: Vec<DeviceEntry>,
+    /// Groups for notices.
+    pub groups: Vec<GroupEntry>,
     /// Sites with a satellite handset.
     pub sites: Vec<SiteEntry>,
     /// Settings.

@@ -414,7 +414,14 @@ fn start() -> Start {
     };
     Start {
         release: "test".to_owned(),
-        registry: Registry { people, devices, sites: Vec::new(), settings, fleet: fleet() },
+        registry: Registry {
+            people,
+            devices,
+            groups: Vec::new(),
+            sites: Vec::new(),
+            settings,
+            fleet: fleet(),
+        },
     }
 }
 

@@ -77,6 +77,9 @@ impl State {
             CommandKind::SetAvailability { unit, usable } => {
                 self.set_availability(unit, *usable, &case, batch)
             }
+            CommandKind::SendNotice(notice) => {
+                self.send_notice(command.actor.role, notice, &case, batch)
+            }
             CommandKind::SendMessage { device, text } => {
                 self.send_message(device, text, &case, batch)
             }
@@ -313,7 +316,7 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::CloseSession { .. }
         | CommandKind::RefuseLogIn { .. } => role != Role::Crew,
         CommandKind::ErasePerson { .. } => role == Role::Administrator,
-        CommandKind::SendMessage { .. } => {
+        CommandKind::SendNotice(_) | CommandKind::SendMessage { .. } => {
             matches!(role, Role::Dispatcher | Role::Supervisor | Role::DisasterManager)
         }
         CommandKind::SaveDraft { .. } | CommandKind::ClearDraft { .. } => {

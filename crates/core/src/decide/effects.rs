@@ -141,9 +141,9 @@ impl State {
         if let Some(lives) = self.sites.lives(id.seq, at) {
             return lives;
         }
-        self.notices
-            .get(&hansho_model::NoticeId(id.seq))
-            .is_some_and(|notice| !notice.expired && at < notice.expires_at)
+        self.notices.get(&hansho_model::NoticeId(id.seq)).is_some_and(|notice| {
+            notice.replaced_by().is_none() && !notice.expired && at < notice.expires_at
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod call;
 mod command;
 mod effects;
+mod notice;
 mod place;
 mod registers;
 mod report;
@@ -83,9 +84,11 @@ impl State {
         });
         // Who went to look for a wearer has found him.
         let looked_for = answer.choice == AnswerChoice::Arrived
-            && matches!(notice.template, Template::TrackerLeftZone | Template::TrackerStillAway);
+            && [Template::TrackerLeftZone, Template::TrackerStillAway]
+                .into_iter()
+                .any(|template| notice.has_template(template));
         let is_open = |id: &SignalId| self.signals.get(id).is_some_and(|each| each.ended.is_none());
-        if let Some(signal) = notice.signal.filter(is_open).filter(|_| looked_for) {
+        if let Some(signal) = notice.signal().filter(is_open).filter(|_| looked_for) {
             let outcome = SignalOutcome::Found;
             batch.follow(source, cause, Event::SignalEnded { signal, outcome, reason: None });
         }

@@ -86,6 +86,7 @@ impl World {
         let registry = Registry {
             people: Vec::new(),
             devices: Vec::new(),
+            groups: Vec::new(),
             sites: Vec::new(),
             settings,
             fleet,

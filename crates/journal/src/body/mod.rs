@@ -7,6 +7,7 @@
 
 mod calls;
 mod codes;
+mod letters;
 mod read;
 mod sites;
 mod tracks;
@@ -98,6 +99,10 @@ kinds! {
     58 = SITE_REGISTERED "SiteRegistered",
     59 = SITE_WITHDRAWN "SiteWithdrawn",
     60 = MESSAGE_ORDERED "MessageOrdered",
+    61 = GROUP_REGISTERED "GroupRegistered",
+    62 = GROUP_WITHDRAWN "GroupWithdrawn",
+    63 = LETTER_ORDERED "LetterOrdered",
+    64 = NOTICE_REPLACED "NoticeReplaced",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

@@ -1,8 +1,13 @@
 //! A mail from an effect: the same bytes every time.
 
+mod letter;
+
 use std::time::{Duration, SystemTime};
 
-use hansho_model::{EffectId, Language, Mail, Mode, Private, Reveal, Sealed, Sighting, Template};
+use hansho_model::{
+    EffectId, Facts, Language, Mail, MailContent, Mode, NoticeId, Private, Reveal, Sealed,
+    Settings, Sighting, Template,
+};
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::address::Envelope;
@@ -77,16 +82,23 @@ pub fn render(
         .ok_or(RenderError::BadAddress)?;
     let from: Address = settings.sender.parse().map_err(|_not_one| RenderError::BadSender)?;
     let headquarters = one_line(&settings.headquarters);
-    let text = body(mail, id, reveal, surroundings)?;
+    let (subject, text) = words(mail, id, reveal, surroundings)?;
     let text = Body::new_with_encoding(text, ContentTransferEncoding::Base64)
         .map_err(|_unfit| RenderError::Unbuildable)?;
     let envelope = Envelope::new(Some(from.clone()), vec![to.legal.clone()])
         .map_err(|_no_recipient| RenderError::Unbuildable)?;
-    let message = Message::builder()
+    let mut message = Message::builder();
+    if let MailContent::Letter(to) = &mail.content
+        && let Some(before) = letter::in_reply_to(mail, to)
+    {
+        // Phones keep one thread.
+        message = message.in_reply_to(before.clone()).references(before);
+    }
+    let message = message
         .from(Mailbox::new(Some(headquarters), from.clone()))
         .to(Mailbox::new(None, to.legal.clone()))
-        .subject(subject(mail, surroundings))
-        .message_id(Some(message_id(mail, id)))
+        .subject(subject)
+        .message_id(Some(message_id_of(settings, id)))
         .date(whole_second(mail.ordered_at))
         .raw_header(ascii_header("Auto-Submitted", "auto-generated")?)
         .raw_header(ascii_header("Importance", "high")?)
@@ -105,15 +117,30 @@ pub fn render(
     })
 }
 
+/// Subject and text.
+fn words(
+    mail: &Mail,
+    id: EffectId,
+    reveal: &dyn Reveal,
+    surroundings: &Surroundings,
+) -> Result<(String, String), RenderError> {
+    Ok(match &mail.content {
+        MailContent::Alarm { template, facts } => {
+            let alarm = Alarm { mail, template: *template, facts };
+            (subject(alarm, surroundings), body(alarm, id, reveal, surroundings)?)
+        }
+        MailContent::Letter(to) => {
+            (letter::subject(mail, to, reveal)?, letter::body(mail, to, id, reveal, surroundings)?)
+        }
+    })
+}
+
 /// Unique for a notice and a recipient; the same on every repeat.
-fn message_id(mail: &Mail, id: EffectId) -> String {
-    let domain: String = mail
-        .settings
-        .message_domain
-        .chars()
-        .filter(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-'))
-        .collect();
-    format!("<{}.{}@{domain}>", mail.notice, id.index)
+fn message_id_of(settings: &Settings, id: EffectId) -> String {
+    let signs = settings.message_domain.chars();
+    let domain: String =
+        signs.filter(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-')).collect();
+    format!("<{}.{}@{domain}>", NoticeId(id.seq), id.index)
 }
 
 /// A mail's `Date` has whole seconds; a time before 1970 cannot come out of a journal.
@@ -122,7 +149,16 @@ fn whole_second(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-fn subject(mail: &Mail, surroundings: &Surroundings) -> String {
+/// What a machine says of a device's call.
+#[derive(Clone, Copy)]
+struct Alarm<'a> {
+    mail: &'a Mail,
+    template: Template,
+    facts: &'a Facts,
+}
+
+fn subject(alarm: Alarm<'_>, surroundings: &Surroundings) -> String {
+    let Alarm { mail, template, facts } = alarm;
     let language = mail.recipient.language;
     let texts = &texts(language).mail;
     let district = surroundings
@@ -130,8 +166,8 @@ fn subject(mail: &Mail, surroundings: &Surroundings) -> String {
         .as_deref()
         .map(one_line)
         .map(|district| fill(&texts.subject_district, &[("district", &district)]));
-    let alarm = alarm_text(mail.facts.alarm, language);
-    let subject = match mail.template {
+    let alarm = alarm_text(facts.alarm, language);
+    let subject = match template {
         Template::PendantAlarm => &texts.subject,
         Template::TrackerLeftZone | Template::TrackerReturned => &texts.subject_tracker,
         Template::TrackerStillAway => &texts.subject_again,
@@ -148,18 +184,19 @@ fn subject(mail: &Mail, surroundings: &Surroundings) -> String {
 
 /// All that is needed to go there stands in the first 250 signs: feature phones cut the rest.
 fn body(
-    mail: &Mail,
+    alarm: Alarm<'_>,
     id: EffectId,
     reveal: &dyn Reveal,
     surroundings: &Surroundings,
 ) -> Result<String, RenderError> {
+    let Alarm { mail, template, facts } = alarm;
     let language = mail.recipient.language;
     let texts = &texts(language).mail;
     let settings = &mail.settings;
     let mut lines = Vec::new();
     lines.extend(mode_line(settings.mode, language));
     let headquarters = one_line(&settings.headquarters);
-    let greeting = match mail.template {
+    let greeting = match template {
         Template::PendantAlarm => &texts.greeting,
         Template::TrackerLeftZone => &texts.greeting_left,
         Template::TrackerStillAway => &texts.greeting_again,
@@ -167,19 +204,19 @@ fn body(
     };
     lines.push(fill(greeting, &[("headquarters", &headquarters)]));
     lines.push(String::new());
-    lines.push(fill(&texts.what, &[("alarm", alarm_text(mail.facts.alarm, language))]));
+    lines.push(fill(&texts.what, &[("alarm", alarm_text(facts.alarm, language))]));
     // A person who was erased since is named to nobody; the call for help goes out all the same.
-    let who = mail.facts.subscriber.as_ref().and_then(|name| reveal.reveal_text(name));
+    let who = facts.subscriber.as_ref().and_then(|name| reveal.reveal_text(name));
     lines.push(match who {
         Some(name) => fill(&texts.who, &[("name", &one_line(&name))]),
         None => texts.who_unknown.clone(),
     });
-    lines.extend(mail.facts.sighting.as_ref().map(|seen| seen_line(seen, texts)));
-    lines.push(place_line(mail, reveal, surroundings));
-    lines.push(fill(&texts.when, &[("time", &texts.time(mail.facts.at))]));
+    lines.extend(facts.sighting.as_ref().map(|seen| seen_line(seen, texts)));
+    lines.push(place_line(alarm, reveal, surroundings));
+    lines.push(fill(&texts.when, &[("time", &texts.time(facts.at))]));
     lines.push(String::new());
     // Who is back needs nobody's answer.
-    if mail.template != Template::TrackerReturned {
+    if template != Template::TrackerReturned {
         lines.push(fill(&texts.answer, &[("time", &texts.time_short(mail.expires_at))]));
         let token = token::make(id, surroundings.answer_mac);
         lines.push(format!("{}/r/{token}", settings.answer_url));
@@ -202,18 +239,18 @@ fn seen_line(seen: &Sighting, texts: &MailTexts) -> String {
     fill(&texts.seen, &[("zone", &zone), ("lat", &lat), ("lon", &lon), ("time", &time)])
 }
 
-fn place_line(mail: &Mail, reveal: &dyn Reveal, surroundings: &Surroundings) -> String {
-    let language: Language = mail.recipient.language;
+fn place_line(alarm: Alarm<'_>, reveal: &dyn Reveal, surroundings: &Surroundings) -> String {
+    let language: Language = alarm.mail.recipient.language;
     let texts = &texts(language).mail;
     // Who wanders is not at home.
-    let place = match mail.template {
+    let place = match alarm.template {
         Template::PendantAlarm => &texts.place,
         Template::TrackerLeftZone | Template::TrackerStillAway | Template::TrackerReturned => {
             &texts.home
         }
     };
     let district = surroundings.district.as_deref().map(one_line);
-    let address = mail.facts.address.as_ref().and_then(|address| reveal.reveal_text(address));
+    let address = alarm.facts.address.as_ref().and_then(|address| reveal.reveal_text(address));
     match (address.as_deref().map(one_line), district) {
         (Some(address), district) => {
             let district = district
@@ -254,7 +291,7 @@ mod tests {
     use super::*;
 
     /// Seals nothing; key 0 was destroyed.
-    struct Glass;
+    pub(super) struct Glass;
 
     impl Reveal for Glass {
         fn reveal(&self, sealed: &Sealed) -> Option<Vec<u8>> {
@@ -262,11 +299,11 @@ mod tests {
         }
     }
 
-    fn sealed(text: &str) -> Sealed {
+    pub(super) fn sealed(text: &str) -> Sealed {
         Sealed { key: KeyId(1), bytes: text.as_bytes().to_vec() }
     }
 
-    fn mail(language: Language, mode: Mode) -> Mail {
+    pub(super) fn mail(language: Language, mode: Mode) -> Mail {
         Mail {
             notice: NoticeId(Seq::new(184_300)),
             recipient: Recipient {
@@ -276,14 +313,16 @@ mod tests {
                 name: sealed("協力員 0001"),
                 language,
             },
-            template: Template::PendantAlarm,
-            facts: Facts {
-                alarm: AlarmKind::Help,
-                subscriber: Some(sealed("利用者 0001")),
-                address: Some(sealed("小名浜住吉1-2 鍵は植木鉢の下")),
-                district: Some(DistrictId(2)),
-                at: "2026-11-23T05:07:42Z".parse().unwrap(),
-                sighting: None,
+            content: MailContent::Alarm {
+                template: Template::PendantAlarm,
+                facts: Facts {
+                    alarm: AlarmKind::Help,
+                    subscriber: Some(sealed("利用者 0001")),
+                    address: Some(sealed("小名浜住吉1-2 鍵は植木鉢の下")),
+                    district: Some(DistrictId(2)),
+                    at: "2026-11-23T05:07:42Z".parse().unwrap(),
+                    sighting: None,
+                },
             },
             ordered_at: "2026-11-23T05:07:43.5Z".parse().unwrap(),
             expires_at: "2026-11-23T06:07:43Z".parse().unwrap(),
@@ -298,37 +337,45 @@ mod tests {
         }
     }
 
+    /// The facts in a mail about an alarm.
+    fn facts_of(mail: &mut Mail) -> &mut Facts {
+        let MailContent::Alarm { facts, .. } = &mut mail.content else { panic!() };
+        facts
+    }
+
     fn tracker(language: Language, template: Template) -> Mail {
         let mut mail = mail(language, Mode::Demo);
         let position =
             Position::new(DegreesE7::from_e7(371_105_000), DegreesE7::from_e7(1_409_589_000));
         let away = ZoneDistance { zone: "自宅".to_owned(), distance: MetresU32(500) };
-        mail.template = template;
-        mail.facts.alarm = match template {
+        let facts = facts_of(&mut mail);
+        facts.alarm = match template {
             Template::TrackerReturned => AlarmKind::EnteredZone,
             Template::PendantAlarm | Template::TrackerLeftZone | Template::TrackerStillAway => {
                 AlarmKind::LeftZone
             }
         };
-        mail.facts.sighting = Some(Sighting {
+        facts.sighting = Some(Sighting {
             position: position.unwrap(),
             accuracy: Some(MetresU32(15)),
-            at: mail.facts.at,
+            at: facts.at,
             zone: (template != Template::TrackerReturned).then_some(away),
         });
+        let MailContent::Alarm { template: text, .. } = &mut mail.content else { panic!() };
+        *text = template;
         mail
     }
 
-    const ID: EffectId = EffectId { seq: Seq::new(184_300), index: 2 };
+    pub(super) const ID: EffectId = EffectId { seq: Seq::new(184_300), index: 2 };
 
-    fn around(district: &str) -> Surroundings {
+    pub(super) fn around(district: &str) -> Surroundings {
         Surroundings { answer_mac: [0xab; 16], district: Some(district.to_owned()) }
     }
 
     /// Subject and text, as a person sees them.
     fn run(mail: &Mail, around: &Surroundings) -> String {
-        match body(mail, ID, &Glass, around) {
-            Ok(text) => format!("{}\n\n{}", subject(mail, around), text.replace('\r', "")),
+        match words(mail, ID, &Glass, around) {
+            Ok((subject, text)) => format!("{subject}\n\n{}", text.replace('\r', "")),
             Err(error) => error.to_string(),
         }
     }
@@ -384,9 +431,9 @@ mod tests {
     #[test]
     fn little_is_known() {
         let mut mail = mail(Language::Ja, Mode::Real);
-        mail.facts.subscriber = None;
-        mail.facts.address = None;
-        mail.facts.alarm = AlarmKind::Fire;
+        facts_of(&mut mail).subscriber = None;
+        facts_of(&mut mail).address = None;
+        facts_of(&mut mail).alarm = AlarmKind::Fire;
         insta::assert_snapshot!(run(&mail, &around("小名浜")));
         insta::assert_snapshot!(run(&mail, &Surroundings::default()));
     }
@@ -415,7 +462,7 @@ mod tests {
             let usual = Mode::ALL.iter().map(|mode| mail(language, *mode));
             for mail in usual.chain([left, again]) {
                 let mode = mail.settings.mode;
-                let text = body(&mail, ID, &Glass, &around("小名浜")).unwrap();
+                let (_, text) = words(&mail, ID, &Glass, &around("小名浜")).unwrap();
                 let end = text.find("/r/184300-2-").unwrap();
                 let before = text.char_indices().filter(|(place, _sign)| *place < end).count();
                 // A feature phone counts 500 half-width cells; an ASCII sign takes one of them.
@@ -440,11 +487,11 @@ mod tests {
     #[test]
     fn values_cannot_write_headers_or_lines() {
         let mut mail = mail(Language::Ja, Mode::Real);
-        mail.facts.subscriber = Some(sealed("花子\r\n119 は不要です"));
+        facts_of(&mut mail).subscriber = Some(sealed("花子\r\n119 は不要です"));
         mail.settings.headquarters = "本部\r\nBcc: x@mail.example.jp".to_owned();
         mail.settings.message_domain = "a>\r\nX: y".to_owned();
         let around = around("平\r\nX-Evil: 1");
-        let text = body(&mail, ID, &Glass, &around).unwrap();
+        let (_, text) = words(&mail, ID, &Glass, &around).unwrap();
         assert!(text.contains("どなた: 花子  119 は不要です 様\r\n"), "{text}");
         let bytes = render(&mail, ID, &Glass, &around).unwrap().bytes.0;
         let text = String::from_utf8(bytes).unwrap();
@@ -470,13 +517,13 @@ mod tests {
     #[test]
     fn helpers_of_an_erased_person_hear_of_the_call_without_a_name() {
         let mut mail = mail(Language::Ja, Mode::Real);
-        let whole = body(&mail, ID, &Glass, &around("平")).unwrap();
-        let name = Glass.reveal_text(mail.facts.subscriber.as_ref().unwrap()).unwrap();
-        let address = Glass.reveal_text(mail.facts.address.as_ref().unwrap()).unwrap();
+        let (_, whole) = words(&mail, ID, &Glass, &around("平")).unwrap();
+        let name = Glass.reveal_text(facts_of(&mut mail).subscriber.as_ref().unwrap()).unwrap();
+        let address = Glass.reveal_text(facts_of(&mut mail).address.as_ref().unwrap()).unwrap();
         assert!(whole.contains(&name) && whole.contains(&address), "{whole}");
-        mail.facts.subscriber.as_mut().unwrap().key = KeyId(0);
-        mail.facts.address.as_mut().unwrap().key = KeyId(0);
-        let text = body(&mail, ID, &Glass, &around("平")).unwrap();
+        facts_of(&mut mail).subscriber.as_mut().unwrap().key = KeyId(0);
+        facts_of(&mut mail).address.as_mut().unwrap().key = KeyId(0);
+        let (_, text) = words(&mail, ID, &Glass, &around("平")).unwrap();
         assert!(!text.contains(&name) && !text.contains(&address), "{text}");
         assert!(text.contains(&texts(Language::Ja).mail.who_unknown), "{text}");
         assert!(text.contains('平') && text.contains("/r/184300-2-"), "{text}");
