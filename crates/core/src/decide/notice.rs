@@ -139,7 +139,8 @@ fn recipients(notice: &Notice) -> impl Iterator<Item = &Recipient> {
 }
 
 fn fits(sealed: &Sealed, bytes_max: usize) -> bool {
-    (SEAL_BYTES + 1..=SEAL_BYTES + bytes_max).contains(&sealed.bytes.len())
+    let size = sealed.bytes.len().checked_sub(SEAL_BYTES);
+    size.is_some_and(|size| (1..=bytes_max).contains(&size))
 }
 
 fn is_sound(public: &PublicText) -> bool {
