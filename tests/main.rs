@@ -15,6 +15,8 @@ mod metrics;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod peers;

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) modem: Option<String>,
     /// Sites that are reached through it: IMEI, name, district.
     pub(crate) sites: Vec<(String, String, u8)>,
+    /// Members of the group `all`, whom notices go to: their mail addresses.
+    pub(crate) group: Vec<String>,
     /// More of `hansho.toml`.
     pub(crate) more: String,
 }
@@ -119,6 +121,12 @@ impl Setup {
         self
     }
 
+    /// With a group of members with these addresses; the desk may send to it.
+    pub(crate) fn with_group(mut self, mails: impl IntoIterator<Item = String>) -> Self {
+        self.group = mails.into_iter().collect();
+        self
+    }
+
     /// With a satellite modem at this port.
     pub(crate) fn with_modem(mut self, port: &str) -> Self {
         self.modem = Some(port.to_owned());
@@ -138,6 +146,13 @@ impl Setup {
         fs::write(folder.join("devices.toml"), self.devices()).unwrap();
         if !self.units.is_empty() {
             fs::write(folder.join("units.toml"), self.fleet()).unwrap();
+        }
+        if let Some(last) = self.group.len().checked_sub(1) {
+            let text = format!(
+                "all = {{ name = \"第一分団\", senders = [\"dispatcher\", \"supervisor\"], \
+                 members = [\"member-0000..member-{last:04}\"] }}\n"
+            );
+            fs::write(folder.join("groups.toml"), text).unwrap();
         }
         if let Some(port) = &self.modem {
             let mut text = format!("[modems]\nroof = {{ port = \"{port}\" }}\n[sites]\n");
@@ -212,6 +227,13 @@ impl Setup {
         }
         for name in &self.mqtt {
             writeln!(text, "subscriber-{name} = {{ name = \"利用者{name}の名\" }}").unwrap();
+        }
+        for (index, mail) in self.group.iter().enumerate() {
+            writeln!(
+                text,
+                "member-{index:04} = {{ name = \"団員{index}の名\", mail = [\"{mail}\"] }}"
+            )
+            .unwrap();
         }
         // The demo's operators stand at the end of its register.
         let (_people, operators) =

@@ -323,7 +323,7 @@ fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
         "OrderUnits" => units::order(fields(envelope)?, seal)?,
         "UnitStatus" => units::status(fields(envelope)?)?,
         "SetAvailability" => units::availability(fields(envelope)?)?,
-        "SendNotice" => letters::send(fields(envelope)?, seal)?,
+        "SendNotice" => letters::send(&fields(envelope)?, seal)?,
         "SendMessage" => sites::send(fields(envelope)?, seal)?,
         // Sessions are opened by log-in alone, never by a command from outside.
         _unknown => {

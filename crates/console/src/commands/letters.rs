@@ -58,9 +58,9 @@ pub(crate) struct PublicNotice {
     severity: String,
 }
 
-pub(super) fn send(fields: SendNotice, seal: &dyn Seal) -> Result<CommandKind, Fault> {
+pub(super) fn send(fields: &SendNotice, seal: &dyn Seal) -> Result<CommandKind, Fault> {
     let SendNotice { group, kind, drill, subject, text, incident, replaces, replacing, .. } =
-        &fields;
+        fields;
     let replaces = match (replaces, replacing) {
         (None, None) => None,
         (Some(notice), Some(how)) => {
