@@ -41,6 +41,9 @@ pub enum CapFault {
         /// Where it ceases to be, from 1.
         line: u32,
     },
+    /// Has an XML declaration that is none, or does not stand at the start.
+    #[error("an XML declaration that is none, or does not stand at the start")]
+    Declaration,
     /// Declares two default namespaces at once, or a prefix for none.
     #[error("two default namespaces at once, or a prefix for none")]
     Namespaces,
@@ -192,7 +195,9 @@ impl CapFault {
             Self::Size { .. } | Self::Limit { .. } => "send less, and large resources by `uri`",
             Self::Doctype => "leave the document type declaration out",
             Self::Encoding { .. } | Self::Characters => "write UTF-8, and declare it or nothing",
-            Self::Xml { .. } | Self::Namespaces => "let a writer of XML write it",
+            Self::Xml { .. } | Self::Declaration | Self::Namespaces => {
+                "let a writer of XML write it"
+            }
             Self::NotAnAlert { .. } => "send a CAP alert, or EDXL-DE 1.0 with alerts in it",
             Self::AlertCount { .. } => "wrap one alert each",
             Self::Version { .. } => "use the namespace urn:oasis:names:tc:emergency:cap:1.2",

@@ -3,7 +3,7 @@
 //! What is no XML otherwise, the parser says.
 
 use super::fault::CapFault;
-use super::simple::is_xml_char;
+use super::simple::{collapse, is_space, is_xml_char};
 
 /// Deepest element: the root is at 1.
 pub const DEPTH_MAX: usize = 32;
@@ -29,7 +29,10 @@ pub(super) fn check(text: &str) -> Result<(), CapFault> {
         } else if let Some(section) = mark.strip_prefix("![CDATA[") {
             behind(section, "]]>")
         } else if let Some(instruction) = mark.strip_prefix('?') {
-            behind(instruction, "?>")
+            let (inside, rest) = instruction.split_once("?>").unwrap_or((instruction, ""));
+            let is_first = mark.len().checked_add(1) == Some(text.len());
+            check_instruction(inside, is_first)?;
+            rest
         } else if mark.starts_with('!') {
             return Err(CapFault::Doctype);
         } else {
@@ -73,6 +76,45 @@ fn check_references(text: &str) -> Result<(), CapFault> {
         }
     }
     Ok(())
+}
+
+/// What goes by the name of an XML declaration must be one, and stand at the start.
+fn check_instruction(inside: &str, is_first: bool) -> Result<(), CapFault> {
+    let (target, rest) = inside
+        .split_at_checked(inside.find(is_space).unwrap_or(inside.len()))
+        .unwrap_or((inside, ""));
+    if !target.eq_ignore_ascii_case("xml") || (target == "xml" && is_first && declares(rest)) {
+        Ok(())
+    } else {
+        Err(CapFault::Declaration)
+    }
+}
+
+/// A version, an encoding and whether it stands alone, in this order; the first must be there.
+fn declares(text: &str) -> bool {
+    let is_version = |text: &str| {
+        let minor = text.strip_prefix("1.").unwrap_or_default();
+        !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let of_label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_label = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(of_label)
+    };
+    let Some((version, rest)) = pseudo_attribute(text, "version") else { return false };
+    let (label, rest) = pseudo_attribute(rest, "encoding").unwrap_or(("UTF-8", rest));
+    let (alone, rest) = pseudo_attribute(rest, "standalone").unwrap_or(("no", rest));
+    is_version(version)
+        && is_label(label)
+        && matches!(alone, "yes" | "no")
+        && collapse(rest).is_empty()
+}
+
+/// Its value, and what follows.
+fn pseudo_attribute<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let named = text.strip_prefix(is_space)?.trim_start_matches(is_space).strip_prefix(name)?;
+    let value = named.trim_start_matches(is_space).strip_prefix('=')?.trim_start_matches(is_space);
+    let mark = value.chars().next().filter(|mark| matches!(mark, '"' | '\''))?;
+    value.strip_prefix(mark)?.split_once(mark)
 }
 
 fn behind<'a>(text: &'a str, end: &str) -> &'a str {
@@ -134,8 +176,37 @@ mod tests {
     }
 
     #[test]
+    fn a_declaration_is_one_and_comes_first() {
+        for good in ["version='1.0'", "version = \"1.1\" encoding='UTF-8'\nstandalone = 'yes' "] {
+            assert_eq!(check(&format!("<?xml {good}?><a/>")), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "encoding='UTF-8'",
+            "version='2.0'",
+            "version='1.'",
+            "version='1.0'encoding='UTF-8'",
+            "version='1.0' standalone='maybe'",
+            "version='1.0' standalone='yes' encoding='UTF-8'",
+            "version='1.0' encoding=''",
+            "version='1.0' encoding='UTF!8'",
+            "version='1.0",
+            "version='1.0' x",
+        ] {
+            assert_eq!(check(&format!("<?xml {bad}?><a/>")), Err(CapFault::Declaration), "{bad}");
+        }
+        let elsewhere = " <?xml version='1.0'?><a/>";
+        assert_eq!(check(elsewhere), Err(CapFault::Declaration));
+        assert_eq!(check("<?XML version='1.0'?><a/>"), Err(CapFault::Declaration));
+        assert_eq!(check("<?xml-stylesheet x?><a/>"), Ok(()));
+    }
+
+    #[test]
     fn a_type_is_declared_outside_of_comments_and_values_only() {
-        assert_eq!(check("<?xml?><!-- x --><!DOCTYPE a><a/>"), Err(CapFault::Doctype));
+        assert_eq!(
+            check("<?xml version='1.0'?><!-- x --><!DOCTYPE a><a/>"),
+            Err(CapFault::Doctype)
+        );
         let free = "<!-- <!DOCTYPE --><?a <!DOCTYPE ?><a b='>'><![CDATA[<!DOCTYPE]]></a>";
         assert_eq!(check(free), Ok(()));
         assert_eq!(check("<a"), Ok(()));
