@@ -1,7 +1,8 @@
 //! The schema of CAP 1.2 (`CAP-v1.2.xsd`, OASIS 2010), as a table.
 //!
 //! What it leaves to the text of the standard is in [`accept`](super::accept). `xsi:type` and
-//! `xsi:nil`, which would change what is checked, count as attributes like any other.
+//! `xsi:nil`, which would change what is checked, count as attributes like any other. What stands inside
+//! of a signature is not looked at.
 
 use roxmltree::Node;
 
