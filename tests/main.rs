@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cap;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod flow;
