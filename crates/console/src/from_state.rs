@@ -339,10 +339,11 @@ impl Viewer<'_> {
 
     fn notice(self, id: NoticeId, notice: &Notice) -> view::Notice {
         let outcomes = outcomes(&notice.recipients);
-        let state = match (notice.expired, outcomes.queued) {
+        // A mail that may have gone and goes once more is not queued, and still owed.
+        let state = match (notice.expired, self.state.owes_mails(id)) {
             (true, _) => "expired",
-            (false, 0) => "sent",
-            (false, _) => "sending",
+            (false, false) => "sent",
+            (false, true) => "sending",
         };
         let shown = notice.recipients.iter().take(RECIPIENTS_SHOWN_MAX);
         view::Notice {

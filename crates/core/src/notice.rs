@@ -141,6 +141,14 @@ impl State {
         })
     }
 
+    /// Whether any mail of a notice is still owed.
+    #[must_use]
+    pub fn owes_mails(&self, notice: NoticeId) -> bool {
+        let first = EffectId { seq: notice.0, index: 0 };
+        let last = EffectId { seq: notice.0, index: u32::MAX };
+        self.owed.range(first..=last).next().is_some()
+    }
+
     /// The newest notice of those that replace this one, and so on; itself when none does.
     #[must_use]
     pub fn newest_of(&self, notice: NoticeId) -> NoticeId {
