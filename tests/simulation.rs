@@ -65,6 +65,8 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.reminded += tally.reminded;
     sum.moves += tally.moves;
     sum.words += tally.words;
+    sum.letters += tally.letters;
+    sum.replaced += tally.replaced;
     sum.messages += tally.messages;
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hansho_model::{
-    Answer, Command, DegreesE7, DeviceEntry, DeviceKind, DistrictId, Door, Fleet, KeyId, Language,
-    Mailbox, MetresU32, Mode, PersonEntry, Position, Registry, Sealed, Settings, SiteEntry, Start,
-    Token, UnitEntry, UnitKind, Zone,
+    Answer, Command, DegreesE7, DeviceEntry, DeviceKind, DistrictId, Door, Fleet, GroupEntry,
+    KeyId, Language, Mailbox, MetresU32, Mode, PersonEntry, Position, Registry, Role, Sealed,
+    Settings, SiteEntry, Start, Token, UnitEntry, UnitKind, Zone,
 };
 use hansho_protocols::dc09::crc16;
 use hansho_protocols::{Accounts, Key, LogIn, UnknownDevices};
@@ -219,6 +219,9 @@ fn person(number: u8, mailbox: u8) -> PersonEntry {
     }
 }
 
+/// The group that notices go to: everybody.
+pub(super) const GROUP: &str = "all";
+
 /// Handset of the town's one site.
 pub(super) const SITE: &str = "300000000000111";
 
@@ -285,7 +288,14 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         district: Some(DistrictId(12)),
         digest: Token([90; 16]),
     };
+    let group = GroupEntry {
+        key: GROUP.to_owned(),
+        name: "invented".to_owned(),
+        members: people.iter().map(|person| person.key.clone()).collect(),
+        senders: vec![Role::Dispatcher],
+        digest: Token([91; 16]),
+    };
     let registry =
-        Registry { people, devices, groups: Vec::new(), sites: vec![site], settings, fleet };
+        Registry { people, devices, groups: vec![group], sites: vec![site], settings, fleet };
     Start { release: "simulated".to_owned(), registry }
 }

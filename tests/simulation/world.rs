@@ -105,6 +105,9 @@ pub(super) struct Tally {
     /// Words of sites that became signals, and messages to them that the gateway took.
     pub(super) words: u64,
     pub(super) messages: u64,
+    /// Notices to everybody, and those that took another's place.
+    pub(super) letters: u64,
+    pub(super) replaced: u64,
 }
 
 pub(super) struct World {
@@ -256,6 +259,8 @@ impl World {
             let again =
                 matches!(event, Event::NoticeOrdered { template, .. } if *template == again);
             self.tally.reminded += u64::from(again);
+            self.tally.letters += u64::from(matches!(event, Event::LetterOrdered { .. }));
+            self.tally.replaced += u64::from(matches!(event, Event::NoticeReplaced { .. }));
             let words = matches!(event, Event::SignalReceived { alarm: AlarmKind::Message, .. });
             self.tally.words += u64::from(words);
             self.tally.moves += u64::from(matches!(event, Event::UnitStatusReached(_)));
