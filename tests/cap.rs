@@ -69,6 +69,7 @@ fn feed_of(alerts: &[Alert]) -> String {
         author: Text::new("いわき市消防本部").unwrap(),
         here: Uri::new("https://hansho.example.jp/feed").unwrap(),
         authority: Name::new("hansho.example.jp").unwrap(),
+        status: Status::Actual,
     };
     let entries = alerts.iter().filter_map(|alert| {
         let link = format!("https://hansho.example.jp/cap/{}", alert.identifier.as_str());

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hansho_protocols::cap::{self, MsgType, Status};
 use hansho_simulators::mailbox::Caught;
 use serde_json::{Value, json};
 
@@ -208,5 +209,68 @@ fn a_notice_to_many_outlives_kills_of_the_core_and_nobody_has_it_twice_unsaid() 
         let number = member.trim_start_matches("member").split('@').next().unwrap();
         assert!(maybe_twice[format!("団員{number}の名").as_str()], "{member} has it twice, unsaid");
         assert!(mails.iter().all(|mail| mail.message_id == mails[0].message_id), "{mails:?}");
+    }
+}
+
+#[test]
+fn what_is_public_is_a_cap_alert_and_stands_in_the_feed_while_it_lives() {
+    let post = Post::start();
+    let house = house(&post, 2);
+    let boss = house.client_of("supervisor1");
+    let page = house.client();
+    let feed = || page.get("/public/alerts.atom").unwrap();
+    assert_eq!(feed().text().matches("<entry").count(), 0);
+    let mut public = wanted(2);
+    public["public"] = json!({
+        "headline": "架空町で建物火災", "text": "煙が見えます。近づかないでください。",
+        "districts": [2, 1], "severity": "moderate",
+    });
+    let desk = house.client_of("dispatcher1");
+    let refused = desk.command("SendNotice", &public).unwrap();
+    assert_eq!(refused.code(), "forbidden", "{refused:?}");
+    let first = send(&boss, &public);
+    let shown = feed();
+    assert_eq!(shown.header("Content-Type"), Some("application/atom+xml; charset=utf-8"));
+    let shown = shown.text();
+    assert!(shown.contains("【デモ・実際の災害ではありません】架空町で建物火災"), "{shown}");
+    let alert_of = |id: &str| page.get(&format!("/public/alerts/hansho-{id}.xml")).unwrap();
+    assert!(shown.contains(&format!("/public/alerts/hansho-{first}.xml")), "{shown}");
+    let read = |id: &str| cap::read(alert_of(id).text().as_bytes()).unwrap();
+    let alert = read(&first);
+    assert_eq!((alert.status, alert.kind.word()), (Status::Exercise, MsgType::Alert));
+    let info = &alert.infos[0];
+    let areas: Vec<&str> = info.areas.iter().map(|area| area.description.as_str()).collect();
+    assert_eq!(areas, ["平", "小名浜"]);
+    let description = info.description.as_ref().unwrap().as_str();
+    assert!(description.starts_with("【デモ・実際の災害ではありません】"), "{description}");
+    // What the crews read is not in it.
+    let text = alert_of(&first).text();
+    assert!(!text.contains("架空集会所") && !text.contains(SUBJECT), "{text}");
+
+    let mut correction = public.clone();
+    correction["replaces"] = json!(first);
+    correction["replacing"] = json!("correction");
+    correction["public"]["text"] = json!("火は消えました。");
+    let second = send(&boss, &correction);
+    let alert = read(&second);
+    assert_eq!(alert.kind.word(), MsgType::Update);
+    let references = alert.kind.references();
+    assert_eq!(references[0].identifier.as_str(), format!("hansho-{first}"));
+    assert_eq!(references[0].sent, read(&first).sent);
+    let shown = feed().text();
+    assert_eq!(shown.matches("<entry").count(), 1, "the newer one stands for both: {shown}");
+
+    let withdrawal = json!({
+        "group": "all", "kind": "call_out", "drill": false, "subject": SUBJECT,
+        "text": "誤報でした。", "replaces": second, "replacing": "withdrawal", "minutes": 60,
+    });
+    let third = send(&desk, &withdrawal);
+    assert_eq!(read(&third).kind.word(), MsgType::Cancel);
+    assert_eq!(feed().text().matches("<entry").count(), 1);
+    // What is for a group alone is nobody else's.
+    let private = send(&desk, &wanted(2));
+    assert_eq!(alert_of(&private).status, 404);
+    for nothing in ["hansho-n1", "hansho-nX", "n1", ""] {
+        assert_eq!(page.get(&format!("/public/alerts/{nothing}.xml")).unwrap().status, 404);
     }
 }

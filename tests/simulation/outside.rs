@@ -453,7 +453,7 @@ fn command_about(
     sees: &State,
     signal: Option<SignalId>,
     now: jiff::Timestamp,
-    dice: &mut super::dice::Dice,
+    dice: &mut Dice,
 ) -> Option<CommandKind> {
     let incidents: Vec<_> = sees.incidents().keys().copied().collect();
     let incident = dice.pick(&incidents).copied();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use hansho_model::{AlarmKind, DegreesE7, Language, Mode, Position};
+use hansho_model::{AlarmKind, DegreesE7, IncidentKind, IncidentSubkind, Language, Mode, Position};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -32,6 +32,18 @@ pub fn alarm_text(alarm: AlarmKind, language: Language) -> &'static str {
     texts(language).alarms.get(alarm.as_str()).map_or(alarm.as_str(), String::as_str)
 }
 
+/// What an incident is, in words: by its second level, if it has one.
+#[must_use]
+pub fn event_text(
+    kind: IncidentKind,
+    subkind: Option<IncidentSubkind>,
+    language: Language,
+) -> &'static str {
+    let events = &texts(language).events;
+    let exact = subkind.and_then(|subkind| events.get(subkind.as_str()));
+    exact.or_else(|| events.get(kind.as_str())).map_or(kind.as_str(), String::as_str)
+}
+
 /// The first line of a text that is not real.
 pub(crate) fn mode_line(mode: Mode, language: Language) -> Option<String> {
     let mark = mode_mark(mode)?;
@@ -57,6 +69,7 @@ pub(crate) struct Texts {
     pub(crate) page: PageTexts,
     pub(crate) letter: LetterTexts,
     alarms: BTreeMap<String, String>,
+    events: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -191,6 +191,26 @@ fn nobody_has_it_so_nobody_is_told_and_that_is_said() {
 }
 
 #[test]
+fn what_the_public_has_read_is_corrected_for_it_and_withdrawn_from_it() {
+    let mut world = World::with_group();
+    let public = PublicText {
+        headline: "建物火災".to_owned(),
+        text: "煙が見えます。".to_owned(),
+        districts: vec![DistrictId(2)],
+        severity: Severity::Moderate,
+    };
+    let published = Letter { public: Some(public.clone()), ..letter() };
+    world.command(Role::Supervisor, send(published.clone(), Some(3))).unwrap();
+    let first = newest(&world);
+    let silent = replacing(first, Replacing::Correction);
+    assert_eq!(refused(&mut world, Role::Supervisor, silent), RefusalCode::Invalid);
+    // A dispatcher may withdraw what he could not publish: at once matters more than by whom.
+    world.command(Role::Dispatcher, replacing(first, Replacing::Withdrawal)).unwrap();
+    let withdrawn = world.state.notices()[&newest(&world)].letter().unwrap().public.clone();
+    assert_eq!(withdrawn, Some(public));
+}
+
+#[test]
 fn a_drill_stays_a_drill() {
     let mut world = World::with_group();
     let drill = Letter { drill: true, ..letter() };

@@ -34,6 +34,7 @@ use crate::clock::{self, HouseClock};
 use crate::edge::Edge;
 use crate::gauges::{self, Gauges};
 use crate::live::{self, Outlets, Queue};
+use crate::public::PublicDesk;
 use crate::registry::{self, Subjects};
 use crate::replica::Replica;
 use crate::satellite::Satellites;
@@ -793,6 +794,7 @@ fn console(
         submit: Arc::<Queue>::clone(edge.queue()),
         reveal: Arc::<Vault>::clone(edge.vault()),
         seal: edge,
+        public: Arc::new(PublicDesk { replica: Arc::clone(&replica) }),
         reads: replica,
         answers: Arc::new(answers),
         accounts: Accounts::new(by_user)?,

@@ -16,6 +16,7 @@ pub mod lanes;
 pub mod live;
 pub mod load;
 pub mod officer;
+pub mod public;
 pub mod registry;
 pub mod replica;
 pub mod satellite;

@@ -92,7 +92,8 @@ impl State {
         // Where everything is a drill, a letter is one, whatever the sender's screen said.
         let training = self.settings.as_ref().is_some_and(|it| it.mode == Mode::Training);
         let drill = letter.drill || training;
-        let letter = Box::new(Letter { drill, ..letter.clone() });
+        let public = self.public_of(letter)?;
+        let letter = Box::new(Letter { drill, public, ..letter.clone() });
         let replaces = letter.replaces;
         let event = Event::LetterOrdered { notice, letter, recipients, expires_at };
         let cause = case.push(event, batch);
@@ -101,6 +102,20 @@ impl State {
             batch.follow(case.actor, cause, event);
         }
         Ok(())
+    }
+
+    /// What the public reads of it. What it has read must not stand when the notice is corrected
+    /// without a word for it; of one that is withdrawn the same words are withdrawn.
+    fn public_of(&self, letter: &Letter) -> Result<Option<PublicText>, Refusal> {
+        let Some((replaced, how)) = letter.replaces else { return Ok(letter.public.clone()) };
+        let before = self.notices.get(&replaced).and_then(|notice| notice.letter()?.public.clone());
+        match (how, before) {
+            (Replacing::Withdrawal, before) => Ok(before),
+            (Replacing::Correction, Some(_)) if letter.public.is_none() => {
+                Err(Refusal::new(RefusalCode::Invalid))
+            }
+            (Replacing::Correction, _) => Ok(letter.public.clone()),
+        }
     }
 
     /// Whom a notice concerns that replaces an earlier one: of a correction everybody who was to have

@@ -1,7 +1,7 @@
 //! A feed of live alerts (Atom, RFC 4287), each entry with a link to its alert.
 //!
-//! Which alerts are live the caller knows; who may see them, the alert: nothing but public alerts in
-//! earnest come into a feed.
+//! Which alerts are live the caller knows; who may see them, the alert: nothing but public alerts come
+//! into a feed, and never those in earnest and exercises into one.
 
 use jiff::Timestamp;
 
@@ -29,6 +29,8 @@ pub struct Feed {
     pub here: Uri,
     /// Domain of the house, in the names of entries.
     pub authority: Name,
+    /// What its alerts are: `Actual`, or `Exercise` in the feed of a house that only drills.
+    pub status: Status,
 }
 
 /// An alert in a feed.
@@ -48,7 +50,7 @@ pub enum Withheld {
     /// It is not for everybody.
     #[error("an alert that is `{}`", .0.as_str())]
     Scope(ScopeWord),
-    /// It is not meant in earnest.
+    /// It is not what the feed is of: an exercise among alerts in earnest.
     #[error("an alert that is `{}`", .0.as_str())]
     Status(Status),
     /// It is about another alert and is no news: `Ack`, `Error`.
@@ -64,12 +66,12 @@ impl Feed {
     ///
     /// # Errors
     ///
-    /// When the alert is restricted, private, an exercise, a test or a draft, or an answer.
+    /// When the alert is restricted, private, of another status than the feed, or an answer.
     pub fn entry(&self, alert: &Alert, link: Uri) -> Result<Entry, Withheld> {
         if !matches!(alert.scope, Scope::Public { .. }) {
             return Err(Withheld::Scope(alert.scope.word()));
         }
-        if alert.status != Status::Actual {
+        if alert.status != self.status {
             return Err(Withheld::Status(alert.status));
         }
         let kind = alert.kind.word();

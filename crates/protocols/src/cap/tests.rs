@@ -387,6 +387,7 @@ fn feed() -> Feed {
         author: Text::new("いわき市消防本部").unwrap(),
         here: Uri::new("https://hansho.example.jp/feed?a=1&b=2").unwrap(),
         authority: Name::new("hansho.example.jp").unwrap(),
+        status: Status::Actual,
     }
 }
 
