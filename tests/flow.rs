@@ -293,6 +293,7 @@ fn stop_and_compare(house: &mut House) -> String {
     let hash: String =
         State::hash_of(&snapshot.state).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(field("state"), hash, "replay and live state differ");
+    assert!(!field("agrees").starts_with("with 0"), "{replay}");
     hash
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the check failed, 2 bad usage.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -344,6 +345,15 @@ struct ScenarioTask {
     /// Web page of the mail catcher.
     #[arg(long, default_value = "http://127.0.0.1:8025")]
     mailbox: String,
+    /// Register with the keys of the pendants that encrypt.
+    #[arg(long, default_value = "config/demo/devices.toml")]
+    devices: PathBuf,
+    /// Where the satellite modem is plugged in.
+    #[arg(long, default_value = "target/demo/satphone")]
+    satphone: PathBuf,
+    /// How many times as fast as life the evening is.
+    #[arg(long, default_value_t = 10)]
+    time_factor: u32,
 }
 
 fn main() -> ExitCode {
@@ -673,20 +683,66 @@ async fn mailbox(smtp: SocketAddr, web: SocketAddr) -> ExitCode {
 }
 
 async fn scenario(task: ScenarioTask) -> ExitCode {
-    let token = match token(&task.credentials) {
-        Ok(token) => token,
+    let (tokens, keys) = match tokens(&task.credentials)
+        .and_then(|tokens| keys(&task.devices).map(|keys| (tokens, keys)))
+    {
+        Ok(found) => found,
         Err(error) => return fail(&error, 2),
     };
-    let ScenarioTask { console, dc09, sip, watch, mailbox, demo, .. } = task;
-    let stage = Stage { console, token, dc09, sip, watch, mailbox };
+    let session = jiff::SignedDuration::from_secs(2);
+    let satphone = Satphone::plug_in(Modem::new(Sky { session, ..Sky::default() }), task.satphone);
+    if let Err(error) = &satphone {
+        say(&format!("no line for the satellite modem: {error}"));
+    }
+    let ScenarioTask { console, dc09, sip, watch, mailbox, demo, time_factor, .. } = task;
+    let satphone = satphone.ok();
+    let stage = Stage { console, tokens, dc09, sip, watch, mailbox, keys, satphone };
     let mut out = std::io::stdout();
     if demo {
         scenario::demo(&stage, &mut out).await;
         return ExitCode::SUCCESS;
     }
-    let (met, missed) = scenario::check(&stage, &mut out).await;
+    let (met, missed) = scenario::check(&stage, time_factor, &mut out).await;
     say(&format!("{met} passed, {missed} failed"));
     ExitCode::from(u8::from(missed > 0))
+}
+
+/// The bearer tokens in a file of log-ins, by log-in.
+fn tokens(path: &Path) -> Result<BTreeMap<String, String>, String> {
+    #[derive(serde::Deserialize)]
+    struct Credentials {
+        login: Vec<Login>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Login {
+        user: String,
+        token: Option<String>,
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!("{} cannot be read: {error}; run `cargo dev demo` first", path.display())
+    })?;
+    let parsed = toml::Deserializer::parse(&text)
+        .and_then(Credentials::deserialize)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(parsed.login.into_iter().filter_map(|each| Some((each.user, each.token?))).collect())
+}
+
+/// Keys of the DC-09 units of a register that encrypt, by account.
+fn keys(path: &Path) -> Result<BTreeMap<String, Key>, String> {
+    #[derive(serde::Deserialize)]
+    struct Device {
+        aes_key: Option<String>,
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let parsed = toml::Deserializer::parse(&text)
+        .and_then(BTreeMap::<String, Device>::deserialize)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let keyed = parsed.into_iter().filter_map(|(name, device)| {
+        let account = name.strip_prefix("dc09:")?.to_owned();
+        Some((account, Key::new(&unhex(&device.aes_key?)).ok()?))
+    });
+    Ok(keyed.collect())
 }
 
 /// The bearer token in a file of log-ins.

@@ -1,10 +1,11 @@
 //! What happens in the demo: once with a verdict, or for as long as somebody watches.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,18 +15,22 @@ use crate::desk::{Desk, list};
 use crate::devices::dc09::{Content, Key};
 use crate::http::{request, request_as};
 use crate::pendant::{Link, Pendant};
+use crate::satphone::Satphone;
 use crate::volunteer::{Shares, Tally, Volunteers};
 
 mod calls;
+mod evening;
+mod fire;
+mod office;
 mod tracks;
 
 /// Where everything is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Stage {
     /// Console, such as `http://127.0.0.1:8119`.
     pub console: String,
-    /// Bearer token of a dispatcher.
-    pub token: String,
+    /// Bearer tokens by log-in; `dispatcher1` and `supervisor1` are needed.
+    pub tokens: BTreeMap<String, String>,
     /// DC-09 receiver.
     pub dc09: SocketAddr,
     /// SIP door.
@@ -34,6 +39,10 @@ pub struct Stage {
     pub watch: SocketAddr,
     /// Web page of the mail catcher.
     pub mailbox: String,
+    /// Keys of the pendants that encrypt, by account.
+    pub keys: BTreeMap<String, Key>,
+    /// The satellite modem on the roof, if there is one.
+    pub satphone: Option<Satphone>,
 }
 
 /// Longest wait for something that must come about.
@@ -46,23 +55,21 @@ const KEY_4391: [u8; 24] = [
     0xbe, 0xaf, 0x14, 0x7e, 0xde, 0x73, 0x0a, 0xa9,
 ];
 
-/// Plays once; a line for each expectation. Returns how many were met and how many not.
-pub async fn check(stage: &Stage, out: &mut (dyn Write + Send)) -> (u32, u32) {
-    let mut verdict = Verdict { out, met: 0, missed: 0 };
+/// Plays once, the evening `time_factor` times as fast as life; a line for each expectation. Returns
+/// how many were met and how many not.
+pub async fn check(stage: &Stage, time_factor: u32, out: &mut (dyn Write + Send)) -> (u32, u32) {
+    let verdict = &Verdict::new(out);
     let desk = stage.desk();
     let first = desk.state().await;
     verdict.say(
         "the console shows the demo's mode",
         matches!(&first, Ok(state) if state["mode"] == "demo"),
     );
-    press_and_mail(stage, &desk, &mut verdict).await;
-    repeat_and_strangers(stage, &desk, &mut verdict).await;
-    faults_and_rubbish(stage, &desk, &mut verdict).await;
-    through_an_incident(&desk, &mut verdict).await;
-    calls::answered(stage, &desk, &mut verdict).await;
-    calls::a_fire(stage, &desk, &mut verdict).await;
-    calls::given_up(stage, &desk, &mut verdict).await;
-    tracks::leaves_home(stage, &desk, &mut verdict).await;
+    press_and_mail(stage, &desk, verdict).await;
+    repeat_and_strangers(stage, &desk, verdict).await;
+    faults_and_rubbish(stage, &desk, verdict).await;
+    through_an_incident(&desk, verdict).await;
+    evening::play(stage, &desk, time_factor, &|what, met| verdict.say(what, met)).await;
     let books = eventually(|| async {
         let state = desk.state().await.ok()?;
         let all = list(&state, "accounting");
@@ -71,7 +78,7 @@ pub async fn check(stage: &Stage, out: &mut (dyn Write + Send)) -> (u32, u32) {
     });
     verdict
         .say("the doors' books close: nothing received is unaccounted for", books.await.is_some());
-    (verdict.met, verdict.missed)
+    verdict.counts()
 }
 
 /// Whether whatever came in at a door has met its fate.
@@ -81,7 +88,7 @@ fn closes(book: &Value) -> bool {
     count("received") == fates && count("in_flight") == 0
 }
 
-async fn press_and_mail(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
+async fn press_and_mail(stage: &Stage, desk: &Desk, verdict: &Verdict<'_>) {
     let mut pendant = Pendant::new(stage.dc09, Link::Tcp, "4017", None);
     let pressed = pendant.press(3).await;
     verdict.say("pendant 4017 is acknowledged over TCP", pressed.is_ok());
@@ -123,7 +130,7 @@ async fn press_and_mail(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
     reading.abort();
 }
 
-async fn repeat_and_strangers(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
+async fn repeat_and_strangers(stage: &Stage, desk: &Desk, verdict: &Verdict<'_>) {
     let mut pendant = Pendant::new(stage.dc09, Link::Udp, "4018", None);
     let pressed = pendant.press(1).await.is_ok();
     let repeated = pendant.repeat(&Content::press(1)).await.is_ok();
@@ -147,7 +154,7 @@ async fn repeat_and_strangers(stage: &Stage, desk: &Desk, verdict: &mut Verdict<
     );
 }
 
-async fn faults_and_rubbish(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
+async fn faults_and_rubbish(stage: &Stage, desk: &Desk, verdict: &Verdict<'_>) {
     let mut pendant = Pendant::new(stage.dc09, Link::Tcp, "4020", None);
     let mains = Content::ContactId { qualifier: 1, code: 301, partition: 0, zone: 0 };
     let taken = pendant.send(&mains).await.is_ok() && pendant.link_test().await.is_ok();
@@ -166,7 +173,7 @@ async fn faults_and_rubbish(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_
     verdict.say("rubbish gets no answer and is counted", silent && counted.await.is_some());
 }
 
-async fn through_an_incident(desk: &Desk, verdict: &mut Verdict<'_>) {
+async fn through_an_incident(desk: &Desk, verdict: &Verdict<'_>) {
     let state = desk.state().await.unwrap_or_default();
     let signal = ringing(&state, "dc09:4017").unwrap_or_default();
     let claim = json!({"signal": signal["id"], "position": desk.position});
@@ -214,6 +221,7 @@ pub async fn demo(stage: &Stage, out: &mut (dyn Write + Send)) {
         Act::Call(calls::of_the_fire(5)),
         pressed("4007", Content::ContactId { qualifier: 1, code: 302, partition: 0, zone: 0 }),
         Act::Call(calls::without_a_place()),
+        Act::Words("道路寸断 負傷2 孤立12世帯"),
         pressed("4205", Content::ContactId { qualifier: 1, code: 110, partition: 1, zone: 10 }),
     ];
     for round in 0_u32.. {
@@ -236,6 +244,8 @@ pub async fn demo(stage: &Stage, out: &mut (dyn Write + Send)) {
 enum Act {
     Press(&'static str, Content),
     Call(Plan),
+    /// Words of the branch office of Kawamae, over a satellite.
+    Words(&'static str),
 }
 
 async fn play(stage: &Stage, act: &Act, round: u32, out: &mut (dyn Write + Send)) {
@@ -245,6 +255,11 @@ async fn play(stage: &Stage, act: &Act, round: u32, out: &mut (dyn Write + Send)
             drop(writeln!(out, "  {:<9} {}", "119", plan.tel.as_deref().unwrap_or("withheld")));
             // Whether it is answered is the newcomer's business.
             tokio::spawn(calls::dial(stage.sip, plan));
+        }
+        Act::Words(words) => {
+            let message = office::words(u64::from(round), words);
+            let sent = stage.satphone.as_ref().map(|satphone| satphone.call(message.as_bytes()));
+            note(out, "satellite", "川前支所", sent.is_some());
         }
         Act::Press(account, content) => {
             let mut unit = Pendant::new(stage.dc09, Link::Tcp, account, None);
@@ -267,8 +282,13 @@ fn note(out: &mut (dyn Write + Send), what: &str, who: impl Display, taken: bool
 
 impl Stage {
     fn desk(&self) -> Desk {
-        let (console, token) = (self.console.clone(), self.token.clone());
-        Desk { console, token, position: "desk1".to_owned() }
+        self.seat("dispatcher1")
+    }
+
+    /// A seat where this log-in works.
+    fn seat(&self, user: &str) -> Desk {
+        let token = self.tokens.get(user).cloned().unwrap_or_default();
+        Desk { console: self.console.clone(), token, position: "desk1".to_owned() }
     }
 
     fn volunteers(&self, shares: Shares, time_factor: u32) -> Volunteers {
@@ -322,21 +342,34 @@ async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> Op
     tokio::time::timeout(PATIENCE, asking).await.ok()
 }
 
-struct Verdict<'a> {
+/// What was expected, and whether it came about.
+struct Verdict<'a>(Mutex<Lines<'a>>);
+
+struct Lines<'a> {
     out: &'a mut (dyn Write + Send),
     met: u32,
     missed: u32,
 }
 
-impl Verdict<'_> {
-    fn say(&mut self, what: &str, met: bool) {
+impl<'a> Verdict<'a> {
+    fn new(out: &'a mut (dyn Write + Send)) -> Self {
+        Self(Mutex::new(Lines { out, met: 0, missed: 0 }))
+    }
+
+    fn say(&self, what: &str, met: bool) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let word = if met { "ok    " } else { "MISSED" };
         if met {
-            self.met += 1;
+            lines.met += 1;
         } else {
-            self.missed += 1;
+            lines.missed += 1;
         }
         // The counts decide, whether or not anyone reads along.
-        drop(writeln!(self.out, "{word}  {what}"));
+        drop(writeln!(lines.out, "{word}  {what}"));
+    }
+
+    fn counts(&self) -> (u32, u32) {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (lines.met, lines.missed)
     }
 }

@@ -1,6 +1,7 @@
 //! From the core's state to what the API shows.
 
 mod letters;
+mod outages;
 mod sites;
 mod units;
 
@@ -96,6 +97,7 @@ impl Viewer<'_> {
             },
             notices,
             drafts: self.drafts(),
+            outages: self.outages(),
             groups: self.groups(),
             sites: self.sites(),
             messages: self.messages(),

@@ -3,6 +3,7 @@
 //! The shape is a contract: fields may be added, none is renamed or removed.
 
 mod letters;
+mod outages;
 mod sites;
 mod units;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use letters::{Group, Letter, PublicText};
+pub use outages::Outage;
 pub use sites::{Message, Site};
 pub use units::{
     Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Terminal,
@@ -51,6 +53,8 @@ pub struct World {
     pub drafts: Vec<Draft>,
     /// What the house gives up under load.
     pub load: Load,
+    /// Districts in which several devices have lost their mains.
+    pub outages: Vec<Outage>,
     /// Groups that notices go to.
     pub groups: Vec<Group>,
     /// Sites that are reached over a satellite.

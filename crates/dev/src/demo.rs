@@ -27,7 +27,19 @@ pub(crate) fn run(house: &House, check: bool, port_base: u16) -> Result<(), Fail
     let mut cast = Cast::new()?;
     let outcome = play(house, &stage, &mut cast, check);
     cast.stop();
-    outcome
+    outcome?;
+    if check { prove(house, &stage) } else { Ok(()) }
+}
+
+/// The evening is over and the house is down: its journal proves, and folding it gives its hash, which
+/// is that of the state that was kept when the house ended.
+fn prove(house: &House, stage: &Stage) -> Result<(), Failure> {
+    for task in ["verify", "replay"] {
+        let mut journal = Command::new(house.binary("hansho")?);
+        journal.arg("journal").arg(task).arg("--data").arg(&stage.data);
+        run::must_succeed(&mut journal, &format!("hansho journal {task}"))?;
+    }
+    Ok(())
 }
 
 /// Folder and addresses of one demo.
@@ -101,7 +113,7 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     cast.start("mailbox", &stage.folder, mailbox)?;
 
     serve(house, stage, cast)?;
-    drive(house, stage, cast)?;
+    drive(house, stage, cast, if check { CHECK_FACTOR } else { DEMO_FACTOR })?;
 
     let mut scenario = Command::new(house.binary("hansho-sim")?);
     scenario.arg("scenario").arg(if check { "--check" } else { "--demo" });
@@ -111,6 +123,9 @@ fn play(house: &House, stage: &Stage, cast: &mut Cast, check: bool) -> Result<()
     scenario.arg("--sip").arg(stage.address(SIP).to_string());
     scenario.arg("--watch").arg(stage.address(WATCH).to_string());
     scenario.arg("--mailbox").arg(stage.mailbox());
+    scenario.arg("--devices").arg(house.at("config/demo/devices.toml"));
+    scenario.arg("--satphone").arg(stage.folder.join("satphone"));
+    scenario.arg("--time-factor").arg(CHECK_FACTOR.to_string());
     if !check {
         println!("{}", welcome(stage)?);
     }
@@ -136,7 +151,7 @@ fn serve(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
 }
 
 /// Starts the terminals of the units that have one, each with a certificate of its own.
-fn drive(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
+fn drive(house: &House, stage: &Stage, cast: &mut Cast, factor: u32) -> Result<(), Failure> {
     let terminals = stage.folder.join("terminals");
     let mut issue = Command::new(house.binary("hansho")?);
     issue.arg("terminal").args(TERMINALS.map(|(id, _)| id));
@@ -145,6 +160,7 @@ fn drive(house: &House, stage: &Stage, cast: &mut Cast) -> Result<(), Failure> {
     run::must_succeed(&mut issue, "making the terminals' certificates")?;
     let mut vehicles = Command::new(house.binary("hansho-sim")?);
     vehicles.arg("vehicle").args(TERMINALS.map(|(id, at)| format!("{id}={at}")));
+    vehicles.arg("--time-factor").arg(factor.to_string());
     vehicles.arg("--to").arg(stage.address(QUIC).to_string());
     vehicles.arg("--folder").arg(&terminals).arg("--trust").arg(stage.data.join("tls.pem"));
     cast.start("vehicles", &stage.folder, vehicles)
@@ -393,6 +409,9 @@ const TERMINALS: [(&str, &str); 4] = [
     ("taira-1", "37.0558,140.8930"),
     ("taira-a1", "37.0558,140.8930"),
 ];
+/// How many times as fast as life the evening is: for a person who watches, and for a check.
+const DEMO_FACTOR: u32 = 10;
+const CHECK_FACTOR: u32 = 60;
 const SMTP: u16 = 2_525;
 const MAILBOX_WEB: u16 = 8_025;
 

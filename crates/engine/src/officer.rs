@@ -1,12 +1,15 @@
 //! The officer's tools: prove, count, read and replay a journal, also while the core runs.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use hansho_core::State;
-use hansho_journal::{JournalError, SqliteReader, body, export, stats, tail, verify};
+use hansho_core::{SNAPSHOT_VERSION, State};
+use hansho_journal::{
+    JournalError, SqliteReader, body, export, snapshot_marks, stats, tail, verify,
+};
 
 /// Events read at once.
 const CHUNK: usize = 4_096;
@@ -28,6 +31,15 @@ pub enum OfficerError {
         first_bad: u64,
         /// Why.
         why: JournalError,
+    },
+    /// A snapshot is not what the journal folds to.
+    #[error(
+        "the snapshot at event {seq} is not what the journal folds to: the journal is right; move \
+         snapshots.db away, and keep it for whoever looks for the fault"
+    )]
+    Disagrees {
+        /// The snapshot's last event.
+        seq: u64,
     },
     /// The output's file.
     #[error("{} cannot be written", path.display())]
@@ -123,12 +135,13 @@ pub fn write_export(
 ///
 /// When the journal cannot be read, or is not what was written.
 pub fn print_replay(data: &Path, out: &mut dyn Write) -> Result<(), OfficerError> {
-    let state = replay(data)?;
+    let (state, snapshots) = replay_past_snapshots(data)?;
     let open = state.signals().values().filter(|signal| signal.ended.is_none()).count();
     writeln!(out, "events   {}", state.seq())?;
     writeln!(out, "state    {}", hex(&state.hash()))?;
     writeln!(out, "effects  {}", hex(state.effects_sum()))?;
     writeln!(out, "open     {open} signals, {} effects owed", state.owed().len())?;
+    writeln!(out, "agrees   with {snapshots} snapshots that were kept while it happened")?;
     Ok(())
 }
 
@@ -138,15 +151,28 @@ pub fn print_replay(data: &Path, out: &mut dyn Write) -> Result<(), OfficerError
 ///
 /// When the journal cannot be read, or is not what was written.
 pub fn replay(data: &Path) -> Result<State, OfficerError> {
+    replay_past_snapshots(data).map(|(state, _)| state)
+}
+
+/// The same, and how many snapshots of this release's encoding it agrees with.
+fn replay_past_snapshots(data: &Path) -> Result<(State, usize), OfficerError> {
+    let marks = snapshot_marks(data)?;
+    let marks = marks.into_iter().filter(|mark| mark.version == SNAPSHOT_VERSION);
+    let hashes: BTreeMap<_, _> = marks.map(|mark| (mark.seq, mark.hash)).collect();
     let mut reader = SqliteReader::open(data)?;
-    let mut state = State::default();
+    let (mut state, mut agreed) = (State::default(), 0);
     loop {
         let events = reader.read(state.seq(), CHUNK)?;
         if events.is_empty() {
-            return Ok(state);
+            return Ok((state, agreed));
         }
         for recorded in &events {
             state.evolve(recorded);
+            let Some(hash) = hashes.get(&recorded.seq) else { continue };
+            if state.hash() != *hash {
+                return Err(OfficerError::Disagrees { seq: recorded.seq.get() });
+            }
+            agreed += 1;
         }
     }
 }

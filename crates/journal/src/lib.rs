@@ -49,7 +49,9 @@ mod vault;
 
 pub use disk::{Probe, RESERVE_FILE, Reserve, free_bytes, probe};
 pub use journal::{Cause, Head, Journal, JournalError, Snapshot};
-pub use snapshot::{SNAPSHOT_COUNT_MAX, SNAPSHOT_FILE, SnapshotStore};
+pub use snapshot::{
+    SNAPSHOT_COUNT_MAX, SNAPSHOT_FILE, SnapshotMark, SnapshotStore, snapshot_marks,
+};
 pub use sqlite::{
     APPLICATION_ID, JOURNAL_FILE, KindStats, LOCK_FILE, Report, SCHEMA_VERSION, SqliteJournal,
     SqliteReader, Stats, export, stats, tail, verify,

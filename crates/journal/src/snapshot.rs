@@ -44,6 +44,41 @@ const PRAGMAS: [(&str, &str, &str); 6] = [
     ("cell_size_check", "ON", "1"),
 ];
 
+/// What a snapshot says it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotMark {
+    /// Its last event.
+    pub seq: Seq,
+    /// Version of the state's encoding.
+    pub version: u32,
+    /// Hash of that state.
+    pub hash: [u8; 32],
+}
+
+/// The snapshots of a data folder by their events, read beside a writer; nothing is changed. None
+/// when there is no file.
+///
+/// # Errors
+///
+/// Storage faults, and a file that is no store of snapshots.
+pub fn snapshot_marks(folder: &Path) -> Result<Vec<SnapshotMark>, JournalError> {
+    let path = folder.join(SNAPSHOT_FILE);
+    if file::size(&path)?.unwrap_or(0) == 0 {
+        return Ok(Vec::new());
+    }
+    let connection = file::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    file::check_kind(&connection, &path, APPLICATION_ID, SCHEMA_VERSION)?;
+    let mark = |row: &rusqlite::Row<'_>| {
+        let (seq, version): (i64, u32) = (row.get(0)?, row.get(1)?);
+        let seq = Seq::new(u64::try_from(seq).unwrap_or_default());
+        Ok(SnapshotMark { seq, version, hash: row.get(2)? })
+    };
+    connection
+        .prepare("SELECT seq, ver, state_hash FROM snapshot ORDER BY seq")
+        .and_then(|mut list| list.query_map([], mark)?.collect())
+        .map_err(|error| fault("read the snapshots", &path, error))
+}
+
 /// The snapshots of a data folder.
 pub struct SnapshotStore {
     connection: Connection,

@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
-use super::{Stage, Verdict, eventually};
+use super::evening::Play;
+use super::eventually;
 use crate::caller::{End, Outcome, Plan, call};
 use crate::desk::{Desk, list};
 use crate::devices::sip::{Place, Shape};
 use crate::pendant::Link;
 
 /// Callers of the fire; those from [`FIRE_CELLS`] on are placed by a mast alone.
-const FIRE_CALLERS: u32 = 8;
+pub(super) const FIRE_CALLERS: u32 = 8;
 const FIRE_CELLS: u32 = 5;
 
 /// Calls, and speaks for a while once answered.
@@ -48,12 +48,14 @@ pub(super) fn without_a_place() -> Plan {
     Plan { tel: Some(tel(30)), place, talk: TALK, ..Plan::default() }
 }
 
-pub(super) async fn answered(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
+/// 17:02: it rings, the desk answers, the two speak; its signal.
+pub(super) async fn answered(play: &Play<'_>) -> Option<Value> {
+    let desk = &play.desk;
     let plan = Plan { talk: Duration::from_millis(500), ..illness() };
-    let calling = tokio::spawn(dial(stage.sip, plan));
+    let calling = tokio::spawn(dial(play.stage.sip, plan));
     let signal = eventually(|| async { of_number(desk, 2, rings).await }).await;
     let place = signal.as_ref().map(|signal| &signal["location"]);
-    verdict.say(
+    play.say(
         "a call to 119 rings on the console with its circle",
         place.is_some_and(|place| place["shape"] == "circle" && place["radius_m"] == 42),
     );
@@ -61,7 +63,7 @@ pub(super) async fn answered(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'
     let taken = desk.take(&signal).await.unwrap_or_default();
     let other = Desk { position: "desk2".to_owned(), ..desk.clone() };
     let second = other.take(&signal).await.unwrap_or_default();
-    verdict.say("the desk answers it; a second desk is told so", taken && !second);
+    play.say("the desk answers it; a second desk is told so", taken && !second);
     let outcome = calling.await.ok();
     let spoke = |outcome: &Outcome| matches!(outcome.end, End::HungUp);
     let over = eventually(|| async {
@@ -70,82 +72,49 @@ pub(super) async fn answered(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'
         })
         .await
     });
-    verdict.say(
+    let over = over.await;
+    play.say(
         "the seat's phone rings, the two speak, the caller hangs up",
-        outcome.as_ref().is_some_and(spoke) && over.await.is_some(),
+        outcome.as_ref().is_some_and(spoke) && over.is_some(),
     );
+    over
 }
 
-pub(super) async fn a_fire(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
-    let mut callers = JoinSet::new();
-    for index in 0..FIRE_CALLERS {
-        let plan = Plan { talk: Duration::from_millis(500), ..of_the_fire(index) };
-        callers.spawn(dial(stage.sip, plan));
-    }
-    let all = |found: Vec<Value>| (found.len() == FIRE_CALLERS as usize).then_some(found);
-    let ringing = eventually(|| async { all(fires(desk, rings).await) }).await;
-    let wide = ringing.as_deref().unwrap_or_default().iter();
-    let wide = wide.filter(|signal| signal["location"]["method"] == "Cell").count();
-    verdict.say("eight callers see one fire, three placed by a mast alone", wide == 3);
-    // A person takes one after the other, and writes down before the next.
-    for signal in ringing.unwrap_or_default() {
-        desk.take(&signal).await.ok();
-        let answered = eventually(|| async {
-            fires(desk, |each| each["id"] == signal["id"] && !rings(each)).await.pop()
-        });
-        if let Some(signal) = answered.await
-            && let Ok(seq) = desk.write_down(&signal).await
-        {
-            desk.state_since(seq).await.ok();
-        }
-    }
-    let written = |signal: &Value| signal["incident"].is_string();
-    let signals = eventually(|| async { all(fires(desk, written).await) }).await;
-    let incident =
-        signals.as_ref().and_then(|all| all.first()).map(|each| each["incident"].clone());
-    let one = signals
-        .is_some_and(|all| all.iter().all(|each| Some(&each["incident"]) == incident.as_ref()));
-    let mut spoken = 0;
-    while let Some(outcome) = callers.join_next().await {
-        spoken += u32::from(outcome.is_ok_and(|outcome| matches!(outcome.end, End::HungUp)));
-    }
-    verdict.say("all eight are answered and become one incident", one && spoken == FIRE_CALLERS);
-    let id = incident.as_ref().and_then(Value::as_str).unwrap_or_default();
-    let advice = desk.recommendation(id).await.unwrap_or_default();
-    let needed: Vec<&str> =
-        list(&advice, "needs").iter().filter_map(|need| need["ability"].as_str()).collect();
-    verdict.say(
-        "the plan asks for command, pumps, rescue and an ambulance",
-        ["command", "pump", "rescue", "ambulance"].iter().all(|each| needed.contains(each)),
-    );
-    let ordered = desk.order(id).await.unwrap_or_default();
-    let gone = eventually(|| async {
-        let state = desk.state().await.ok()?;
-        let incident = list(&state, "incidents").iter().find(|each| each["id"] == id)?;
-        let near = list(incident, "units").iter().any(|unit| unit == "小名浜1");
-        let ordered = |each: &Value| each["times"]["AL"].is_string();
-        (near && list(incident, "assignments").iter().all(ordered)).then_some(())
-    });
-    verdict.say(
-        "what is recommended is ordered, the nearest units first",
-        ordered && gone.await.is_some(),
-    );
-    let acknowledged = eventually(|| async {
-        let state = desk.state().await.ok()?;
-        let unit = list(&state, "units").iter().find(|unit| unit["id"] == "小名浜1")?;
-        (unit["terminal"]["order_shown_at"].is_string() && unit["times"]["AK"].is_string())
-            .then_some(())
-    });
-    verdict.say(
-        "the order stands on the nearest unit's terminal, and its crew acknowledges",
-        acknowledged.await.is_some(),
-    );
+/// 17:25, at Chuodai-Iino.
+pub(super) async fn heart(play: &Play<'_>) -> Option<Value> {
+    let place = Place { lat: 37.0154, lon: 140.9129, radius_m: 15, ..Place::default() };
+    spoken(play, 40, place).await
 }
 
-pub(super) async fn given_up(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
+/// 17:44, in Joban.
+pub(super) async fn in_joban(play: &Play<'_>) -> Option<Value> {
+    let place = Place { lat: 36.9952, lon: 140.8189, radius_m: 25, ..Place::default() };
+    spoken(play, 41, place).await
+}
+
+/// Somebody calls for an ambulance and is spoken to; the signal.
+async fn spoken(play: &Play<'_>, number: u32, place: Place) -> Option<Value> {
+    let service = "sos.ambulance".to_owned();
+    let talk = Duration::from_millis(500);
+    let plan = Plan { tel: Some(tel(number)), service, place, talk, ..Plan::default() };
+    let calling = tokio::spawn(dial(play.stage.sip, plan));
+    let signal = eventually(|| async { of_number(&play.desk, number, rings).await }).await?;
+    play.desk.take(&signal).await.ok()?;
+    let outcome = calling.await.ok();
+    let over = |each: &Value| each["call"]["state"] == "over";
+    let signal = eventually(|| async { of_number(&play.desk, number, over).await }).await;
+    let spoke = outcome.is_some_and(|outcome| matches!(outcome.end, End::HungUp));
+    play.say(&format!("a call from {} is answered", tel(number)), spoke && signal.is_some());
+    signal
+}
+
+/// 17:21, somebody hangs up too early.
+pub(super) async fn given_up(play: &Play<'_>) {
+    play.clock.minute(21).await;
+    let desk = &play.desk;
     let hang_up_after = Some(Duration::from_millis(300));
     let plan = Plan { tel: Some(tel(21)), hang_up_after, ..illness() };
-    let outcome = dial(stage.sip, plan).await;
+    let outcome = dial(play.stage.sip, plan).await;
     let abandoned = eventually(|| async {
         of_number(desk, 21, |each| {
             each["state"] == "abandoned" && each["call"]["callback_due"].is_string()
@@ -153,7 +122,7 @@ pub(super) async fn given_up(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'
         .await
     });
     let signal = abandoned.await;
-    verdict.say(
+    play.say(
         "a caller who hangs up too early stays on the list, with a call-back due",
         matches!(outcome.end, End::Abandoned) && signal.is_some(),
     );
@@ -167,7 +136,7 @@ pub(super) async fn given_up(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'
         })
         .await
     });
-    verdict.say("the call-back is written down", tried && ended && settled.await.is_some());
+    play.say("the call-back is written down", tried && ended && settled.await.is_some());
 }
 
 /// The newest signal of a caller that is so.
@@ -178,7 +147,7 @@ async fn of_number(desk: &Desk, number: u32, is: impl Fn(&Value) -> bool) -> Opt
 }
 
 /// The signals of the fire that are so.
-async fn fires(desk: &Desk, is: impl Fn(&Value) -> bool) -> Vec<Value> {
+pub(super) async fn fires(desk: &Desk, is: impl Fn(&Value) -> bool) -> Vec<Value> {
     let state = desk.state().await.unwrap_or_default();
     let fire = |each: &&Value| {
         let callers = (10..10 + FIRE_CALLERS).map(tel);
@@ -187,7 +156,7 @@ async fn fires(desk: &Desk, is: impl Fn(&Value) -> bool) -> Vec<Value> {
     list(&state, "signals").iter().filter(fire).cloned().collect()
 }
 
-fn rings(signal: &Value) -> bool {
+pub(super) fn rings(signal: &Value) -> bool {
     signal["state"] == "ringing"
 }
 

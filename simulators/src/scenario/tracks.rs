@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Stage, Verdict, eventually};
-use crate::desk::{Desk, list};
+use super::evening::Play;
+use super::eventually;
+use crate::desk::list;
 use crate::devices::watch::Place;
 use crate::http::request;
 use crate::tracker::Tracker;
@@ -14,12 +15,14 @@ const WATCH: &str = "8800000003";
 const HOME: Place = Place::new(371_060_000, 1_409_589_000);
 const AWAY_M: i32 = 450;
 
-pub(super) async fn leaves_home(stage: &Stage, desk: &Desk, verdict: &mut Verdict<'_>) {
+pub(super) async fn leaves_home(play: &Play<'_>) {
+    play.clock.minute(8).await;
+    let (stage, desk) = (play.stage, &play.desk);
     let mut tracker = Tracker::new(stage.watch, WATCH);
     let at_home = tracker.start().await.is_ok() && tracker.walk_to(HOME).await.is_ok();
     let away = tracker.walk_to(HOME.moved(AWAY_M, 0)).await.is_ok();
     let left = eventually(|| async { of_watch(&desk.state().await.ok()?) }).await;
-    verdict.say(
+    play.say(
         "tracker T03 leaves its safe zone in Yotsukura and is on the list",
         at_home && away && left.is_some_and(|signal| signal["alarm"] == "left_zone"),
     );
@@ -30,14 +33,15 @@ pub(super) async fn leaves_home(stage: &Stage, desk: &Desk, verdict: &mut Verdic
         (told.len() >= 2).then_some(told)
     });
     let mails = mails.await.unwrap_or_default();
-    verdict.say("both carers have a mail with an answer link", mails.len() == 2);
+    play.say("both carers have a mail with an answer link", mails.len() == 2);
+    play.clock.minute(30).await;
     let link = mails.first().and_then(|mail| mail["link"].as_str()).unwrap_or_default().to_owned();
     let answered = request(&link, Some("answer=arrived")).await;
     let closed = eventually(|| async {
         let signal = of_watch(&desk.state().await.ok()?)?;
         (signal["state"] == "ended").then_some(())
     });
-    verdict.say(
+    play.say(
         "a carer who is there closes it by the link",
         answered.is_ok_and(|answer| answer.status == 200) && closed.await.is_some(),
     );
