@@ -229,13 +229,17 @@ fn what_is_public_is_a_cap_alert_and_stands_in_the_feed_while_it_lives() {
     let refused = desk.command("SendNotice", &public).unwrap();
     assert_eq!(refused.code(), "forbidden", "{refused:?}");
     let first = send(&boss, &public);
-    let shown = feed();
+    let shown = wait("the entry", || Some(feed()).filter(|feed| feed.text().contains("<entry")));
     assert_eq!(shown.header("Content-Type"), Some("application/atom+xml; charset=utf-8"));
     let shown = shown.text();
     assert!(shown.contains("【デモ・実際の災害ではありません】架空町で建物火災"), "{shown}");
     let alert_of = |id: &str| page.get(&format!("/public/alerts/hansho-{id}.xml")).unwrap();
     assert!(shown.contains(&format!("/public/alerts/hansho-{first}.xml")), "{shown}");
-    let read = |id: &str| cap::read(alert_of(id).text().as_bytes()).unwrap();
+    // What is read follows what is acknowledged by a moment.
+    let read = |id: &str| {
+        let found = wait("the alert", || Some(alert_of(id)).filter(|answer| answer.status == 200));
+        cap::read(found.text().as_bytes()).unwrap()
+    };
     let alert = read(&first);
     assert_eq!((alert.status, alert.kind.word()), (Status::Exercise, MsgType::Alert));
     let info = &alert.infos[0];
@@ -258,6 +262,7 @@ fn what_is_public_is_a_cap_alert_and_stands_in_the_feed_while_it_lives() {
     assert_eq!(references[0].identifier.as_str(), format!("hansho-{first}"));
     assert_eq!(references[0].sent, read(&first).sent);
     let shown = feed().text();
+    assert!(shown.contains(&second), "{shown}");
     assert_eq!(shown.matches("<entry").count(), 1, "the newer one stands for both: {shown}");
 
     let withdrawal = json!({

@@ -143,7 +143,7 @@ async fn call_out(play: &Play<'_>, incident: &str) -> Option<String> {
     let accepted = outcomes["accepted"].as_u64().unwrap_or_default();
     let failed = outcomes["failed"].as_u64().unwrap_or_default();
     play.say(
-        &format!("{accepted} of {count} mails are with the relay, {failed} addresses are dead and said to be"),
+        &format!("{accepted} of {count} mails are with the relay, {failed} failed and are said to"),
         accepted + failed == count && accepted > 50,
     );
     let answered = eventually(|| async {
@@ -183,7 +183,7 @@ async fn second_alarm(play: &Play<'_>, incident: &str) {
     let before = play.units(incident).await;
     let state = play.desk.state().await.unwrap_or_default();
     let free = |unit: &&Value| unit["availability"] == "AV" && unit["status"].is_null();
-    let more = ["泉1", "中央台1", "江名1", "常磐2", "平支援1", "泉救1", "内郷1"];
+    let more = ["泉1", "江名1", "平支援1", "泉救1", "内郷1"];
     let more = list(&state, "units").iter().filter(|unit| {
         free(unit)
             && more.iter().any(|name| unit["id"] == *name)
