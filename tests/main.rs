@@ -3,6 +3,8 @@
 //! Each module says `cfg(test)`, as that is how clippy knows that helpers belong to tests.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod crash;

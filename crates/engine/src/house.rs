@@ -285,6 +285,10 @@ impl House {
         let queue = Arc::new(Queue::default());
         let books = Arc::new(Books::default());
         let subjects = Subjects::new(config);
+        let erased = registry::forget_erased(&folded.state, &vault)?;
+        if erased > 0 {
+            tracing::warn!(erased, "Keys of erased people had come back and are destroyed again.");
+        }
         vault.prepare(config.people.keys().map(|key| registry::person_subject(key)))?;
         let edge = Arc::new(Edge::new(
             Arc::clone(&vault),

@@ -6,6 +6,7 @@
 
 pub mod accounting;
 pub mod answers;
+pub mod backup;
 pub mod clock;
 pub mod conformance;
 pub mod edge;
