@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -204,6 +205,7 @@ struct Disk {
 impl Disk {
     fn open(folder: &Path, reserve_mib: u32) -> Result<Self, HouseError> {
         let journal = open_journal(folder)?;
+        warn_if_open(folder);
         let vault = Arc::new(Vault::open(folder)?);
         let mut snapshots = SnapshotStore::open(folder)?;
         let mut reserve = Reserve::create(folder, reserve_mib)?;
@@ -225,6 +227,15 @@ impl Disk {
             tracing::warn!(%error, "The mark of an earlier failed start could not be removed.");
         }
         Ok(Self { journal, vault, snapshots, reserve, folded })
+    }
+}
+
+/// Who may read the folder reads who reported when and from where, and has the keys to the rest.
+fn warn_if_open(folder: &Path) {
+    let mode = std::fs::metadata(folder).map_or(0o700, |found| found.permissions().mode());
+    if mode & 0o077 != 0 {
+        let (path, mode) = (folder.display(), format!("{:o}", mode & 0o777));
+        tracing::error!(%path, mode, "The data folder is open to others: `chmod 700` it.");
     }
 }
 

@@ -16,6 +16,7 @@ pub mod house;
 pub mod lanes;
 pub mod live;
 pub mod load;
+pub mod notify;
 pub mod officer;
 pub mod registry;
 pub mod replica;
