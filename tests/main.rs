@@ -31,4 +31,6 @@ mod tidy;
 #[cfg(test)]
 mod trackers;
 #[cfg(test)]
+mod upgrade;
+#[cfg(test)]
 mod vehicles;
