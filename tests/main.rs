@@ -21,6 +21,8 @@ mod order;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod redaction;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod simulation;
