@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod check_config;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod flow;

@@ -216,15 +216,18 @@ fn serve_core(options: &Options) -> ExitCode {
 }
 
 fn check_config(config: &Path) -> ExitCode {
-    match hansho_config::Config::load(config) {
-        Ok(loaded) => say(&format!(
-            "{}: sound; {} people, {} devices\n",
-            config.display(),
-            loaded.people.len(),
-            loaded.devices.len()
-        )),
-        Err(error) => explain(&error),
+    let loaded = match hansho_config::Config::load(config) {
+        Ok(loaded) => loaded,
+        Err(error) => return explain(&error),
+    };
+    if let Err(error) = house::check(&loaded) {
+        return fail(&error, EXIT_MEND);
     }
+    let warn =
+        |path: &PathBuf| format!("{}: everybody may read it; `chmod o= {0}`\n", path.display());
+    let warnings: String = loaded.open_to_all(config).iter().map(warn).collect();
+    let (people, devices) = (loaded.people.len(), loaded.devices.len());
+    say(&format!("{warnings}{}: sound; {people} people, {devices} devices\n", config.display()))
 }
 
 fn journal(task: JournalTask) -> ExitCode {

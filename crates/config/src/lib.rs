@@ -28,6 +28,7 @@ mod mqtt;
 mod people;
 mod plans;
 mod reader;
+mod secrets;
 mod site;
 mod source;
 mod syntax;

@@ -189,6 +189,24 @@ pub fn run(
     ended
 }
 
+/// Opens what a configuration names beside itself, as a start does: certificate, key, passwords and
+/// log-ins. A check before a start, so that the start does not fail on them.
+///
+/// # Errors
+///
+/// The first that cannot be used.
+pub fn check(config: &Config) -> Result<(), HouseError> {
+    if config.site.tls.is_some() {
+        tls::identity(config.site.tls.as_ref(), Path::new(""))?;
+    }
+    config.site.mail.as_ref().map(mail_config).transpose()?;
+    for (_user, path) in config.site.foreign_brokers.iter().filter_map(|each| each.login.as_ref()) {
+        password(path)?;
+    }
+    Accounts::new(accounts(config).0)?;
+    Ok(())
+}
+
 fn refused(what: &'static str) -> impl FnOnce(io::Error) -> HouseError {
     move |source| HouseError::System { what, source }
 }
@@ -762,13 +780,8 @@ fn listener(socket: std::net::TcpListener) -> Result<TcpListener, HouseError> {
     TcpListener::from_std(socket).map_err(refused("use a socket"))
 }
 
-fn console(
-    config: &Config,
-    edge: &Arc<Edge>,
-    replica: &Arc<Replica>,
-    gauges: Gauges,
-    clock: &Arc<HouseClock>,
-) -> Result<Arc<Console>, HouseError> {
+/// The log-ins at the console, and the tokens of programs.
+fn accounts(config: &Config) -> (BTreeMap<String, Account>, Vec<ApiToken>) {
     let mut by_user = BTreeMap::new();
     let mut tokens = Vec::new();
     for person in config.people.values() {
@@ -783,6 +796,17 @@ fn console(
             tokens.push(ApiToken::from_digest(digest, login.user.clone(), login.role));
         }
     }
+    (by_user, tokens)
+}
+
+fn console(
+    config: &Config,
+    edge: &Arc<Edge>,
+    replica: &Arc<Replica>,
+    gauges: Gauges,
+    clock: &Arc<HouseClock>,
+) -> Result<Arc<Console>, HouseError> {
+    let (by_user, tokens) = accounts(config);
     let books = Arc::clone(&gauges.books);
     let (replica, edge) = (Arc::clone(replica), Arc::clone(edge));
     let clock = Arc::clone(clock);
