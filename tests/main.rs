@@ -19,6 +19,8 @@ mod metrics;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]
+mod operating;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod peers;
