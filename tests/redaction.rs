@@ -125,6 +125,10 @@ fn every_door_at_trace_on_a_bad_day_says_nothing_private() {
     assert!(house.stop().success());
     shown.extend(house.log());
     assert!(shown.iter().any(|line| line.contains("TRACE")), "the filter was heard");
+    let told = |part: &str| shown.iter().any(|line| line.contains(part));
+    for part in ["hansho_intake", "hansho_engine::exchange", "hansho_console"] {
+        assert!(told(part), "{part} said nothing at all");
+    }
     let mut secrets: Vec<Vec<u8>> = secrets().into_iter().map(String::into_bytes).collect();
     secrets.extend(frames);
     for mail in relay.mails.lock().unwrap().iter() {

@@ -174,7 +174,8 @@ fn a_house_goes_on_from_an_older_journal() {
 /// Going back to an older release is refused by it, and costs nothing.
 #[test]
 fn what_a_newer_release_wrote_is_refused_and_not_touched() {
-    let newer: [(fn(&Connection), &str); 2] = [
+    type Change = fn(&Connection);
+    let newer: [(Change, &str); 2] = [
         (newer_tables, "is of a newer version (2; this release knows 1): update hansho"),
         (newer_kind, "kind 9999 is unknown: the journal is of a newer version, update hansho"),
     ];

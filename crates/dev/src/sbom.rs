@@ -26,7 +26,7 @@ const FILE: &str = "target/sbom.cdx.json";
 pub(crate) fn run(house: &House) -> Result<(), Failure> {
     let (path, bom) = make(house)?;
     let count = bom["components"].as_array().map_or(0, Vec::len);
-    make_folder(path.parent().unwrap_or(house.root()))?;
+    make_folder(path.parent().unwrap_or_else(|| house.root()))?;
     write_file(&path, &format!("{bom:#}\n"))?;
     println!("{count} components in {}", path.display());
     Ok(())

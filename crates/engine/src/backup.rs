@@ -393,7 +393,7 @@ fn resolve(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned());
     let there = absolute.ancestors().find_map(|above| Some((above, fs::canonicalize(above).ok()?)));
     let Some((above, real)) = there else { return absolute };
-    absolute.strip_prefix(above).map(|rest| real.join(rest)).unwrap_or(absolute.clone())
+    absolute.strip_prefix(above).map_or_else(|_outside| absolute.clone(), |rest| real.join(rest))
 }
 
 /// Whether there is room for a copy beside what a running house needs.
