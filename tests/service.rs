@@ -127,12 +127,13 @@ fn the_service_manager_hears_that_it_is_ready_alive_and_ending() {
 }
 
 #[test]
-fn a_manager_that_is_not_there_is_said_before_anything_is_opened() {
+fn a_manager_that_is_not_there_keeps_nobody_waiting() {
     let (folder, house) = folder();
     let mut command = serve(&house.config(), &house.data());
-    let output = command.env("NOTIFY_SOCKET", folder.path().join("no")).output().unwrap();
-    assert_eq!(output.status.code(), Some(70), "{}", text(&output.stderr));
-    assert!(!house.data().exists());
+    let mut served = Served::start(command.env("NOTIFY_SOCKET", folder.path().join("no")));
+    let said = served.wait_log("The core speaks.");
+    assert!(said.contains("The service manager at NOTIFY_SOCKET cannot be reached."), "{said}");
+    served.stop();
 }
 
 /// `hansho serve` as an ordinary user; `None`, and said, where the tests' user may not be another.

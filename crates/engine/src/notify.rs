@@ -26,16 +26,18 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// The one that started this process, by its environment.
-    ///
-    /// # Errors
-    ///
-    /// It named a socket that is not there.
-    pub fn of_environment() -> io::Result<Self> {
+    /// The one that started this process, by its environment. One that cannot be reached is nobody:
+    /// 119 is answered all the same.
+    #[must_use]
+    pub fn of_environment() -> Self {
         let asked = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let ours = asked("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let patience = asked("WATCHDOG_USEC").filter(|us| ours && *us > 0);
-        Self::at(env::var_os("NOTIFY_SOCKET"), patience.map(Duration::from_micros))
+        let manager = Self::at(env::var_os("NOTIFY_SOCKET"), patience.map(Duration::from_micros));
+        manager.unwrap_or_else(|error| {
+            tracing::warn!(%error, "The service manager at NOTIFY_SOCKET cannot be reached.");
+            Self::default()
+        })
     }
 
     fn at(address: Option<OsString>, patience: Option<Duration>) -> io::Result<Self> {

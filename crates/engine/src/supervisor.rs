@@ -94,8 +94,7 @@ pub enum SuperviseError {
 ///
 /// See [`SuperviseError`].
 pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
-    let manager = Manager::of_environment()
-        .map_err(|source| SuperviseError::System { what: "reach the service manager", source })?;
+    let manager = Manager::of_environment();
     let mut config = Config::load(&options.config)?;
     config.site.shift_ports(options.port_base)?;
     allow_many_connections();

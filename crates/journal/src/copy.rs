@@ -4,6 +4,7 @@
 //! without free pages, and who writes meanwhile does not wait. As long as it takes, the write-ahead
 //! log cannot be begun anew and grows by what is written; README.md says by how much.
 
+use std::io;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -77,7 +78,12 @@ fn vacuum_into(connection: &Connection, from: &Path, to: &Path) -> Result<(), Jo
     // Made here, because SQLite would let others read it.
     drop(file::open_private(to)?);
     let real = file::real(to)?;
-    let done = connection.execute("VACUUM INTO ?1", [real.to_string_lossy()]);
+    let unspeakable = || JournalError::Folder {
+        path: file::name(to),
+        source: io::Error::new(io::ErrorKind::InvalidFilename, "SQLite takes names in UTF-8 only"),
+    };
+    let target = real.to_str().ok_or_else(unspeakable)?;
+    let done = connection.execute("VACUUM INTO ?1", [target]);
     done.map_err(|error| {
         let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
         fault("copy the database", if full { to } else { from }, error)
@@ -120,6 +126,9 @@ mod tests {
         fs::write(&taken, "something else").unwrap();
         assert!(copy_journal(folder.path(), &taken).is_err());
         assert_eq!(fs::read(&taken).unwrap(), b"something else");
+        let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff");
+        let refused = copy_journal(folder.path(), &folder.path().join(name));
+        assert!(matches!(refused, Err(JournalError::Folder { .. })), "{refused:?}");
         let missing = folder.path().join("no");
         assert!(copy_journal(&missing, &folder.path().join("copy")).is_err());
     }
