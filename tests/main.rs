@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cap;
+#[cfg(test)]
 mod check_config;
 #[cfg(test)]
 mod crash;
@@ -19,6 +21,8 @@ mod metrics;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod operating;
 #[cfg(test)]
 mod order;
@@ -26,6 +30,8 @@ mod order;
 mod peers;
 #[cfg(test)]
 mod redaction;
+#[cfg(test)]
+mod satphones;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

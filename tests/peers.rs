@@ -64,7 +64,7 @@ fn find_python() -> Result<PathBuf, String> {
 }
 
 fn has_peers(python: &Path) -> bool {
-    has(python, "my_dc09_spt.msg.dc09_msg, pysiaalarm, aiosmtpd, paho.mqtt")
+    has(python, "my_dc09_spt.msg.dc09_msg, pysiaalarm, aiosmtpd, paho.mqtt, lxml.etree, feedparser")
 }
 
 fn has(python: &Path, modules: &str) -> bool {

@@ -1,5 +1,5 @@
 //! The whole house in virtual time: home units, an MQTT pendant, a watch, callers, dispatchers,
-//! helpers, units and a mail relay around real sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
+//! helpers, units, a satellite modem and a mail relay around real sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
 //! are lost, doubled, reordered and damaged; commits fail; the relay breaks off; clocks are set; the
 //! machine dies at any step.
 //!
@@ -12,6 +12,7 @@ mod house;
 mod line;
 mod outside;
 mod plan;
+mod satellite;
 mod town;
 mod world;
 
@@ -70,6 +71,10 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.left += tally.left;
     sum.reminded += tally.reminded;
     sum.moves += tally.moves;
+    sum.words += tally.words;
+    sum.letters += tally.letters;
+    sum.replaced += tally.replaced;
+    sum.messages += tally.messages;
 }
 
 #[test]

@@ -35,6 +35,10 @@ impl Answer {
         code.unwrap_or_default().to_owned()
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     pub(crate) fn seq(&self) -> u64 {
         self.json()["seq"].as_u64().unwrap_or_else(|| panic!("no seq: {self:?}"))
     }

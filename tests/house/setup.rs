@@ -32,6 +32,12 @@ pub(crate) struct Setup {
     pub(crate) mqtt: Vec<String>,
     /// Units, each with its terminal.
     pub(crate) units: Vec<(String, String)>,
+    /// Port of a satellite modem, as the configuration has it.
+    pub(crate) modem: Option<String>,
+    /// Sites that are reached through it: IMEI, name, district.
+    pub(crate) sites: Vec<(String, String, u8)>,
+    /// Members of the group `all`, whom notices go to: their mail addresses.
+    pub(crate) group: Vec<String>,
     /// More of `hansho.toml`.
     pub(crate) more: String,
 }
@@ -115,6 +121,24 @@ impl Setup {
         self
     }
 
+    /// With a group of members with these addresses; the desk may send to it.
+    pub(crate) fn with_group(mut self, mails: impl IntoIterator<Item = String>) -> Self {
+        self.group = mails.into_iter().collect();
+        self
+    }
+
+    /// With a satellite modem at this port.
+    pub(crate) fn with_modem(mut self, port: &str) -> Self {
+        self.modem = Some(port.to_owned());
+        self
+    }
+
+    /// With a site that is reached over a satellite.
+    pub(crate) fn with_site(mut self, imei: &str, name: &str, district: u8) -> Self {
+        self.sites.push((imei.to_owned(), name.to_owned(), district));
+        self
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("hansho.toml"), self.house()).unwrap();
@@ -122,6 +146,20 @@ impl Setup {
         fs::write(folder.join("devices.toml"), self.devices()).unwrap();
         if !self.units.is_empty() {
             fs::write(folder.join("units.toml"), self.fleet()).unwrap();
+        }
+        if let Some(last) = self.group.len().checked_sub(1) {
+            let text = format!(
+                "all = {{ name = \"第一分団\", senders = [\"dispatcher\", \"supervisor\"], \
+                 members = [\"member-0000..member-{last:04}\"] }}\n"
+            );
+            fs::write(folder.join("groups.toml"), text).unwrap();
+        }
+        if let Some(port) = &self.modem {
+            let mut text = format!("[modems]\nroof = {{ port = \"{port}\" }}\n[sites]\n");
+            for (imei, name, district) in &self.sites {
+                writeln!(text, "{imei} = {{ name = \"{name}\", district = {district} }}").unwrap();
+            }
+            fs::write(folder.join("sites.toml"), text).unwrap();
         }
     }
 
@@ -189,6 +227,13 @@ impl Setup {
         }
         for name in &self.mqtt {
             writeln!(text, "subscriber-{name} = {{ name = \"利用者{name}の名\" }}").unwrap();
+        }
+        for (index, mail) in self.group.iter().enumerate() {
+            writeln!(
+                text,
+                "member-{index:04} = {{ name = \"団員{index}の名\", mail = [\"{mail}\"] }}"
+            )
+            .unwrap();
         }
         // The demo's operators stand at the end of its register.
         let (_people, operators) =

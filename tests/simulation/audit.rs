@@ -41,6 +41,8 @@ struct Read {
     /// has its own, beside a call for help.
     outside: BTreeSet<SourceId>,
     exits: BTreeSet<SignalId>,
+    /// Words of sites: each message has its own, whatever is open.
+    words: BTreeSet<SignalId>,
     /// Exits that nobody need be told of again: taken on, answered, over, or told twice.
     taken_on: BTreeSet<SignalId>,
     notices: BTreeMap<NoticeId, SignalId>,
@@ -269,6 +271,8 @@ impl Read {
             if self.has_helpers(source) {
                 self.expected.insert(seq, "a notice");
             }
+        } else if let Event::SignalReceived { signal, alarm: AlarmKind::Message, .. } = event {
+            self.words.insert(*signal);
         } else if let Event::SignalReceived { signal, alarm, refused, .. } = event {
             let other = self.open.insert(source, *signal);
             assert!(other.is_none(), "{signal} opens while {other:?} of the same device is open");
@@ -279,6 +283,7 @@ impl Read {
         } else if let Event::SignalEnded { signal, .. } = event
             && !self.rings.contains_key(signal)
             && !self.exits.remove(signal)
+            && !self.words.remove(signal)
         {
             let owner = self.owners.get(signal).copied();
             assert!(

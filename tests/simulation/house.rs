@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use super::audit::{acked, puback, sequence_of};
 use super::disk::{Fault, ModelJournal};
 use super::plan::Sabotage;
+use super::satellite::{LOOK_US, Port};
 use super::town::{Pendant, sealed};
 use super::world::{CoreStep, Happening, Heard, World, uncertain, until};
 
@@ -30,6 +31,7 @@ use super::world::{CoreStep, Happening, Heard, World, uncertain, until};
 pub(super) enum Waiter {
     Frame { door: Door, connection: u64, receipt: Receipt },
     Telemetry,
+    Words(Receipt),
     Command(usize, CommandId),
     Said(usize, Box<SealedCallReport>),
     Answer(usize),
@@ -75,6 +77,7 @@ pub(super) struct House {
     wake_at: i64,
     steady: Steady,
     begun: i64,
+    pub(super) port: Option<Port>,
 }
 
 /// Connections below this number are the home units' streams, and above it datagrams.
@@ -91,6 +94,12 @@ impl House {
 
     pub(super) const fn replica(&self) -> &State {
         &self.replica
+    }
+
+    /// Something came in that waits for its commit.
+    pub(super) fn receive(&mut self, door: Door) {
+        self.books.receive(door);
+        self.in_flight += 1;
     }
 
     pub(super) const fn desk_mut(&mut self) -> &mut Desk {
@@ -161,6 +170,7 @@ impl World {
             wake_at: -1,
             steady,
             begun: self.now,
+            port: None,
         });
         if self.dice.one_in(6) {
             self.change_register();
@@ -171,6 +181,7 @@ impl World {
         }
         self.core_after_ms(0, CoreStep::Desk);
         self.core_after_ms(0, CoreStep::Tick);
+        self.open_port();
     }
 
     pub(super) fn core_step(&mut self, step: CoreStep) {
@@ -219,7 +230,7 @@ impl World {
             let wait = self.dice.between(0, 1);
             self.core_after_ms(wait, CoreStep::Commit);
         } else if let Some(deadline) = deadline {
-            let at = self.now + until(now, deadline);
+            let at = self.now + until(now, deadline).min(LOOK_US);
             if house.tick_at <= self.now || at < house.tick_at {
                 house.tick_at = at;
                 self.core_at(at, CoreStep::Tick);
@@ -305,6 +316,10 @@ impl World {
                 self.settle(door, &heard);
                 self.answer_frame(connection, receipt, Durable::Stored);
             }
+            Waiter::Words(receipt) => {
+                self.settle(Door::Sbd, &heard);
+                self.words_are_kept(receipt);
+            }
             Waiter::Telemetry => self.settle(Door::Dc09, &heard),
             Waiter::Said(place, said) => self.said_is_heard(place, &said, &heard),
             Waiter::Command(place, id) => {
@@ -372,7 +387,7 @@ impl World {
             let protocol = match door {
                 Door::Mqtt => Protocol::Mqtt,
                 Door::Watch => Protocol::Watch,
-                Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => {
+                Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic | Door::Sbd => {
                     Protocol::Dc09
                 }
             };
@@ -483,7 +498,9 @@ impl World {
         let promised = match door {
             Door::Watch => said.filter(|_| bytes.ends_with(b"*AL]")),
             Door::Mqtt => puback(&bytes),
-            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => acked(&bytes),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic | Door::Sbd => {
+                acked(&bytes)
+            }
         };
         if let Some(sequence) = promised {
             self.audit.ack(account, sequence);
@@ -630,8 +647,9 @@ fn provider(effect: &Effect) -> Provider {
             let place = usize::from(mail.recipient.token.0[0]) % 3;
             Provider::new(["au", "docomo", "softbank"][place])
         }
-        Effect::ConnectCall { .. } | Effect::SendOrder(_) | Effect::DestroyKey(_) => {
-            Provider::default()
-        }
+        Effect::ConnectCall { .. }
+        | Effect::SendOrder(_)
+        | Effect::SendMessage(_)
+        | Effect::DestroyKey(_) => Provider::default(),
     }
 }

@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use hansho_core::{Signal, SignalState, State};
 use hansho_model::{
     Actor, Answer, AnswerChoice, CallBackOutcome, Command, CommandId, CommandKind, Door, Effect,
-    EffectId, IncidentKind, IncidentOutcome, Input, Lane, Place, RefusalCode, Role, SignalId,
-    SignalOutcome, Token, UnitStatus,
+    EffectId, IncidentKind, IncidentOutcome, Input, Lane, Letter, NoticeKind, Place, RefusalCode,
+    Replacing, Role, SendNotice, SignalId, SignalOutcome, Token, UnitStatus,
 };
 use hansho_outbox::{Delivery, Task};
 use jiff::SignedDuration;
 
 use super::audit::{acked, puback};
+use super::dice::Dice;
 use super::house::LINKS;
 use super::house::Waiter;
 use super::plan::Sabotage;
-use super::town::{GivenAnswer, UNITS, sealed};
+use super::town::{GROUP, GivenAnswer, SITE, UNITS, sealed};
 use super::world::{Happening, Heard, World};
 
 /// The relay's day.
@@ -32,6 +33,26 @@ pub(super) enum Mood {
 
 impl Mood {
     pub(super) const ALL: [Self; 4] = [Self::Good, Self::Flaky, Self::Busy, Self::Breaking];
+}
+
+/// A notice to everybody, or one that takes the place of the newest.
+fn send_notice(sees: &State, dice: &mut Dice) -> Option<CommandKind> {
+    let newest = sees.notices().iter().rev().find_map(|(id, notice)| notice.letter().map(|_| *id));
+    let how = *dice.pick(Replacing::ALL)?;
+    let replaces = newest.filter(|_| dice.one_in(2)).map(|newest| (newest, how));
+    let letter = Letter {
+        group: GROUP.to_owned(),
+        kind: NoticeKind::CallOut,
+        drill: false,
+        subject: sealed(1, &[0; 60]),
+        text: sealed(1, &[0; 60]),
+        incident: None,
+        replaces,
+        public: None,
+    };
+    let count = sees.count_of_group(sees.groups().get(GROUP)?);
+    let count = replaces.is_none().then_some(u32::try_from(count).ok()?);
+    Some(CommandKind::SendNotice(Box::new(SendNotice { letter, count, minutes: 5 })))
 }
 
 /// What will come of a delivery.
@@ -140,7 +161,9 @@ impl World {
                 pendant.outstanding.as_ref().filter(|_| answers).map(|each| each.sequence)
             }
             Door::Mqtt => puback(bytes),
-            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => acked(bytes),
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic | Door::Sbd => {
+                acked(bytes)
+            }
         };
         if number.is_some()
             && pendant.outstanding.as_ref().is_some_and(|each| Some(each.sequence) == number)
@@ -187,7 +210,12 @@ impl World {
         let sees = self.house.as_ref()?.replica();
         let dice = &mut self.dice;
         let administrator = dice.one_in(40);
-        let kind = if administrator {
+        let kind = if dice.one_in(12) {
+            send_notice(sees, dice)?
+        } else if dice.one_in(12) {
+            let device = format!("{}:{SITE}", Door::Sbd);
+            CommandKind::SendMessage { device, text: sealed(1, &[0; 60]) }
+        } else if administrator {
             let last = usize::from(self.town.helpers).checked_sub(1)?;
             let person = sees.people().keys().nth(last).copied()?;
             CommandKind::ErasePerson { person }
@@ -280,6 +308,10 @@ impl World {
             Effect::DestroyKey(_) => Fate::Accepted,
             // A terminal is out of coverage now and then, too.
             Effect::ConnectCall { .. } | Effect::SendOrder(_) => self.fate_of_line(),
+            Effect::SendMessage(ref message) => {
+                let message = message.clone();
+                return self.give_modem(&task, &message);
+            }
         };
         self.flown += 1;
         let number = self.flown;
@@ -344,6 +376,8 @@ impl World {
                 self.keys_destroyed.insert(key);
             }
             Effect::ConnectCall { call, position } => self.ring_phone(&call, &position),
+            // The modem carries it out.
+            Effect::SendMessage(_) => {}
             Effect::SendOrder(sheet) => {
                 self.orders_shown.insert(sheet.assignment);
             }
@@ -419,7 +453,7 @@ fn command_about(
     sees: &State,
     signal: Option<SignalId>,
     now: jiff::Timestamp,
-    dice: &mut super::dice::Dice,
+    dice: &mut Dice,
 ) -> Option<CommandKind> {
     let incidents: Vec<_> = sees.incidents().keys().copied().collect();
     let incident = dice.pick(&incidents).copied();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hansho_model::{
-    Answer, Command, DegreesE7, DeviceEntry, DeviceKind, DistrictId, Door, Fleet, KeyId, Language,
-    Mailbox, MetresU32, Mode, PersonEntry, Position, Registry, Sealed, Settings, Start, Token,
-    UnitEntry, UnitKind, Zone,
+    Answer, Command, DegreesE7, DeviceEntry, DeviceKind, DistrictId, Door, Fleet, GroupEntry,
+    KeyId, Language, Mailbox, MetresU32, Mode, PersonEntry, Position, Registry, Role, Sealed,
+    Settings, SiteEntry, Start, Token, UnitEntry, UnitKind, Zone,
 };
 use hansho_protocols::dc09::crc16;
 use hansho_protocols::{Accounts, Key, LogIn, UnknownDevices};
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::dice::Dice;
 use super::line::Caller;
+use super::satellite::Roof;
 use crate::house::mqtt;
 
 /// A home unit, an MQTT pendant or a watch. It repeats a message under the same number until that
@@ -66,6 +67,7 @@ pub(super) struct Town {
     pub(super) accounts: Arc<Accounts>,
     pub(super) start: Start,
     pub(super) helpers: u8,
+    pub(super) roof: Roof,
 }
 
 impl Town {
@@ -104,7 +106,8 @@ impl Town {
         let start = start(devices, helpers, dice);
         let accounts = Arc::new(accounts);
         let callers = (0..dice.place(5)).map(Caller::new).collect();
-        Self { pendants, callers, dispatchers, answers: Vec::new(), accounts, start, helpers }
+        let (answers, roof) = (Vec::new(), Roof::new(dice));
+        Self { pendants, callers, dispatchers, answers, accounts, start, helpers, roof }
     }
 }
 
@@ -142,7 +145,7 @@ impl Pendant {
         let (sequence, frame, urgent) = match self.door {
             Door::Mqtt => publication(&self.account, next, dice),
             Door::Watch => frame_of_watch(&self.account, next, at, dice),
-            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic => {
+            Door::Dc09 | Door::Console | Door::Answers | Door::Sip | Door::Quic | Door::Sbd => {
                 message(&self.account, next, dice)
             }
         };
@@ -216,6 +219,12 @@ fn person(number: u8, mailbox: u8) -> PersonEntry {
     }
 }
 
+/// The group that notices go to: everybody.
+pub(super) const GROUP: &str = "all";
+
+/// Handset of the town's one site.
+pub(super) const SITE: &str = "300000000000111";
+
 /// Units of the town; the last two share a crew.
 pub(super) const UNITS: [&str; 3] = ["救1", "1", "はしご1"];
 
@@ -273,6 +282,20 @@ fn start(devices: u8, helpers: u8, dice: &mut Dice) -> Start {
         answer_minutes: u16::try_from(dice.between(1, 5)).unwrap(),
     };
     let fleet = Fleet { units: UNITS.map(unit).into(), ..Fleet::default() };
-    let registry = Registry { people, devices, settings, fleet };
+    let site = SiteEntry {
+        source: format!("sbd:{SITE}"),
+        name: "invented".to_owned(),
+        district: Some(DistrictId(12)),
+        digest: Token([90; 16]),
+    };
+    let group = GroupEntry {
+        key: GROUP.to_owned(),
+        name: "invented".to_owned(),
+        members: people.iter().map(|person| person.key.clone()).collect(),
+        senders: vec![Role::Dispatcher],
+        digest: Token([91; 16]),
+    };
+    let registry =
+        Registry { people, devices, groups: vec![group], sites: vec![site], settings, fleet };
     Start { release: "simulated".to_owned(), registry }
 }

@@ -34,6 +34,8 @@ const REST_US_MAX: i64 = 3_600_000_000;
 #[derive(Debug)]
 pub(super) enum Happening {
     PendantTimer(usize),
+    SiteTimer,
+    ModemTimer,
     /// Bytes for the door; on a stream with the number of the core they were sent to, and its own.
     BytesArrive {
         pendant: usize,
@@ -100,6 +102,12 @@ pub(super) struct Tally {
     /// Carers who were told of it once more.
     pub(super) reminded: u64,
     pub(super) moves: u64,
+    /// Words of sites that became signals, and messages to them that the gateway took.
+    pub(super) words: u64,
+    pub(super) messages: u64,
+    /// Notices to everybody, and those that took another's place.
+    pub(super) letters: u64,
+    pub(super) replaced: u64,
 }
 
 pub(super) struct World {
@@ -191,6 +199,8 @@ impl World {
             let wait = self.dice.between(2_000, 10_000);
             self.after_ms(wait, Happening::DispatcherTimer(place));
         }
+        let wait = self.dice.between(1, 10_000);
+        self.after_ms(wait, Happening::SiteTimer);
         for _each in 0..self.dice.below(4) {
             let at = self.dice.between(0, end);
             self.after_ms(at, Happening::Snapshot);
@@ -249,10 +259,17 @@ impl World {
             let again =
                 matches!(event, Event::NoticeOrdered { template, .. } if *template == again);
             self.tally.reminded += u64::from(again);
+            self.tally.letters += u64::from(matches!(event, Event::LetterOrdered { .. }));
+            self.tally.replaced += u64::from(matches!(event, Event::NoticeReplaced { .. }));
+            let words = matches!(event, Event::SignalReceived { alarm: AlarmKind::Message, .. });
+            self.tally.words += u64::from(words);
             self.tally.moves += u64::from(matches!(event, Event::UnitStatusReached(_)));
         }
         self.tally.promises = self.audit.promise_count();
         self.tally.mails = self.audit.mail_count();
+        let house = self.house.as_ref().unwrap().state();
+        self.tally.messages =
+            house.messages().keys().map(|id| self.town.roof.got(*id) as u64).sum();
         self.tally
     }
 
@@ -267,6 +284,8 @@ impl World {
     fn handle(&mut self, what: Happening) {
         match what {
             Happening::PendantTimer(place) => self.pendant_timer(place),
+            Happening::SiteTimer => self.site_timer(),
+            Happening::ModemTimer => self.modem_timer(),
             Happening::BytesArrive { pendant, stream, bytes } => {
                 self.bytes_arrive(pendant, stream, &bytes);
             }
@@ -316,6 +335,7 @@ impl World {
         self.plan.disk = 0;
         self.tight = false;
         self.mood = Mood::Good;
+        self.site_timer();
     }
 
     /// The machine dies: everything in memory is gone, and so is what was pending on the disk.
@@ -397,6 +417,21 @@ impl World {
             let destroyed = self.keys_destroyed.contains(&person.entry.name.key);
             assert!(!person.erased || destroyed, "the key of {id:?} was not destroyed");
         }
+        let words = state.signals().values().filter(|each| each.alarm == AlarmKind::Message);
+        assert!(
+            words.count() as u64 == self.town.roof.spoken,
+            "a site's words are lost or doubled"
+        );
+        for (id, record) in state.messages() {
+            let got = self.town.roof.got(*id);
+            let fits = match record.status {
+                RecipientStatus::Queued => false,
+                RecipientStatus::Accepted => got == 1 || got > 1 && record.maybe_twice,
+                RecipientStatus::Failed | RecipientStatus::Stopped => got == 0,
+                RecipientStatus::Uncertain => got <= 1 || record.maybe_twice,
+            };
+            assert!(fits, "message {id} is {:?}, and the gateway got {got}", record.status);
+        }
         for (notice, record) in state.notices() {
             for (index, recipient) in (0_u32..).zip(&record.recipients) {
                 let id = EffectId { seq: notice.0, index };
@@ -404,7 +439,7 @@ impl World {
                 let fits = match recipient.status {
                     RecipientStatus::Queued => false,
                     RecipientStatus::Accepted => mails > 0,
-                    RecipientStatus::Failed => mails == 0,
+                    RecipientStatus::Failed | RecipientStatus::Stopped => mails == 0,
                     RecipientStatus::Uncertain => true,
                 };
                 assert!(fits, "mail {id} is {:?} and landed {mails} times", recipient.status);

@@ -30,7 +30,8 @@ mod texts;
 pub mod token;
 
 pub use page::{
-    AnswerCounts, FormError, OwnAnswer, PageFacts, expired, page, parse_form, thanks, unreadable,
+    About, AnswerCounts, FormError, OwnAnswer, PageFacts, expired, page, parse_form, thanks,
+    unreadable, withdrawn,
 };
 pub use render::{RenderError, Rendered, Surroundings, render};
-pub use texts::{alarm_text, mode_mark};
+pub use texts::{alarm_text, event_text, mode_mark};

@@ -18,24 +18,43 @@ pub struct PageFacts {
     pub mode: Mode,
     /// Name of the headquarters.
     pub headquarters: String,
-    /// The alarm.
-    pub alarm: AlarmKind,
-    /// Name of the person in need.
-    pub name: Option<String>,
-    /// Address of the home.
-    pub address: Option<String>,
-    /// District, in the page's language.
-    pub district: Option<String>,
-    /// When the alarm was received.
-    pub at: Timestamp,
-    /// Where the person was seen last, and when.
-    pub seen: Option<(Position, Timestamp)>,
+    /// What it is about.
+    pub about: About,
     /// The person's own last answer.
     pub own: Option<OwnAnswer>,
     /// Answers of all.
     pub counts: AnswerCounts,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What a page is about.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// Somebody's device called for help.
+    Alarm {
+        /// The alarm.
+        alarm: AlarmKind,
+        /// Name of the person in need.
+        name: Option<String>,
+        /// Address of the home.
+        address: Option<String>,
+        /// District, in the page's language.
+        district: Option<String>,
+        /// When the alarm was received.
+        at: Timestamp,
+        /// Where the person was seen last, and when.
+        seen: Option<(Position, Timestamp)>,
+    },
+    /// A person's words to a group.
+    Letter {
+        /// Subject.
+        subject: String,
+        /// Text, in lines.
+        text: String,
+        /// Whether it is a drill.
+        drill: bool,
+    },
 }
 
 /// A person's last answer.
@@ -106,6 +125,13 @@ pub fn expired(language: Language, mode: Mode) -> String {
     note(language, mode, &texts.expired_title, &texts.expired)
 }
 
+/// When the notice was withdrawn: nobody is to go, and nobody is asked.
+#[must_use]
+pub fn withdrawn(language: Language, mode: Mode) -> String {
+    let words = &texts(language).letter;
+    note(language, mode, &words.page_title, &words.page_withdrawn)
+}
+
 /// When a form could not be read.
 #[must_use]
 pub fn unreadable(language: Language, mode: Mode) -> String {
@@ -155,21 +181,19 @@ fn shown(facts: &PageFacts, said: Option<&str>) -> String {
     let texts = texts(facts.language);
     let words = &texts.page;
     let time = |at| texts.mail.time_short(at);
-    let mut html = Html::begin(facts.language, facts.mode, &words.title);
+    let title = match &facts.about {
+        About::Alarm { .. } => &words.title,
+        About::Letter { .. } => &texts.letter.page_title,
+    };
+    let mut html = Html::begin(facts.language, facts.mode, title);
+    if matches!(facts.about, About::Letter { drill: true, .. }) && facts.mode != Mode::Training {
+        let drill = mode_line(Mode::Training, facts.language).unwrap_or_default();
+        html.line("p class=\"mode\"", "p", &drill);
+    }
     if let Some(said) = said {
         html.line("p class=\"said\" role=\"status\"", "p", said);
     }
-    let alarm = alarm_text(facts.alarm, facts.language);
-    html.line("h1", "h1", &fill(&words.what, &[("alarm", alarm)]));
-    html.line("p", "p", &who_line(facts, words));
-    if let Some(address) = &facts.address {
-        html.line("p", "p", address);
-    }
-    if let Some((position, at)) = facts.seen {
-        let ([lat, lon], at) = (degrees(position), time(at));
-        html.line("p", "p", &fill(&words.seen, &[("lat", &lat), ("lon", &lon), ("time", &at)]));
-    }
-    html.line("p", "p", &fill(&words.when, &[("time", &texts.mail.time(facts.at))]));
+    html.about(&facts.about, facts.language);
     let own = match &facts.own {
         Some(own) => {
             let answer = own_text(own, words);
@@ -215,10 +239,10 @@ fn note(language: Language, mode: Mode, title: &str, said: &str) -> String {
 }
 
 /// Who needs help, and in which district: one line, as all has to fit on a small screen.
-fn who_line(facts: &PageFacts, words: &PageTexts) -> String {
-    let who = facts.name.as_deref().map(|name| fill(&words.who, &[("name", name)]));
+fn who_line(name: Option<&str>, district: Option<&str>, words: &PageTexts) -> String {
+    let who = name.map(|name| fill(&words.who, &[("name", name)]));
     let mut line = who.unwrap_or_else(|| words.who_unknown.clone());
-    if let Some(district) = &facts.district {
+    if let Some(district) = district {
         line.push_str(&fill(&words.place_district, &[("district", district)]));
     }
     line
@@ -258,6 +282,33 @@ impl Html {
             html.line("p class=\"mode\"", "p", &mark);
         }
         html
+    }
+
+    fn about(&mut self, about: &About, language: Language) {
+        let texts = texts(language);
+        let words = &texts.page;
+        match about {
+            About::Alarm { alarm, name, address, district, at, seen } => {
+                let alarm = alarm_text(*alarm, language);
+                self.line("h1", "h1", &fill(&words.what, &[("alarm", alarm)]));
+                self.line("p", "p", &who_line(name.as_deref(), district.as_deref(), words));
+                if let Some(address) = address {
+                    self.line("p", "p", address);
+                }
+                if let Some((position, at)) = *seen {
+                    let ([lat, lon], at) = (degrees(position), texts.mail.time_short(at));
+                    let values = [("lat", lat.as_str()), ("lon", &lon), ("time", &at)];
+                    self.line("p", "p", &fill(&words.seen, &values));
+                }
+                self.line("p", "p", &fill(&words.when, &[("time", &texts.mail.time(*at))]));
+            }
+            About::Letter { subject, text, drill: _ } => {
+                self.line("h1", "h1", subject);
+                for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                    self.line("p", "p", line);
+                }
+            }
+        }
     }
 
     fn raw(&mut self, markup: &str) {
@@ -340,12 +391,14 @@ mod tests {
             language,
             mode,
             headquarters: "ハンショウ市消防本部(架空)".to_owned(),
-            alarm: AlarmKind::Help,
-            name: Some("利用者 0001".to_owned()),
-            address: Some("小名浜住吉1-2".to_owned()),
-            district: Some("小名浜".to_owned()),
-            at: at("2026-11-23T05:07:42Z"),
-            seen: None,
+            about: About::Alarm {
+                alarm: AlarmKind::Help,
+                name: Some("利用者 0001".to_owned()),
+                address: Some("小名浜住吉1-2".to_owned()),
+                district: Some("小名浜".to_owned()),
+                at: at("2026-11-23T05:07:42Z"),
+                seen: None,
+            },
             own: Some(OwnAnswer {
                 choice: AnswerChoice::Late,
                 minutes: Some(10),
@@ -370,6 +423,20 @@ mod tests {
     fn closed_and_unreadable() {
         insta::assert_snapshot!(expired(Language::Ja, Mode::Training));
         insta::assert_snapshot!(unreadable(Language::En, Mode::Real));
+    }
+
+    #[test]
+    fn a_letter_and_its_withdrawal() {
+        let mut facts = facts(Language::Ja, Mode::Demo);
+        facts.about = About::Letter {
+            subject: "小名浜住吉 建物火災".to_owned(),
+            text: "集合: 住吉集会所\n\n道具: <可搬ポンプ>".to_owned(),
+            drill: true,
+        };
+        insta::assert_snapshot!(page(&facts));
+        let withdrawn = withdrawn(Language::Ja, Mode::Real);
+        assert!(!withdrawn.contains("<form"), "{withdrawn}");
+        insta::assert_snapshot!(withdrawn);
     }
 
     #[test]
@@ -408,14 +475,24 @@ mod tests {
     fn values_are_text_and_never_markup() {
         let mut facts = facts(Language::Ja, Mode::Real);
         let evil = "<img src=x onerror=\"a('b')\">&amp;{time}";
-        facts.name = Some(evil.to_owned());
-        facts.address = Some(evil.to_owned());
-        facts.district = Some(evil.to_owned());
         facts.headquarters = evil.to_owned();
-        let html = page(&facts);
-        assert!(!html.contains("<img"), "{html}");
-        let shown = "&lt;img src=x onerror=&quot;a(&#39;b&#39;)&quot;&gt;&amp;amp;{time}";
-        assert_eq!(html.matches(shown).count(), 4, "{html}");
+        let about = About::Alarm {
+            alarm: AlarmKind::Help,
+            name: Some(evil.to_owned()),
+            address: Some(evil.to_owned()),
+            district: Some(evil.to_owned()),
+            at: facts.now,
+            seen: None,
+        };
+        let (subject, text) = (evil.to_owned(), format!("{evil}\n{evil}"));
+        let letter = About::Letter { subject, text, drill: false };
+        for about in [about, letter] {
+            facts.about = about;
+            let html = page(&facts);
+            assert!(!html.contains("<img"), "{html}");
+            let shown = "&lt;img src=x onerror=&quot;a(&#39;b&#39;)&quot;&gt;&amp;amp;{time}";
+            assert_eq!(html.matches(shown).count(), 4, "{html}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use hansho_model::{AlarmKind, DegreesE7, Language, Mode, Position};
+use hansho_model::{AlarmKind, DegreesE7, IncidentKind, IncidentSubkind, Language, Mode, Position};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 /// leaks without these words.
 const DEMO: &str = "【デモ・実際の災害ではありません】";
 /// Said at both ends of the subject and in the first line of a drill.
-const TRAINING: &str = "【訓練】";
+pub(crate) const TRAINING: &str = "【訓練】";
 
 /// What marks a text as not real, in its first line; `None` when it is real.
 #[must_use]
@@ -30,6 +30,18 @@ pub const fn mode_mark(mode: Mode) -> Option<&'static str> {
 #[must_use]
 pub fn alarm_text(alarm: AlarmKind, language: Language) -> &'static str {
     texts(language).alarms.get(alarm.as_str()).map_or(alarm.as_str(), String::as_str)
+}
+
+/// What an incident is, in words: by its second level, if it has one.
+#[must_use]
+pub fn event_text(
+    kind: IncidentKind,
+    subkind: Option<IncidentSubkind>,
+    language: Language,
+) -> &'static str {
+    let events = &texts(language).events;
+    let exact = subkind.and_then(|subkind| events.get(subkind.as_str()));
+    exact.or_else(|| events.get(kind.as_str())).map_or(kind.as_str(), String::as_str)
 }
 
 /// The first line of a text that is not real.
@@ -55,7 +67,9 @@ pub(crate) fn texts(language: Language) -> &'static Texts {
 pub(crate) struct Texts {
     pub(crate) mail: MailTexts,
     pub(crate) page: PageTexts,
+    pub(crate) letter: LetterTexts,
     alarms: BTreeMap<String, String>,
+    events: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +101,25 @@ pub(crate) struct MailTexts {
     time: String,
     time_short: String,
     weekdays: [String; 7],
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LetterTexts {
+    pub(crate) subject_call_out: String,
+    pub(crate) subject_muster: String,
+    pub(crate) subject_search: String,
+    pub(crate) subject_information: String,
+    pub(crate) subject_all_clear: String,
+    pub(crate) subject_correction: String,
+    pub(crate) subject_withdrawal: String,
+    pub(crate) correction: String,
+    pub(crate) withdrawal: String,
+    pub(crate) greeting: String,
+    pub(crate) answer: String,
+    pub(crate) closing: String,
+    pub(crate) page_title: String,
+    pub(crate) page_withdrawn: String,
 }
 
 #[derive(Debug, Deserialize)]

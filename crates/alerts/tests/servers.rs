@@ -11,8 +11,9 @@ use std::time::Duration;
 use hansho_alerts::Rendered;
 use hansho_alerts::mail::{Lookups, MailChannel, MailConfig, MailConfigError, Server};
 use hansho_model::{
-    AlarmKind, DistrictId, Effect, EffectId, Facts, KeyId, Language, Mail, Mode, NoticeId, Outcome,
-    PersonId, Private, Recipient, Reveal, Sealed, Seq, Settings, Template, Token,
+    AlarmKind, DistrictId, Effect, EffectId, Facts, KeyId, Language, Mail, MailContent, Mode,
+    NoticeId, Outcome, PersonId, Private, Recipient, Reveal, Sealed, Seq, Settings, Template,
+    Token,
 };
 use hansho_outbox::{Channel, Delivery, Task};
 use lettre::transport::smtp::authentication::Credentials;
@@ -50,14 +51,16 @@ fn mail(address: &str) -> Mail {
             name: sealed("協力員 0001"),
             language: Language::Ja,
         },
-        template: Template::PendantAlarm,
-        facts: Facts {
-            alarm: AlarmKind::Help,
-            subscriber: Some(sealed("利用者 0001")),
-            address: Some(sealed("小名浜住吉1-2")),
-            district: Some(DistrictId(2)),
-            at: "2026-11-23T05:07:42Z".parse().unwrap(),
-            sighting: None,
+        content: MailContent::Alarm {
+            template: Template::PendantAlarm,
+            facts: Facts {
+                alarm: AlarmKind::Help,
+                subscriber: Some(sealed("利用者 0001")),
+                address: Some(sealed("小名浜住吉1-2")),
+                district: Some(DistrictId(2)),
+                at: "2026-11-23T05:07:42Z".parse().unwrap(),
+                sighting: None,
+            },
         },
         ordered_at: "2026-11-23T05:07:43Z".parse().unwrap(),
         expires_at: "2026-11-23T06:07:43Z".parse().unwrap(),

@@ -2,7 +2,8 @@
 //!
 //! A configuration is a folder of files: `hansho.toml` (the house), `people.toml` (people by key),
 //! `devices.toml` (devices by source name), and for a house with vehicles `units.toml` (stations and
-//! units) and `plans.toml` (what goes out for which kind of incident). All faults of all files are reported at once,
+//! units), `plans.toml` (what goes out for which kind of incident) `groups.toml` (whom notices
+//! go to) and `sites.toml` (satellite modems, and who is reached through them). All faults of all files are reported at once,
 //! and a configuration with a fault is refused whole: half a register is worse than a clear stop.
 //!
 //! Secrets (keys, password hashes, tokens) never stand in a fault's text: the quoted line shows `▮`
@@ -10,7 +11,8 @@
 //!
 //! Limits: [`FILE_SIZE_MAX`], [`PEOPLE_MAX`], [`DEVICES_MAX`], [`HELPERS_MAX`],
 //! [`MAIL_ADDRESSES_MAX`], [`TEXT_CHARS_MAX`], [`STATIONS_MAX`], [`UNITS_MAX`], [`PLANS_MAX`],
-//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`], [`FOREIGN_BROKERS_MAX`], [`FOREIGN_TOPICS_MAX`].
+//! [`PLAN_NEEDS_MAX`], [`ZONES_MAX`], [`GROUPS_MAX`], [`GROUP_MEMBERS_MAX`],
+//! [`MODEMS_MAX`], [`SITES_MAX`], [`FOREIGN_BROKERS_MAX`], [`FOREIGN_TOPICS_MAX`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,12 +26,14 @@
 
 mod devices;
 mod fault;
+mod groups;
 mod mqtt;
 mod people;
 mod plans;
 mod reader;
 mod secrets;
 mod site;
+mod sites;
 mod source;
 mod syntax;
 mod units;
@@ -70,6 +74,14 @@ pub const TEXT_CHARS_MAX: usize = 200;
 pub const FOREIGN_BROKERS_MAX: usize = 8;
 /// Most topics of one of them.
 pub const FOREIGN_TOPICS_MAX: usize = 64;
+/// Most groups.
+pub const GROUPS_MAX: usize = 1_000;
+/// Most members of one group: a notice to more is two.
+pub const GROUP_MEMBERS_MAX: usize = hansho_model::RECIPIENTS_MAX;
+/// Most satellite modems.
+pub const MODEMS_MAX: usize = 8;
+/// Most sites that are reached over a satellite.
+pub const SITES_MAX: usize = 200;
 /// Districts of the city are numbered from 1 to this.
 pub const DISTRICT_MAX: u8 = 13;
 
@@ -116,6 +128,58 @@ pub struct Config {
     pub devices: BTreeMap<String, Device>,
     /// `units.toml` and `plans.toml`: vehicles and response plans.
     pub fleet: Fleet,
+    /// `groups.toml`: groups that notices go to, in the order of the file.
+    pub groups: Vec<Group>,
+    /// `sites.toml`: what goes over satellites.
+    pub satellite: Satellite,
+}
+
+/// A group that notices go to (配信グループ).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Stable key, such as `dan-2-3`.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// Who may send to it: dispatcher, supervisor, disaster manager.
+    pub senders: Vec<Role>,
+    /// Keys of its members, each once.
+    pub members: Vec<String>,
+}
+
+/// Satellite modems, and the sites that are reached through them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Satellite {
+    /// Modems of this house, in the order of their names; a message goes through the first that
+    /// answers.
+    pub modems: Vec<Modem>,
+    /// Sites in the order of their IMEIs.
+    pub sites: Vec<SatelliteSite>,
+}
+
+/// A satellite modem of the short-burst kind on a serial line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modem {
+    /// Our name for it.
+    pub name: String,
+    /// Its port, best by its lasting name. One that is not absolute is looked for from the data
+    /// folder.
+    pub port: PathBuf,
+    /// Whether it is a 9522B or 9523, which send 1,960 bytes; else a 9602 or 9603 with 340.
+    pub long_messages: bool,
+    /// From one look into the mailbox to the next, 5 to 1,440 minutes; each look is paid for.
+    pub mailbox_minutes: u16,
+}
+
+/// A site with a satellite handset: a branch office, a body of the disaster headquarters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SatelliteSite {
+    /// The handset's IMEI, 15 digits.
+    pub imei: String,
+    /// The site's name, an office's.
+    pub name: String,
+    /// District it stands in.
+    pub district: Option<DistrictId>,
 }
 
 /// The house.
@@ -322,10 +386,14 @@ impl Config {
         faults.extend(more);
         let (plans, more) = plans::read(dir);
         faults.extend(more);
+        let (groups, more) = groups::read(dir, people.as_ref());
+        faults.extend(more);
+        let (satellite, more) = sites::read(dir);
+        faults.extend(more);
         let fleet = Fleet { units, found, plans };
         match (site, people, devices) {
             (Some(site), Some(people), Some(devices)) if faults.is_empty() => {
-                Ok(Self { site, people, devices, fleet })
+                Ok(Self { site, people, devices, fleet, groups, satellite })
             }
             _ => Err(ConfigError::new(dir, faults)),
         }

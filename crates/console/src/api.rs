@@ -263,6 +263,34 @@ pub(crate) async fn answer(
     Ok(html(page))
 }
 
+/// `GET /public/alerts.atom`: live notices for the public.
+pub(crate) async fn feed(State(shared): State<Arc<Shared>>) -> Result<Response, Fault> {
+    let public = Arc::clone(&shared.console.public);
+    let feed = tokio::task::spawn_blocking(move || public.feed());
+    let feed = feed.await.map_err(|_panicked| Fault::Internal)?;
+    Ok(xml("application/atom+xml; charset=utf-8", feed.ok_or(Fault::NotFound)?))
+}
+
+/// `GET /public/alerts/{identifier}.xml`: one of them as a CAP alert.
+pub(crate) async fn public_alert(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<Response, Fault> {
+    let public = Arc::clone(&shared.console.public);
+    let alert = tokio::task::spawn_blocking(move || public.alert(name.strip_suffix(".xml")?));
+    let alert = alert.await.map_err(|_panicked| Fault::Internal)?;
+    Ok(xml("application/cap+xml; charset=utf-8", alert.ok_or(Fault::NotFound)?))
+}
+
+fn xml(kind: &'static str, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        // Readers that come often may be answered by a cache for a moment.
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=10")),
+    ];
+    (headers, text).into_response()
+}
+
 fn html((status, page): (u16, String)) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = [

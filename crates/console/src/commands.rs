@@ -1,6 +1,8 @@
 //! Commands as the API takes them: bytes become a [`CommandKind`] or a fault that says what,
 //! where and how.
 
+mod letters;
+mod sites;
 mod units;
 
 use std::str::FromStr;
@@ -17,6 +19,8 @@ use crate::fault::Fault;
 use crate::limits::{DRAFT_BYTES_MAX, FORM_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::seams::Seal;
 
+pub(crate) use letters::{PublicNotice, SendNotice};
+pub(crate) use sites::SendMessage;
 pub(crate) use units::{OrderUnits, SetAvailability, UnitStatus};
 
 /// Body of `POST /api/commands`.
@@ -28,7 +32,8 @@ pub(crate) struct Envelope {
     pub(crate) id: String,
     /// `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
     /// `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
-    /// `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`.
+    /// `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`,
+    /// `SendMessage`, `SendNotice`.
     pub(crate) kind: String,
     /// The fields of that kind.
     #[schema(value_type = Object)]
@@ -318,6 +323,8 @@ fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
         "OrderUnits" => units::order(fields(envelope)?, seal)?,
         "UnitStatus" => units::status(fields(envelope)?)?,
         "SetAvailability" => units::availability(fields(envelope)?)?,
+        "SendNotice" => letters::send(&fields(envelope)?, seal)?,
+        "SendMessage" => sites::send(fields(envelope)?, seal)?,
         // Sessions are opened by log-in alone, never by a command from outside.
         _unknown => {
             return Err(Fault::malformed(
@@ -325,7 +332,8 @@ fn kind(envelope: &Envelope, seal: &dyn Seal) -> Result<CommandKind, Fault> {
                 "`kind`",
                 "one of AcknowledgeSignal, AnswerCall, CallBack, OpenIncident, JoinSignal, \
                  EndSignal, SetPlace, SetKind, AddNote, CloseIncident, SaveDraft, ClearDraft, \
-                 ErasePerson, OrderUnits, UnitStatus, SetAvailability",
+                 ErasePerson, OrderUnits, UnitStatus, SetAvailability, SendMessage, \
+                 SendNotice",
             ));
         }
     })

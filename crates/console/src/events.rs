@@ -216,6 +216,33 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
         Event::ZoneEntered { device, .. } => ("ZoneEntered", json!({"source": device.0})),
         Event::ZoneDoubted { device, .. } => ("ZoneDoubted", json!({"source": device.0})),
         Event::FixDoubted { device, .. } => ("FixDoubted", json!({"source": device.0})),
+        Event::GroupRegistered { key, group } => {
+            ("GroupRegistered", json!({"group": key, "members": group.members.len()}))
+        }
+        Event::GroupWithdrawn { key } => ("GroupWithdrawn", json!({"group": key})),
+        Event::LetterOrdered { notice, letter, recipients, expires_at } => (
+            "LetterOrdered",
+            json!({
+                "notice": notice.to_string(), "group": letter.group,
+                "about": letter.kind.as_str(), "drill": letter.drill,
+                "incident": letter.incident.map(|incident| incident.to_string()),
+                "recipients": recipients.len(), "public": letter.public.is_some(),
+                "expires_at": expires_at.to_string(),
+            }),
+        ),
+        Event::NoticeReplaced { notice, by } => {
+            ("NoticeReplaced", json!({"notice": notice.to_string(), "by": by.to_string()}))
+        }
+        Event::SiteRegistered { device, entry } => {
+            ("SiteRegistered", json!({"source": device.0, "device": entry.source}))
+        }
+        Event::SiteWithdrawn { device } => ("SiteWithdrawn", json!({"source": device.0})),
+        Event::MessageOrdered { message, device, until, .. } => (
+            "MessageOrdered",
+            json!({
+                "message": message.to_string(), "source": device.0, "until": until.to_string(),
+            }),
+        ),
         Event::LoadChanged { level } => ("LoadChanged", json!({"level": level.get()})),
         Event::AlarmsLimited { device } => ("AlarmsLimited", json!({"source": device.0})),
     }

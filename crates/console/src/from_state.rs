@@ -1,5 +1,7 @@
 //! From the core's state to what the API shows.
 
+mod letters;
+mod sites;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +11,8 @@ use hansho_core::{
     SavedDraft, Signal, State,
 };
 use hansho_model::{
-    AnswerChoice, CallerLocation, DegreesE7, EffectId, IncidentId, KeyId, LocationFault,
-    LocationShape, Mode, NoticeId, Reveal, Role, Sealed, Seq, SignalId, SourceId, Token,
+    CallerLocation, DegreesE7, Door, EffectId, IncidentId, KeyId, LocationFault, LocationShape,
+    Mode, NoticeId, Reveal, Role, Sealed, Seq, SignalId, SourceId, Token,
 };
 use jiff::Timestamp;
 
@@ -94,6 +96,9 @@ impl Viewer<'_> {
             },
             notices,
             drafts: self.drafts(),
+            groups: self.groups(),
+            sites: self.sites(),
+            messages: self.messages(),
         }
     }
 
@@ -144,6 +149,7 @@ impl Viewer<'_> {
                 position: each.position.clone(),
                 at: each.at.to_string(),
             }),
+            site: self.site_name(signal.source),
             subscriber: self.subscriber(signal.source),
             text: self.open(signal.text.as_ref()),
             incident: signal.incident.map(|incident| incident.to_string()),
@@ -255,7 +261,11 @@ impl Viewer<'_> {
 
     fn kind(self, source: SourceId) -> &'static str {
         let device = self.state.devices().get(&source);
-        if device.is_some_and(Device::is_tracker) { "tracker" } else { "pendant" }
+        match device {
+            Some(device) if device.door == Door::Sbd => "message",
+            Some(device) if device.is_tracker() => "tracker",
+            Some(_) | None => "pendant",
+        }
     }
 
     fn subscriber(self, source: SourceId) -> Option<view::Subscriber> {
@@ -329,26 +339,28 @@ impl Viewer<'_> {
 
     fn notice(self, id: NoticeId, notice: &Notice) -> view::Notice {
         let outcomes = outcomes(&notice.recipients);
-        let state = match (notice.expired, outcomes.queued) {
+        // A mail that may have gone and goes once more is not queued, and still owed.
+        let state = match (notice.expired, self.state.owes_mails(id)) {
             (true, _) => "expired",
-            (false, 0) => "sent",
-            (false, _) => "sending",
+            (false, false) => "sent",
+            (false, true) => "sending",
         };
         let shown = notice.recipients.iter().take(RECIPIENTS_SHOWN_MAX);
         view::Notice {
             id: id.to_string(),
             state: state.to_owned(),
-            signal: notice.signal.map(|signal| signal.to_string()),
+            signal: notice.signal().map(|signal| signal.to_string()),
+            letter: self.letter(notice),
             ordered_at: notice.ordered_at.to_string(),
             expires_at: notice.expires_at.to_string(),
             outcomes,
-            answers: answers(&notice.recipients),
+            answers: self.answers(&notice.recipients),
             recipients: shown.map(|each| self.recipient(each)).collect(),
         }
     }
 
     fn recipient(self, each: &RecipientState) -> view::Recipient {
-        let answer = each.answers.last();
+        let answer = self.state.last_answer(each);
         view::Recipient {
             name: self.open(Some(&each.recipient.name)),
             mail: each.status.as_str().to_owned(),
@@ -376,7 +388,7 @@ impl Viewer<'_> {
         view::Device {
             id: self.state.source_name(source).to_owned(),
             door: device.door.as_str().to_owned(),
-            registered: device.entry.is_some(),
+            registered: device.entry.is_some() || self.state.sites().contains_key(&source),
             last_heard: device.last_heard.map(|at| at.to_string()),
             reports: device.reports,
             refused: device.refused,
@@ -497,21 +509,7 @@ fn outcomes(recipients: &[RecipientState]) -> view::Outcomes {
             RecipientStatus::Accepted => &mut counts.accepted,
             RecipientStatus::Uncertain => &mut counts.uncertain,
             RecipientStatus::Failed => &mut counts.failed,
-        };
-        *count = count.saturating_add(1);
-    }
-    counts
-}
-
-fn answers(recipients: &[RecipientState]) -> view::Answers {
-    let mut counts = view::Answers::default();
-    for each in recipients {
-        let count = match each.answers.last().map(|answer| answer.choice) {
-            Some(AnswerChoice::Coming) => &mut counts.coming,
-            Some(AnswerChoice::Late) => &mut counts.late,
-            Some(AnswerChoice::Cannot) => &mut counts.cannot,
-            Some(AnswerChoice::Arrived) => &mut counts.arrived,
-            None => &mut counts.silent,
+            RecipientStatus::Stopped => &mut counts.stopped,
         };
         *count = count.saturating_add(1);
     }

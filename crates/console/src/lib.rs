@@ -7,7 +7,7 @@
 //! Invariants:
 //! - An answer 200 to a command is given only after the [`Receipt`](hansho_model::Receipt): durable.
 //! - The stream carries committed events only, each once per connection, in order, with its number.
-//! - A `GET` changes nothing; the answer page is the only thing open to the public.
+//! - A `GET` changes nothing; the answer page and the public's alerts alone are open to all.
 //! - Nothing is loaded from outside: page, scripts and fonts come from this binary.
 //!
 //! Limits stand in [`limits`].
@@ -39,7 +39,7 @@ pub mod view;
 pub use accounts::{Account, Accounts, ApiToken, PasswordError, hash_password};
 pub use openapi::openapi_json;
 pub use seams::{
-    Accountings, Answered, Answers, Clock, Console, Metrics, Page, Reads, Seal, Settings, Submit,
-    Tail,
+    Accountings, Answered, Answers, Clock, Console, Metrics, Page, PublicAlerts, Reads, Seal,
+    Settings, Submit, Tail,
 };
 pub use server::serve;

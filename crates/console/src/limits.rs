@@ -48,6 +48,9 @@ pub const NOTICES_SHOWN_MAX: usize = 500;
 /// Recipients listed one by one in a notice; counts always hold all.
 pub const RECIPIENTS_SHOWN_MAX: usize = 200;
 
+/// Messages to sites that are shown, the newest.
+pub const MESSAGES_SHOWN_MAX: usize = 200;
+
 /// A world that takes less than this to make is made anew whenever there is something new.
 pub const STATE_COST_CHEAP: Duration = Duration::from_millis(25);
 

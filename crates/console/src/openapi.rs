@@ -23,6 +23,8 @@ use crate::{api, commands, dispatch, stream, view};
         commands::AnswerCall, commands::CallBack, commands::SetPlace, commands::SetKind,
         commands::SaveDraft, commands::ClearDraft,
         commands::OrderUnits, commands::UnitStatus, commands::SetAvailability,
+        commands::SendMessage,
+        commands::SendNotice, commands::PublicNotice,
         view::Heartbeat, view::StreamEvent, view::World,
     )),
     security(("cookie" = []), ("bearer" = [])),

@@ -80,6 +80,15 @@ pub trait Answers: Send + Sync + 'static {
     fn answer(&self, token: &str, form: &[u8]) -> Page;
 }
 
+/// What the public may read of notices. Open to all: nothing in it is personal.
+pub trait PublicAlerts: Send + Sync + 'static {
+    /// The feed of live alerts (Atom); `None` before the first start.
+    fn feed(&self) -> Option<String>;
+
+    /// The alert of this identifier (CAP 1.2); `None` when there is none, or it is not public.
+    fn alert(&self, identifier: &str) -> Option<String>;
+}
+
 /// The clock, read at the edge.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -128,6 +137,8 @@ pub struct Console {
     pub seal: Arc<dyn Seal>,
     /// Answer page.
     pub answers: Arc<dyn Answers>,
+    /// What the public may read.
+    pub public: Arc<dyn PublicAlerts>,
     /// Who may log in.
     pub accounts: Accounts,
     /// Bearer tokens.

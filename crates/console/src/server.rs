@@ -236,6 +236,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(api::healthz))
         .route("/metrics", get(api::metrics))
         .route("/r/{token}", get(api::answer_page).post(api::answer))
+        .route("/public/alerts.atom", get(api::feed))
+        .route("/public/alerts/{name}", get(api::public_alert))
         .fallback(fallback)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))

@@ -2,6 +2,8 @@
 //!
 //! The shape is a contract: fields may be added, none is renamed or removed.
 
+mod letters;
+mod sites;
 mod units;
 
 use std::collections::BTreeMap;
@@ -9,6 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use letters::{Group, Letter, PublicText};
+pub use sites::{Message, Site};
 pub use units::{
     Advice, Assignment, Need, Order, OrderWithAdvice, Orders, Press, Recommendation, Terminal,
     Unit, UnitPosition,
@@ -47,6 +51,12 @@ pub struct World {
     pub drafts: Vec<Draft>,
     /// What the house gives up under load.
     pub load: Load,
+    /// Groups that notices go to.
+    pub groups: Vec<Group>,
+    /// Sites that are reached over a satellite.
+    pub sites: Vec<Site>,
+    /// Messages to them, the newest first.
+    pub messages: Vec<Message>,
 }
 
 /// What the house gives up under load.
@@ -64,7 +74,7 @@ pub struct Load {
 pub struct Signal {
     /// Such as `s184200`.
     pub id: String,
-    /// `call`, `pendant` or `tracker`; later also others.
+    /// `call`, `pendant`, `tracker`, or `message` for words over a satellite; later also others.
     pub kind: String,
     /// Where it came in.
     pub door: String,
@@ -109,6 +119,8 @@ pub struct Signal {
     pub refused: bool,
     /// Who has it.
     pub acknowledged: Option<Acknowledged>,
+    /// Name of the site that says it, for a `message` of one that is registered.
+    pub site: Option<String>,
     /// Whom the device protects.
     pub subscriber: Option<Subscriber>,
     /// Free text the device sent.
@@ -357,6 +369,8 @@ pub struct Notice {
     pub state: String,
     /// The signal it is about.
     pub signal: Option<String>,
+    /// What it says, when a person sent it to a group.
+    pub letter: Option<Letter>,
     /// When it was ordered.
     pub ordered_at: String,
     /// When answers end.
@@ -380,6 +394,8 @@ pub struct Outcomes {
     pub uncertain: u32,
     /// It is certain that it did not go out.
     pub failed: u32,
+    /// It did not go out, as a newer notice took its place.
+    pub stopped: u32,
 }
 
 /// People by their answer.
@@ -402,7 +418,7 @@ pub struct Answers {
 pub struct Recipient {
     /// Name; absent when the person was erased, and for a viewer.
     pub name: Option<String>,
-    /// `queued`, `accepted`, `uncertain`, `failed`.
+    /// `queued`, `accepted`, `uncertain`, `failed`, `stopped`.
     pub mail: String,
     /// Attempts made.
     pub attempts: u16,

@@ -5,14 +5,15 @@ mod call;
 use std::collections::BTreeSet;
 
 use hansho_model::{
-    AlarmClass, AlarmKind, Attempt, Deviation, DeviceEntry, Door, EffectId, Event, Facts, Finding,
-    IncidentId, Lane, Mail, NoticeId, Outcome, PersonId, Phase, Recipient, Recorded, SealedReport,
-    Seq, Settled, SignalId, SourceId, StatusReached, Template,
+    AlarmClass, AlarmKind, Attempt, Deviation, DeviceEntry, Door, EffectId, Event, Finding,
+    IncidentId, Lane, Mail, MailContent, NoticeId, Outcome, PersonId, Phase, Recorded,
+    SealedReport, Seq, Settled, SignalId, SourceId, StatusReached,
 };
 use jiff::Timestamp;
 
 use crate::canonical::Canonical;
 use crate::dedupe::{ALARM_MEMORY, TELEMETRY_MEMORY};
+use crate::notice::NoticeContent;
 use crate::state::{
     Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
     Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,
@@ -68,8 +69,10 @@ impl State {
             Some(OwedPhase::Attempting { .. }) => None,
             None => Some(EffectChange::Forget(id)),
         };
-        if let Event::NoticeOrdered { notice, .. } | Event::NoticeExpired { notice } =
-            &recorded.event
+        if let Event::NoticeOrdered { notice, .. }
+        | Event::LetterOrdered { notice, .. }
+        | Event::NoticeReplaced { notice, .. }
+        | Event::NoticeExpired { notice } = &recorded.event
         {
             return self.notice_effects(*notice).filter_map(change).collect();
         }
@@ -79,7 +82,10 @@ impl State {
         if let Event::EffectsAttempted { attempts } = &recorded.event {
             return attempts.iter().copied().map(EffectChange::Attempt).collect();
         }
-        if matches!(recorded.event, Event::PersonErased { .. } | Event::CallAnswered { .. }) {
+        if matches!(
+            recorded.event,
+            Event::PersonErased { .. } | Event::CallAnswered { .. } | Event::MessageOrdered { .. }
+        ) {
             return change(EffectId { seq: recorded.seq, index: 0 }).into_iter().collect();
         }
         if let Event::ReportReceived(report) = &recorded.event {
@@ -106,7 +112,7 @@ impl State {
     /// What an event says of a notice, or of a signal that people were told of, changes whether
     /// they are told again.
     fn note_reminders(&mut self, event: &Event) {
-        let about = |notice: NoticeId| self.notices.get(&notice).and_then(|each| each.signal);
+        let about = |notice: NoticeId| self.notices.get(&notice).and_then(Notice::signal);
         let signal = if let Event::SignalRepeated { signal, .. }
         | Event::SignalAcknowledged { signal, .. }
         | Event::SignalJoined { signal, .. }
@@ -169,6 +175,15 @@ impl State {
                 }
             }
             Event::ClockStepped { .. } | Event::LogInRefused { .. } => {}
+            Event::SiteRegistered { device, entry } => {
+                self.sites.entries.insert(*device, entry.clone());
+            }
+            Event::SiteWithdrawn { device } => {
+                self.sites.entries.remove(device);
+            }
+            Event::MessageOrdered { message, device, text, until } => {
+                self.order_message(recorded, *message, (*device, text, *until));
+            }
             Event::SettingsApplied(settings) => self.settings = Some(settings.clone()),
             Event::SourceNamed { name, .. } => self.name_source(name),
             Event::PersonEntered { person, entry } => {
@@ -251,10 +266,21 @@ impl State {
                 self.note_silence(*device);
             }
             Event::NoticeOrdered { notice, signal, template, facts, recipients, expires_at } => {
-                let (notice, template, expires_at) = (*notice, *template, *expires_at);
-                let ordered =
-                    Ordered { notice, signal: *signal, template, facts, recipients, expires_at };
-                self.order_notice(at, ordered);
+                let (signal, template, facts) = (*signal, *template, facts.clone());
+                let content = NoticeContent::Alarm { signal, template, facts };
+                let states = recipients.iter().map(RecipientState::new).collect();
+                self.enter_notice((*notice, at), content, states, *expires_at);
+            }
+            Event::LetterOrdered { notice, letter, recipients, expires_at } => {
+                let order = (*notice, recorded.source);
+                self.order_letter(at, order, letter, recipients, *expires_at);
+            }
+            Event::NoticeReplaced { notice, by } => self.replace_notice(*notice, *by),
+            Event::GroupRegistered { key, group } => {
+                self.groups.insert(key.clone(), group.clone());
+            }
+            Event::GroupWithdrawn { key } => {
+                self.groups.remove(key);
             }
             Event::NoticeExpired { notice } => self.expire_notice(*notice),
             Event::EffectsAttempted { attempts } => self.attempt(at, attempts),
@@ -597,20 +623,17 @@ impl State {
         }
     }
 
-    fn order_notice(&mut self, at: Timestamp, ordered: Ordered<'_>) {
+    pub(crate) fn enter_notice(
+        &mut self,
+        (notice, at): (NoticeId, Timestamp),
+        content: NoticeContent,
+        recipients: Vec<RecipientState>,
+        expires_at: Timestamp,
+    ) {
         let Some(settings) = self.settings.clone() else { return };
-        let Ordered { notice, signal, template, facts, recipients, expires_at } = ordered;
-        let states = recipients.iter().map(new_recipient).collect();
-        let record = Notice {
-            signal,
-            template,
-            facts: facts.clone(),
-            settings,
-            ordered_at: at,
-            expires_at,
-            expired: false,
-            recipients: states,
-        };
+        let expired = false;
+        let record = Notice { content, settings, ordered_at: at, expires_at, expired, recipients };
+        let signal = record.signal();
         self.notices.insert(notice, record);
         self.index.expiries.insert((expires_at, notice));
         if let Some(signal) = signal.and_then(|id| self.signals.get_mut(&id)) {
@@ -618,9 +641,8 @@ impl State {
         }
         for id in self.notice_effects(notice) {
             let Some(mail) = self.mail(notice, id.index) else { continue };
-            let mut bytes = vec![1];
-            id.put(&mut bytes);
-            put_mail(&mail, &mut bytes);
+            let mut bytes = Vec::new();
+            put_mail(id, &mail, &mut bytes);
             self.owe(id, at, &bytes);
         }
     }
@@ -633,7 +655,8 @@ impl State {
         self.effects_sum = *hasher.finalize().as_bytes();
     }
 
-    fn expire_notice(&mut self, notice: NoticeId) {
+    /// Mails of a notice that are not on their way are owed no longer.
+    pub(crate) fn stop_mails(&mut self, notice: NoticeId, never_left: RecipientStatus) {
         for id in self.notice_effects(notice) {
             let under_way = self
                 .owed
@@ -646,11 +669,15 @@ impl State {
                 && let Some(recipient) = self.recipient_mut(id)
             {
                 recipient.status = match owed.uncertain {
-                    0 => RecipientStatus::Failed,
+                    0 => never_left,
                     _ => RecipientStatus::Uncertain,
                 };
             }
         }
+    }
+
+    fn expire_notice(&mut self, notice: NoticeId) {
+        self.stop_mails(notice, RecipientStatus::Failed);
         let Some(record) = self.notices.get_mut(&notice) else { return };
         record.expired = true;
         let at = record.expires_at;
@@ -677,6 +704,7 @@ impl State {
             self.settle_sheet(outcome);
         }
         let again = again_at.is_some();
+        self.settle_message(outcome, again, uncertain_before > 0);
         let Some(recipient) = self.recipient_mut(id) else { return };
         recipient.detail = outcome.detail;
         recipient.maybe_twice |= again && outcome.outcome == Outcome::Uncertain;
@@ -703,17 +731,6 @@ struct Call {
     recorded_at: Timestamp,
     report: Seq,
     alarm: AlarmKind,
-}
-
-/// Fields of `NoticeOrdered`, by reference.
-#[derive(Clone, Copy)]
-struct Ordered<'a> {
-    notice: NoticeId,
-    signal: Option<SignalId>,
-    template: Template,
-    facts: &'a Facts,
-    recipients: &'a [Recipient],
-    expires_at: Timestamp,
 }
 
 /// Civil minutes since 1970 UTC, for counting what happened lately.
@@ -752,23 +769,23 @@ fn findings_of(alarm: AlarmKind, zone: &str, said: &[Finding]) -> Vec<Finding> {
     vec![Finding { class: AlarmClass::Check, kind: alarm, phase: Phase::New, code, zone }]
 }
 
-fn new_recipient(recipient: &Recipient) -> RecipientState {
-    RecipientState {
-        recipient: recipient.clone(),
-        status: RecipientStatus::Queued,
-        detail: hansho_model::OutcomeDetail::default(),
-        attempts: 0,
-        maybe_twice: false,
-        answers: Vec::new(),
+/// An alarm's mail as it was always counted; a letter's with a number of its own before it.
+fn put_mail(id: EffectId, mail: &Mail, out: &mut Vec<u8>) {
+    let Mail { notice, recipient, content, ordered_at, expires_at, settings } = mail;
+    match content {
+        MailContent::Alarm { .. } => out.push(1),
+        MailContent::Letter(_) => out.push(5),
     }
-}
-
-fn put_mail(mail: &Mail, out: &mut Vec<u8>) {
-    let Mail { notice, recipient, template, facts, ordered_at, expires_at, settings } = mail;
+    id.put(out);
     notice.put(out);
     recipient.put(out);
-    template.put(out);
-    facts.put(out);
+    match content {
+        MailContent::Alarm { template, facts } => {
+            template.put(out);
+            facts.put(out);
+        }
+        MailContent::Letter(letter) => letter.put(out),
+    }
     ordered_at.put(out);
     expires_at.put(out);
     settings.put(out);

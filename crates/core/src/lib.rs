@@ -32,7 +32,9 @@ mod decide;
 mod dedupe;
 mod evolve;
 mod idem;
+mod notice;
 mod recommend;
+mod site;
 mod state;
 mod track;
 mod units;
@@ -42,9 +44,11 @@ pub use call::{
     SIMILAR_METRES, SIMILAR_TIME, SavedDraft, Similar,
 };
 pub use canonical::{Canonical, DecodeError, SNAPSHOT_VERSION};
-pub use decide::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use decide::{CONNECT_DELAYS_S, MESSAGE_TIME, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
 pub use dedupe::Seen;
 pub use evolve::EffectChange;
+pub use notice::NoticeContent;
+pub use site::SentMessage;
 pub use state::{
     Acknowledged, AnswerRecord, Device, Ended, Fault, Incident, IncidentEnd, LastReport, Load,
     Note, Notice, Owed, OwedPhase, Person, RecipientState, RecipientStatus, SessionState, Signal,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansho_model::{
-    AlarmKind, AnswerChoice, CallRef, DeviceEntry, Door, Effect, EffectId, Facts, Finding,
+    AlarmKind, AnswerChoice, CallRef, DeviceEntry, Door, Effect, EffectId, Finding, Group,
     IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, LoadLevel, Mail, NoticeId,
     OutcomeDetail, PersonEntry, PersonId, Place, Position, Recipient, Role, Sealed, Seq, Settings,
     SignalId, SignalOutcome, SourceId, Template, Token,
@@ -14,12 +14,17 @@ use crate::call::{Call, Connection, SavedDraft};
 use crate::canonical::{Canonical, DecodeError, canonical};
 use crate::deadlines::Deadlines;
 use crate::dedupe::Seen;
+use crate::notice::NoticeContent;
+use crate::site::Sites;
 use crate::track::Track;
 use crate::units::Dispatch;
 
 /// After this time without an answer carers are told of an exit once more (wandering reference,
 /// section 1).
 pub(crate) const REMINDER_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a seal adds to a value, bytes: nonce 24, tag 16.
+pub(crate) const SEAL_BYTES: usize = 40;
 
 /// Declared limits. An alarm is never refused for a limit; it then shares a record with others.
 pub mod limits {
@@ -55,8 +60,10 @@ pub mod limits {
     pub const DRAFTS: usize = 200;
     /// Bytes of a draft's name.
     pub const FORM_BYTES: usize = 64;
-    /// Bytes of a draft's text with its seal (nonce 24, tag 16).
-    pub const DRAFT_BYTES: usize = 4_096 + 40;
+    /// Bytes of a draft's text with its seal.
+    pub const DRAFT_BYTES: usize = 4_096 + super::SEAL_BYTES;
+    /// Messages to sites that may wait to be sent; a modem takes as many.
+    pub const MESSAGES_WAITING: usize = 16;
     /// Bytes of a seat's name.
     pub const SEAT_BYTES: usize = 32;
     /// How far from its centre an incident may be said to be, in metres.
@@ -99,6 +106,9 @@ pub struct State {
     /// When the core was started last: before that nobody listened.
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) load: Load,
+    pub(crate) sites: Sites,
+    /// Groups for notices, by their key.
+    pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) index: Index,
 }
 
@@ -381,12 +391,8 @@ pub struct IncidentEnd {
 /// A notice (一斉配信) to one or many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Signal it is about.
-    pub signal: Option<SignalId>,
-    /// Text.
-    pub template: Template,
     /// What it says.
-    pub facts: Facts,
+    pub content: NoticeContent,
     /// Settings when it was ordered.
     pub settings: Settings,
     /// When it was ordered.
@@ -414,6 +420,22 @@ pub struct RecipientState {
     pub maybe_twice: bool,
     /// Answers, oldest first; the last one counts.
     pub answers: Vec<AnswerRecord>,
+    /// The mail of an earlier notice, which this one replaces, that the recipient has or may have.
+    pub earlier: Option<EffectId>,
+}
+
+impl RecipientState {
+    pub(crate) fn new(recipient: &Recipient) -> Self {
+        Self {
+            recipient: recipient.clone(),
+            status: RecipientStatus::Queued,
+            detail: OutcomeDetail::default(),
+            attempts: 0,
+            maybe_twice: false,
+            answers: Vec::new(),
+            earlier: None,
+        }
+    }
 }
 
 /// What came of one recipient's mail.
@@ -427,6 +449,8 @@ pub enum RecipientStatus {
     Uncertain,
     /// It did not leave and will not.
     Failed,
+    /// It did not leave, as a newer notice took its place.
+    Stopped,
 }
 
 impl RecipientStatus {
@@ -438,6 +462,7 @@ impl RecipientStatus {
             Self::Accepted => "accepted",
             Self::Uncertain => "uncertain",
             Self::Failed => "failed",
+            Self::Stopped => "stopped",
         }
     }
 }
@@ -631,6 +656,9 @@ impl State {
             let (call, position) = (call.clone(), position.clone());
             return Some(Effect::ConnectCall { call, position });
         }
+        if let Some(message) = self.message(id.seq) {
+            return Some(Effect::SendMessage(Box::new(message)));
+        }
         if let Some(assignment) = self.dispatch.sheets.get(&id.seq) {
             return self.sheet(*assignment).map(|sheet| Effect::SendOrder(Box::new(sheet)));
         }
@@ -646,8 +674,7 @@ impl State {
         Some(Mail {
             notice,
             recipient: recipient.recipient.clone(),
-            template: record.template,
-            facts: record.facts.clone(),
+            content: record.mail_content(recipient),
             ordered_at: record.ordered_at,
             expires_at: record.expires_at,
             settings: record.settings.clone(),
@@ -671,21 +698,22 @@ impl State {
         let call_back = self.index.call_backs.first().map(|(at, _)| *at);
         let silence = self.index.silences.first();
         let reminder = self.index.reminders.first();
-        [expiry, lapse, call_back, silence, reminder].into_iter().flatten().min()
+        let message = self.messages_to_give_up().map(|(until, _)| until).min();
+        [expiry, lapse, call_back, silence, reminder, message].into_iter().flatten().min()
     }
 
     /// When the carers who were told of an exit are told again: nobody has answered them, no
     /// dispatcher has taken it on, and the wearer is not back.
     pub(crate) fn reminder_at(&self, id: NoticeId) -> Option<Timestamp> {
         let notice = self.notices.get(&id)?;
-        let signal = self.signals.get(&notice.signal?)?;
+        let signal = self.signals.get(&notice.signal()?)?;
         let reminded = signal.notices.iter().filter_map(|each| self.notices.get(each));
-        let waits = notice.template == Template::TrackerLeftZone
+        let waits = notice.has_template(Template::TrackerLeftZone)
             && !notice.expired
             && notice.recipients.iter().all(|each| each.answers.is_empty())
             && signal.state == SignalState::Ringing
             && signal.restored_at.is_none()
-            && !reminded.into_iter().any(|each| each.template == Template::TrackerStillAway);
+            && !reminded.into_iter().any(|each| each.has_template(Template::TrackerStillAway));
         waits.then(|| notice.ordered_at.checked_add(REMINDER_AFTER).ok())?
     }
 
@@ -787,6 +815,8 @@ impl Canonical for State {
             dispatch,
             started_at,
             load,
+            sites,
+            groups,
             index: _,
         } = self;
         seq.put(out);
@@ -812,6 +842,8 @@ impl Canonical for State {
         dispatch.put(out);
         started_at.put(out);
         load.put(out);
+        sites.put(out);
+        groups.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -839,6 +871,8 @@ impl Canonical for State {
             dispatch: Canonical::take(input)?,
             started_at: Canonical::take(input)?,
             load: Canonical::take(input)?,
+            sites: Canonical::take(input)?,
+            groups: Canonical::take(input)?,
             index: Index::default(),
         };
         state.rebuild_index();
@@ -907,18 +941,9 @@ canonical!(Incident {
 });
 canonical!(Note { seq, by, at, text });
 canonical!(IncidentEnd { outcome, by, at, note });
-canonical!(Notice {
-    signal,
-    template,
-    facts,
-    settings,
-    ordered_at,
-    expires_at,
-    expired,
-    recipients,
-});
-canonical!(RecipientState { recipient, status, detail, attempts, maybe_twice, answers });
-canonical!(enum RecipientStatus { 0 => Queued, 1 => Accepted, 2 => Uncertain, 3 => Failed });
+canonical!(Notice { content, settings, ordered_at, expires_at, expired, recipients });
+canonical!(RecipientState { recipient, status, detail, attempts, maybe_twice, answers, earlier });
+canonical!(enum RecipientStatus { 0 => Queued, 1 => Accepted, 2 => Uncertain, 3 => Failed, 4 => Stopped });
 canonical!(AnswerRecord { seq, choice, minutes, at });
 canonical!(Owed { attempts, phase, uncertain });
 canonical!(enum OwedPhase { 0 => Waiting { due }, 1 => Attempting { since } });

@@ -5,8 +5,8 @@ mod world;
 use hansho_core::{RecipientStatus, SignalState};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, DistrictId, Effect, FrameFault, IncidentId,
-    IncidentKind, IncidentOutcome, Input, Lane, Outcome, Phase, Place, RefusalCode, Role,
-    SealedReport, SignalId, SignalOutcome,
+    IncidentKind, IncidentOutcome, Input, Lane, MailContent, Outcome, Phase, Place, RefusalCode,
+    Role, SealedReport, SignalId, SignalOutcome,
 };
 use world::{World, finding, names, press, refused, report, sealed, seq_of, start, token};
 
@@ -34,7 +34,8 @@ fn a_press_becomes_a_signal_and_a_mail_to_each_helper() {
     );
     assert_eq!(world.state.owed().len(), 2);
     let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
-    assert_eq!(mail.facts.district, Some(DistrictId(2)));
+    let MailContent::Alarm { facts, .. } = &mail.content else { panic!() };
+    assert_eq!(facts.district, Some(DistrictId(2)));
 }
 
 #[test]
@@ -546,8 +547,9 @@ fn a_call_from_an_erased_persons_device_still_moves_helpers() {
     assert!(world.state.erased_keys().contains(&key), "shown to nobody from here on");
     world.report(press(1)).unwrap();
     let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
-    assert_eq!((&mail.facts.subscriber, &mail.facts.address), (&None, &None), "cannot be opened");
-    assert_eq!(mail.facts.district, Some(DistrictId(2)));
+    let MailContent::Alarm { facts, .. } = &mail.content else { panic!() };
+    assert_eq!((&facts.subscriber, &facts.address), (&None, &None), "cannot be opened");
+    assert_eq!(facts.district, Some(DistrictId(2)));
 }
 
 #[test]

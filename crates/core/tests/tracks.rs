@@ -7,7 +7,7 @@ mod world;
 use hansho_core::{Signal, State, ZonePlace};
 use hansho_model::{
     AlarmClass, AlarmKind, AnswerChoice, CommandKind, Effect, EffectId, Event, FixMethod, Input,
-    MetresU32, Phase, Recorded, Role, SignalOutcome, Telemetry, Template,
+    MailContent, MetresU32, Phase, Recorded, Role, SignalOutcome, Telemetry, Template,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -62,8 +62,9 @@ fn who_is_far_outside_has_left_and_the_carers_are_told_where() {
     assert_eq!(zone(&world.state), ZonePlace::Outside);
     assert_eq!(world.state.owed().len(), 2, "two carers");
     let Some(Effect::Mail(mail)) = world.state.effect(world.first_effect()) else { panic!() };
-    assert_eq!(mail.template, Template::TrackerLeftZone);
-    let seen = mail.facts.sighting.unwrap();
+    let MailContent::Alarm { template, facts } = mail.content else { panic!() };
+    assert_eq!(template, Template::TrackerLeftZone);
+    let seen = facts.sighting.unwrap();
     assert_eq!(seen.zone.unwrap().distance, MetresU32(500));
 }
 

@@ -384,6 +384,13 @@ fn register() -> Start {
     let devices = (0..DEVICES).map(device).collect();
     Start {
         release: "bench".to_owned(),
-        registry: Registry { people, devices, settings, fleet: Fleet::default() },
+        registry: Registry {
+            people,
+            devices,
+            groups: Vec::new(),
+            sites: Vec::new(),
+            settings,
+            fleet: Fleet::default(),
+        },
     }
 }

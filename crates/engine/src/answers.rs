@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use hansho_alerts::{AnswerCounts, OwnAnswer, PageFacts, page, parse_form, thanks, token};
-use hansho_alerts::{expired, unreadable};
+use hansho_alerts::{
+    About, AnswerCounts, OwnAnswer, PageFacts, expired, page, parse_form, thanks, token,
+    unreadable, withdrawn,
+};
 use hansho_console::{Answers, Page, Reads, Submit};
-use hansho_core::{AnswerRecord, Notice, RecipientState, State};
+use hansho_core::{AnswerRecord, Notice, NoticeContent, RecipientState, State};
 use hansho_model::{
     Answer, AnswerChoice, CommandId, EffectId, Input, Lane, Language, Mode, NoticeId, Position,
-    RefusalCode, Reveal, Sealed, Seq,
+    RefusalCode, Replacing, Reveal, Sealed, Seq,
 };
 use hansho_telemetry::Counter;
 use jiff::Timestamp;
@@ -31,8 +33,8 @@ pub struct AnswerDesk {
 impl Answers for AnswerDesk {
     fn page(&self, token: &str) -> (u16, String) {
         match self.facts(token) {
-            Some((_, facts, true)) => (200, page(&facts)),
-            Some((_, facts, false)) => (410, expired(facts.language, facts.mode)),
+            Some((_, facts, Standing::Open)) => (200, page(&facts)),
+            Some((_, facts, standing)) => closed(&facts, standing),
             None => (404, expired(Language::Ja, self.mode())),
         }
     }
@@ -46,11 +48,11 @@ impl Answers for AnswerDesk {
 
 impl AnswerDesk {
     async fn record(&self, token: &str, form: &[u8]) -> (u16, String) {
-        let Some((effect, facts, open)) = self.facts(token) else {
+        let Some((effect, facts, standing)) = self.facts(token) else {
             return (404, expired(Language::Ja, self.mode()));
         };
-        if !open {
-            return (410, expired(facts.language, facts.mode));
+        if standing != Standing::Open {
+            return closed(&facts, standing);
         }
         let Ok((choice, minutes)) = parse_form(form) else {
             return (400, unreadable(facts.language, facts.mode));
@@ -93,8 +95,9 @@ impl AnswerDesk {
         CommandId(self.edge.vault().mac("answer-id", words.as_bytes()))
     }
 
-    /// What a link leads to, and whether it still takes answers.
-    fn facts(&self, text: &str) -> Option<(EffectId, PageFacts, bool)> {
+    /// What a link leads to, and whether it still takes answers. The link of a notice that was
+    /// corrected leads to the correction: who opens the older mail reads and answers the newer one.
+    fn facts(&self, text: &str) -> Option<(EffectId, PageFacts, Standing)> {
         let (effect, mac) = token::parse(text)?;
         let right = self.edge.vault().mac(ANSWER_PURPOSE, effect.to_string().as_bytes());
         if !token::verify(&mac, &right) {
@@ -103,9 +106,11 @@ impl AnswerDesk {
         let now = self.clock.now();
         let mut found = None;
         self.replica.with_state(&mut |state| {
-            found = page_facts(state, effect, now, self.edge.vault().as_ref());
+            let effect = state.newest_mail(effect);
+            let page = page_facts(state, effect, now, self.edge.vault().as_ref());
+            found = page.map(|(facts, standing)| (effect, facts, standing));
         });
-        found.map(|(facts, open)| (effect, facts, open))
+        found
     }
 
     fn mode(&self) -> Mode {
@@ -115,6 +120,22 @@ impl AnswerDesk {
         });
         mode
     }
+}
+
+/// Whether a link still takes answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Open,
+    Over,
+    Withdrawn,
+}
+
+fn closed(facts: &PageFacts, standing: Standing) -> (u16, String) {
+    let page = match standing {
+        Standing::Withdrawn => withdrawn(facts.language, facts.mode),
+        Standing::Open | Standing::Over => expired(facts.language, facts.mode),
+    };
+    (410, page)
 }
 
 fn recipient(state: &State, effect: EffectId) -> Option<(&Notice, &RecipientState)> {
@@ -134,16 +155,30 @@ fn page_facts(
     effect: EffectId,
     now: Timestamp,
     vault: &dyn Reveal,
-) -> Option<(PageFacts, bool)> {
+) -> Option<(PageFacts, Standing)> {
     let (notice, recipient) = recipient(state, effect)?;
     let language = recipient.recipient.language;
-    let facts = &notice.facts;
     let erased = state.erased_keys();
     let open = |sealed: &Option<Sealed>| {
         let shown = sealed.as_ref().filter(|sealed| !erased.contains(&sealed.key))?;
         vault.reveal_text(shown)
     };
-    let own = recipient.answers.last().map(|answer| OwnAnswer {
+    let about = match &notice.content {
+        NoticeContent::Alarm { facts, .. } => About::Alarm {
+            alarm: facts.alarm,
+            name: open(&facts.subscriber),
+            address: open(&facts.address),
+            district: facts.district.and_then(|district| district_name(district, language)),
+            at: facts.at,
+            seen: last_seen(state, notice),
+        },
+        NoticeContent::Letter { letter, .. } => About::Letter {
+            subject: vault.reveal_text(&letter.subject)?,
+            text: vault.reveal_text(&letter.text)?,
+            drill: letter.drill,
+        },
+    };
+    let own = state.last_answer(recipient).map(|answer| OwnAnswer {
         choice: answer.choice,
         minutes: answer.minutes,
         at: answer.at,
@@ -152,23 +187,27 @@ fn page_facts(
         language,
         mode: notice.settings.mode,
         headquarters: notice.settings.headquarters.clone(),
-        alarm: facts.alarm,
-        name: open(&facts.subscriber),
-        address: open(&facts.address),
-        district: facts.district.and_then(|district| district_name(district, language)),
-        at: facts.at,
-        seen: last_seen(state, notice),
+        about,
         own,
-        counts: counts(notice),
+        counts: counts(state, notice),
         now,
     };
-    Some((page, !notice.expired && notice.expires_at > now))
+    let newest = state.newest_of(NoticeId(effect.seq));
+    let replaces = state.notices().get(&newest).and_then(|notice| notice.letter()?.replaces);
+    let standing = if matches!(replaces, Some((_, Replacing::Withdrawal))) {
+        Standing::Withdrawn
+    } else if notice.expired || notice.expires_at <= now {
+        Standing::Over
+    } else {
+        Standing::Open
+    };
+    Some((page, standing))
 }
 
 /// Where the wearer of a tracker was seen last: while the signal is open by what is known now.
 fn last_seen(state: &State, notice: &Notice) -> Option<(Position, Timestamp)> {
-    let told = notice.facts.sighting.as_ref()?;
-    let signal = notice.signal.and_then(|id| state.signals().get(&id));
+    let told = notice.alarm()?.1.sighting.as_ref()?;
+    let signal = notice.signal().and_then(|id| state.signals().get(&id));
     let open = signal.filter(|signal| signal.ended.is_none());
     let device = open.and_then(|signal| state.devices().get(&signal.source));
     let now = device.and_then(|device| device.track.fix).filter(|fix| !fix.suspect);
@@ -176,11 +215,11 @@ fn last_seen(state: &State, notice: &Notice) -> Option<(Position, Timestamp)> {
 }
 
 /// How many said what; each person's last answer counts.
-fn counts(notice: &Notice) -> AnswerCounts {
+fn counts(state: &State, notice: &Notice) -> AnswerCounts {
     let count = |choice| {
         let said = |last: &AnswerRecord| last.choice == choice;
-        let found =
-            notice.recipients.iter().filter(|each| each.answers.last().is_some_and(said)).count();
+        let last = notice.recipients.iter().filter_map(|each| state.last_answer(each));
+        let found = last.filter(|answer| said(answer)).count();
         u32::try_from(found).unwrap_or(u32::MAX)
     };
     AnswerCounts {

@@ -35,8 +35,10 @@ use crate::clock::{self, HouseClock};
 use crate::edge::Edge;
 use crate::gauges::{self, Gauges};
 use crate::live::{self, Outlets, Queue};
+use crate::public::PublicDesk;
 use crate::registry::{self, Subjects};
 use crate::replica::Replica;
+use crate::satellite::Satellites;
 use crate::sequencer::Sequencer;
 use crate::sockets::{DoorSocket, Sockets};
 use crate::start::{self, FoldError, Folded};
@@ -291,6 +293,7 @@ struct House {
     replica: Arc<Replica>,
     ways: Ways,
     terminals: Arc<Terminals>,
+    satellites: Arc<Satellites>,
     telephone: Exchangeable,
     owed: Vec<Change>,
     changes: mpsc::Receiver<Change>,
@@ -332,10 +335,12 @@ impl House {
         let terminals =
             Terminals::new(config, Arc::clone(&vault), Arc::clone(&queue), Arc::clone(&books));
         let terminals = Arc::new(terminals);
+        let satellites = Arc::new(Satellites::new(config, Arc::clone(&vault)));
         let ways = Ways {
             mail: mail(config, &vault, &edge)?,
             line: Some(orders),
             terminals: Some(Arc::clone(&terminals)),
+            satellites: Some(Arc::clone(&satellites)),
             vault,
         };
 
@@ -367,6 +372,7 @@ impl House {
             replica,
             ways,
             terminals,
+            satellites,
             telephone,
             owed,
             changes,
@@ -413,6 +419,10 @@ impl House {
         let mut doors = tokio::task::JoinSet::new();
         let behind = Behind { edge: &self.edge, crews: self.terminals };
         open_doors(config, &self.data, sockets.doors, &behind, &stopped, &mut doors)?;
+        let satellites = self.satellites;
+        satellites
+            .open(config, &self.data, &self.edge, &stopped, &mut doors)
+            .map_err(refused("start a serial port's thread"))?;
         let gauges = Gauges {
             queue: Arc::clone(&self.queue),
             replica: Arc::clone(&self.replica),
@@ -420,18 +430,7 @@ impl House {
             data: self.data.clone(),
         };
         let console = console(config, &self.edge, &self.replica, gauges, &clock)?;
-        let listener = listener(sockets.console)?;
-        let end = stopped.clone();
-        doors.spawn(async move {
-            let mut end = end;
-            let asked = async move {
-                let asked = end.wait_for(|stop| *stop).await;
-                drop(asked);
-            };
-            if let Err(error) = hansho_console::serve(listener, console, asked).await {
-                tracing::error!(%error, "The console's door broke.");
-            }
-        });
+        doors.spawn(serve_console(listener(sockets.console)?, console, stopped.clone()));
         follow_brokers(config, &self.edge, &stopped, &mut doors)?;
         doors.spawn(gauges::tidy(stopped.clone()));
         doors.spawn(probe_disk(self.data.clone(), Arc::clone(&self.queue), stopped.clone()));
@@ -459,6 +458,20 @@ impl House {
             tokio::task::spawn_blocking(move || live.join().is_ok() && folding.join().is_ok());
         let whole = joined.await.unwrap_or(false);
         if whole { Ok(()) } else { Err(HouseError::Lost) }
+    }
+}
+
+async fn serve_console(
+    listener: TcpListener,
+    console: Arc<Console>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let asked = async move {
+        let asked = stop.wait_for(|stop| *stop).await;
+        drop(asked);
+    };
+    if let Err(error) = hansho_console::serve(listener, console, asked).await {
+        tracing::error!(%error, "The console's door broke.");
     }
 }
 
@@ -820,6 +833,7 @@ fn console(
         submit: Arc::<Queue>::clone(edge.queue()),
         reveal: Arc::<Vault>::clone(edge.vault()),
         seal: edge,
+        public: Arc::new(PublicDesk { replica: Arc::clone(&replica) }),
         reads: replica,
         answers: Arc::new(answers),
         accounts: Accounts::new(by_user)?,

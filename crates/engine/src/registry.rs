@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hansho_config::{Config, Device, MailSettings, Person};
+use hansho_config::{Config, Device, Group, MailSettings, Person, SatelliteSite};
 use hansho_core::State;
 use hansho_journal::{Vault, VaultError};
 use hansho_model::{
-    DeviceEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, Start, Token, Zone,
+    DeviceEntry, Door, GroupEntry, Mailbox, PersonEntry, Registry, Sealed, Settings, SiteEntry,
+    Start, Token, Zone,
 };
 
 /// Whose data a device's reports are: the vault's subject of the person it protects.
@@ -83,7 +84,9 @@ pub fn start(config: &Config, state: &State, vault: &Vault) -> Result<Start, Vau
         }
     }
     let fleet = config.fleet.clone();
-    let registry = Registry { people, devices, settings: settings(config), fleet };
+    let sites = config.satellite.sites.iter().map(|site| enter_site(site, vault)).collect();
+    let groups = config.groups.iter().map(|group| enter_group(group, vault)).collect();
+    let registry = Registry { people, devices, groups, sites, settings: settings(config), fleet };
     Ok(Start { release: env!("CARGO_PKG_VERSION").to_owned(), registry })
 }
 
@@ -132,6 +135,31 @@ fn register(
         zones: device.zones.clone(),
         interval_s: device.interval_s,
     })
+}
+
+/// A group's name is an office's or a corps', and its members are numbers.
+fn enter_group(group: &Group, vault: &Vault) -> GroupEntry {
+    let Group { key, name, senders, members } = group;
+    let roles: Vec<&str> = senders.iter().map(|role| role.as_str()).collect();
+    let lists = [roles.join("\u{1f}"), members.join("\u{1f}")];
+    let text = [key, name, &lists[0], &lists[1]].map(String::as_str).join("\u{1e}");
+    GroupEntry {
+        key: key.clone(),
+        name: name.clone(),
+        members: members.clone(),
+        senders: senders.clone(),
+        digest: vault.token("register", text.as_bytes()),
+    }
+}
+
+/// Nothing of an office is personal, so nothing is sealed.
+fn enter_site(site: &SatelliteSite, vault: &Vault) -> SiteEntry {
+    let SatelliteSite { imei, name, district } = site;
+    let source = format!("{}:{imei}", Door::Sbd);
+    let place = district.map_or(0, |district| district.0).to_string();
+    let text = [source.as_str(), name, &place].join("\u{1e}");
+    let digest = vault.token("register", text.as_bytes());
+    SiteEntry { source, name: name.clone(), district: *district, digest }
 }
 
 fn settings(config: &Config) -> Settings {

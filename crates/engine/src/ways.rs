@@ -11,6 +11,7 @@ use hansho_outbox::{Channel, Delivery, Provider, Task};
 use hansho_telemetry::{Chain, Counter, Histogram};
 
 use crate::clock;
+use crate::satellite::Satellites;
 use crate::terminals::Terminals;
 
 /// What came of asking for a seat's phone to be rung.
@@ -32,6 +33,8 @@ pub struct Ways {
     pub line: Option<Arc<dyn Line>>,
     /// The units' terminals; without them no order is shown, and each try fails.
     pub terminals: Option<Arc<Terminals>>,
+    /// Satellite modems; without them no message reaches a site, and each try fails.
+    pub satellites: Option<Arc<Satellites>>,
     /// Keeper of data keys.
     pub vault: Arc<Vault>,
 }
@@ -49,9 +52,13 @@ impl Channel for Ways {
         match (effect, &self.mail) {
             (Effect::Mail(_), Some(mail)) => mail.provider(effect),
             (Effect::Mail(_), None)
-            | (Effect::ConnectCall { .. } | Effect::SendOrder(_) | Effect::DestroyKey(_), _) => {
-                Provider::default()
-            }
+            | (
+                Effect::ConnectCall { .. }
+                | Effect::SendOrder(_)
+                | Effect::SendMessage(_)
+                | Effect::DestroyKey(_),
+                _,
+            ) => Provider::default(),
         }
     }
 
@@ -69,6 +76,10 @@ impl Channel for Ways {
             },
             Effect::SendOrder(sheet) => match &self.terminals {
                 Some(terminals) => terminals.show(task.id, *sheet).await,
+                None => Delivery::failed(0, true),
+            },
+            Effect::SendMessage(message) => match &self.satellites {
+                Some(satellites) => satellites.send(*message).await,
                 None => Delivery::failed(0, true),
             },
             Effect::DestroyKey(key) => {
@@ -96,6 +107,7 @@ const fn channel(effect: &Effect) -> &'static str {
         Effect::Mail(_) => "mail",
         Effect::ConnectCall { .. } => "call",
         Effect::SendOrder(_) => "terminal",
+        Effect::SendMessage(_) => "satellite",
         Effect::DestroyKey(_) => "vault",
     }
 }
@@ -126,7 +138,7 @@ mod tests {
             let id = EffectId { seq: Seq::new(7), index: 0 };
             Task { id, number: 1, effect: Effect::ConnectCall { call, position } }
         };
-        let mut ways = Ways { mail: None, line: None, terminals: None, vault };
+        let mut ways = Ways { mail: None, line: None, terminals: None, satellites: None, vault };
         let delivery = ways.deliver(task("c1")).await;
         assert_eq!((delivery.outcome, delivery.detail.again), (Outcome::Failed, true));
         ways.line = Some(Arc::new(Phones));

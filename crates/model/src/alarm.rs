@@ -106,6 +106,8 @@ words! {
         Silent = "silent",
         /// A call to 119 (119番通報).
         Call = "call",
+        /// A message in words, such as a branch office's over a satellite (文面).
+        Message = "message",
     }
 }
 

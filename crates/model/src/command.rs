@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::alarm::words;
 use crate::{
     CallBackOutcome, CommandId, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind,
-    PersonId, Place, Sealed, Seq, SignalId, SignalOutcome, Token, UnitStatus, Usable,
+    PersonId, Place, Sealed, SendNotice, Seq, SignalId, SignalOutcome, Token, UnitStatus, Usable,
 };
 
 words! {
@@ -179,6 +179,15 @@ pub enum CommandKind {
         /// Whether, why, when.
         usable: Usable,
     },
+    /// Sends a notice to a group (一斉配信), or one that corrects or withdraws an earlier one.
+    SendNotice(Box<SendNotice>),
+    /// Sends words to a site over a satellite.
+    SendMessage {
+        /// Full name of the site's handset among the sources, such as `sbd:300000000000111`.
+        device: String,
+        /// The words, 1 to [`crate::MESSAGE_BYTES_MAX`] bytes before the seal.
+        text: Sealed,
+    },
     /// Erases a person by law: the data key is destroyed once this is durable.
     ErasePerson {
         /// The person.
@@ -223,6 +232,8 @@ impl CommandKind {
             Self::OrderUnits { .. } => "OrderUnits",
             Self::UnitStatus { .. } => "UnitStatus",
             Self::SetAvailability { .. } => "SetAvailability",
+            Self::SendNotice(_) => "SendNotice",
+            Self::SendMessage { .. } => "SendMessage",
             Self::ErasePerson { .. } => "ErasePerson",
             Self::OpenSession { .. } => "OpenSession",
             Self::CloseSession { .. } => "CloseSession",

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::alarm::words;
 use crate::{
-    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, NoticeId, OrderSheet,
-    PersonId, Sealed, Settings, Sighting, Token,
+    AlarmKind, CallRef, CommandId, DistrictId, EffectId, KeyId, Language, LetterTo, MessageId,
+    Mode, NoticeId, OrderSheet, PersonId, Sealed, Settings, Sighting, Token,
 };
 
 words! {
@@ -96,6 +96,22 @@ pub enum Effect {
     },
     /// Put an order on a unit's terminal. Doing it twice is doing it once: it has a key.
     SendOrder(Box<OrderSheet>),
+    /// Words to a site over a satellite. Who gets them twice can tell by their number.
+    SendMessage(Box<Message>),
+}
+
+/// What a mail says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailContent {
+    /// Somebody's device called for help.
+    Alarm {
+        /// Which text.
+        template: Template,
+        /// The facts.
+        facts: Facts,
+    },
+    /// A person's words to a group.
+    Letter(Box<LetterTo>),
 }
 
 /// Everything a mail is made of. Rendering it twice gives the same bytes.
@@ -105,16 +121,29 @@ pub struct Mail {
     pub notice: NoticeId,
     /// To whom.
     pub recipient: Recipient,
-    /// Which text.
-    pub template: Template,
     /// What it says.
-    pub facts: Facts,
+    pub content: MailContent,
     /// When the notice was ordered: the mail's `Date`.
     pub ordered_at: Timestamp,
     /// When the answer link and the attempts end.
     pub expires_at: Timestamp,
     /// Settings when the notice was ordered.
     pub settings: Settings,
+}
+
+/// Words to a site over a satellite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Which; its number goes with the words, so that a second copy is known for one.
+    pub message: MessageId,
+    /// Full name of the site's handset, such as `sbd:300000000000111`.
+    pub device: String,
+    /// The words.
+    pub text: Sealed,
+    /// When it is given up, if it could not go by then.
+    pub until: Timestamp,
+    /// Real, training or demo, when it was ordered: what is not real says so first.
+    pub mode: Mode,
 }
 
 /// An attempt that is about to be made; durable before it is made.

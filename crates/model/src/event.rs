@@ -4,10 +4,11 @@ use jiff::Timestamp;
 
 use crate::{
     AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt, CallBackOutcome, DeviceEntry,
-    EffectId, Facts, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind, LoadLevel,
-    MetresU32, NoticeId, PersonEntry, PersonId, Place, Plan, Recipient, Sealed, SealedCallReport,
-    SealedReport, Seq, Settings, Settled, SignalId, SignalOutcome, SourceId, StatusReached,
-    Template, Token, UnitEntry, UnitId, UnitStatus, UnitsOrdered, Usable,
+    EffectId, Facts, Group, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind,
+    Letter, LoadLevel, MessageId, MetresU32, NoticeId, PersonEntry, PersonId, Place, Plan,
+    Recipient, Sealed, SealedCallReport, SealedReport, Seq, Settings, Settled, SignalId,
+    SignalOutcome, SiteEntry, SourceId, StatusReached, Template, Token, UnitEntry, UnitId,
+    UnitStatus, UnitsOrdered, Usable,
 };
 
 /// An event as `decide` proposes it; the sequencer gives it its number and time.
@@ -417,6 +418,60 @@ pub enum Event {
         distance: MetresU32,
         /// Since the fix before.
         seconds: u32,
+    },
+    /// A group entered the register, or changed.
+    GroupRegistered {
+        /// Stable key.
+        key: String,
+        /// The group.
+        group: Group,
+    },
+    /// A group left the register.
+    GroupWithdrawn {
+        /// Stable key.
+        key: String,
+    },
+    /// A notice to a group was ordered: one mail to each recipient is owed.
+    LetterOrdered {
+        /// The notice; its number is this event's own.
+        notice: NoticeId,
+        /// What it says.
+        letter: Box<Letter>,
+        /// To whom; the place in this list is the effect's index. At most
+        /// [`crate::RECIPIENTS_MAX`].
+        recipients: Vec<Recipient>,
+        /// When attempts and answers end.
+        expires_at: Timestamp,
+    },
+    /// A newer notice replaces this one: what of it is not on its way is not sent any more.
+    NoticeReplaced {
+        /// The older one.
+        notice: NoticeId,
+        /// The newer one.
+        by: NoticeId,
+    },
+    /// A site entered the register, or its entry changed.
+    SiteRegistered {
+        /// Its handset.
+        device: SourceId,
+        /// The entry.
+        entry: SiteEntry,
+    },
+    /// A site left the register.
+    SiteWithdrawn {
+        /// Its handset.
+        device: SourceId,
+    },
+    /// A message to a site was ordered: sending it is owed.
+    MessageOrdered {
+        /// The message; its number is this event's own.
+        message: MessageId,
+        /// To whom.
+        device: SourceId,
+        /// The words.
+        text: Sealed,
+        /// When it is given up, if it could not go by then.
+        until: Timestamp,
     },
     /// The house gives up more under load, or less.
     LoadChanged {

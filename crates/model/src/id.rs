@@ -84,6 +84,11 @@ seq_id!(
     NoticeId, 'n'
 );
 
+seq_id!(
+    /// A message to a site that is reached over a satellite. Number of its `MessageOrdered`.
+    MessageId, 'm'
+);
+
 /// A source of events, interned by `SourceNamed`: a device, an operator, an outside party.
 /// 0 is the core itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -18,6 +18,7 @@ mod event;
 mod id;
 mod input;
 mod lane;
+mod notice;
 mod place;
 mod refusal;
 mod registry;
@@ -36,21 +37,30 @@ pub use call::{
     LocationFault, LocationMark, LocationShape, LocationSource, SealedCallReport,
 };
 pub use command::{Actor, Command, CommandKind, Role};
+/// Most bytes of a message to a site, UTF-8: a hundred kanji. With its head it fits one burst of a
+/// 9602, which is paid for whole.
+pub const MESSAGE_BYTES_MAX: usize = 300;
+
 pub use effect::{
-    Answer, AnswerChoice, Attempt, Effect, EffectOutcome, Facts, Mail, Outcome, OutcomeDetail,
-    Recipient, Settled, Template,
+    Answer, AnswerChoice, Attempt, Effect, EffectOutcome, Facts, Mail, MailContent, Message,
+    Outcome, OutcomeDetail, Recipient, Settled, Template,
 };
 pub use event::{Draft, Event, Recorded};
 pub use id::{
-    CommandId, EffectId, Idem, IncidentId, KeyId, NoticeId, ParseIdError, PersonId, Seq, SignalId,
-    SourceId, Token,
+    CommandId, EffectId, Idem, IncidentId, KeyId, MessageId, NoticeId, ParseIdError, PersonId, Seq,
+    SignalId, SourceId, Token,
 };
 pub use input::{Input, Receipt};
 pub use lane::{Lane, LoadLevel};
+pub use notice::{
+    Group, GroupEntry, Letter, LetterTo, NOTICE_BYTES_MAX, NoticeKind, PublicText, RECIPIENTS_MAX,
+    Replacing, SUBJECT_BYTES_MAX, SendNotice, Severity,
+};
 pub use place::{DegreesE7, DistrictId, MetresU32, Place, Position};
 pub use refusal::{FrameFault, Refusal, RefusalCode};
 pub use registry::{
-    DeviceEntry, DeviceKind, Language, Mailbox, Mode, PersonEntry, Registry, Settings, Start,
+    DeviceEntry, DeviceKind, Language, Mailbox, Mode, PersonEntry, Registry, Settings, SiteEntry,
+    Start,
 };
 pub use report::{Deviation, Door, Report, SealedReport};
 pub use sealed::{Private, Reveal, Sealed};

@@ -84,6 +84,10 @@ words! {
         WrongMove = "wrong_move",
         /// The unit is ordered to this incident already.
         AlreadyOrdered = "already_ordered",
+        /// The notice would go to more or fewer people than the sender was shown.
+        CountChanged = "count_changed",
+        /// A newer notice replaces this one already.
+        AlreadyReplaced = "already_replaced",
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the city's registers say at a start of the core, with personal values sealed.
 
 use crate::alarm::words;
-use crate::{DistrictId, Fleet, Role, Sealed, Token, Zone};
+use crate::{DistrictId, Fleet, GroupEntry, Role, Sealed, Token, Zone};
 
 words! {
     /// Language of a person's mails and pages.
@@ -82,6 +82,21 @@ pub struct DeviceEntry {
     pub interval_s: Option<u32>,
 }
 
+/// A site that speaks and is spoken to over a satellite: a branch office (支所), a body of the
+/// disaster headquarters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteEntry {
+    /// Full name of its handset among the sources: `sbd:` and the IMEI, such as
+    /// `sbd:300000000000111`.
+    pub source: String,
+    /// Its name, such as `川前支所`; an office's, never a person's.
+    pub name: String,
+    /// District it stands in.
+    pub district: Option<DistrictId>,
+    /// Equal when nothing about it changed.
+    pub digest: Token,
+}
+
 /// Settings that decide what leaves the house; in the journal, so that a replay makes the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -106,6 +121,10 @@ pub struct Registry {
     pub people: Vec<PersonEntry>,
     /// Devices.
     pub devices: Vec<DeviceEntry>,
+    /// Groups for notices.
+    pub groups: Vec<GroupEntry>,
+    /// Sites with a satellite handset.
+    pub sites: Vec<SiteEntry>,
     /// Settings.
     pub settings: Settings,
     /// Units and plans.

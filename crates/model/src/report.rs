@@ -22,6 +22,8 @@ words! {
         Watch = "watch",
         /// Vehicle terminals over QUIC.
         Quic = "quic",
+        /// Satellite modems of the short-burst kind on serial lines.
+        Sbd = "sbd",
     }
 }
 
@@ -56,6 +58,8 @@ words! {
         UnreadableStamp = "unreadable_stamp",
         /// An alarm of a device that is registered for telemetry alone.
         AlarmFromTelemetry = "alarm_from_telemetry",
+        /// Its checksum was wrong, or a part of it is missing: kept as it came.
+        Damaged = "damaged",
     }
 }
 

@@ -23,9 +23,10 @@ const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 /// Two clocks may differ by a little: "not yet" for a time that is now must not spin.
 const BLINK: SignedDuration = SignedDuration::from_millis(10);
 
-/// Calls that are connected and orders that are shown at once, beside all other effects: somebody
-/// waits on the line, or for the unit, so they wait for nothing else. No headquarters has more seats
-/// and vehicles than this.
+/// Calls that are connected, orders that are shown and messages that are with a modem at once, beside
+/// all other effects: somebody waits on the line, or for the unit, so they wait for nothing else; and
+/// what waits for a satellite for hours takes nobody's place. No headquarters has more seats, vehicles
+/// and messages (16) than this.
 pub const CALLS_MAX: usize = 128;
 
 /// How much may go on at once.
@@ -130,7 +131,7 @@ struct Gauge {
 /// Whether an effect goes before all others.
 const fn is_urgent(effect: &Effect) -> bool {
     match effect {
-        Effect::ConnectCall { .. } | Effect::SendOrder(_) => true,
+        Effect::ConnectCall { .. } | Effect::SendOrder(_) | Effect::SendMessage(_) => true,
         Effect::Mail(_) | Effect::DestroyKey(_) => false,
     }
 }

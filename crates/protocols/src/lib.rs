@@ -8,7 +8,8 @@
 //! Calls are no sessions with one device: [`sip::Endpoint`] keeps all of the house's, in the same
 //! manner.
 //!
-//! A modem of the house's own is none either: [`sbd::Sbd`] drives one.
+//! A modem of the house's own is none either: [`sbd::Sbd`] drives one. Alerts are documents:
+//! [`cap::read`] and [`cap::write`](fn@cap::write).
 //!
 //! Limits stand as named constants in each protocol's folder; [`Limits`] holds those in time.
 //!
@@ -41,6 +42,7 @@
 )]
 
 mod accounts;
+pub mod cap;
 pub mod dc09;
 mod findings;
 pub mod mqtt;

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hansho_model::{DistrictId, Effect, EffectId, Language, Reveal};
+use hansho_model::{DistrictId, Effect, EffectId, Language, MailContent, Reveal};
 use hansho_outbox::{Channel, Delivery, Provider, Task};
 pub use lettre::transport::smtp::authentication::Credentials;
 #[cfg(feature = "starttls")]
@@ -283,7 +283,10 @@ impl MailChannel {
     /// What a mail needs beside its effect.
     fn surroundings(&self, id: EffectId, mail: &hansho_model::Mail) -> Surroundings {
         let language = mail.recipient.language;
-        let district = mail.facts.district;
+        let district = match &mail.content {
+            MailContent::Alarm { facts, .. } => facts.district,
+            MailContent::Letter(_) => None,
+        };
         Surroundings {
             answer_mac: self.lookups.answer_mac(id),
             district: district.and_then(|each| self.lookups.district_name(each, language)),

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use hansho_console::view::Accounting;
 use hansho_console::{
-    Account, Accounts, Answered, Answers, ApiToken, Console, Page, Reads, Seal, Settings, Submit,
-    Tail, hash_password,
+    Account, Accounts, Answered, Answers, ApiToken, Console, Page, PublicAlerts, Reads, Seal,
+    Settings, Submit, Tail, hash_password,
 };
 use hansho_core::State;
 use hansho_model::{
@@ -248,6 +248,7 @@ impl House {
             reveal: Arc::clone(self) as _,
             seal: Arc::clone(self) as _,
             answers: Arc::clone(self) as _,
+            public: Arc::clone(self) as _,
             accounts,
             tokens: vec![
                 ApiToken::new(TOKEN, "api".to_owned(), Role::Dispatcher),
@@ -322,6 +323,16 @@ impl Seal for House {
 
     fn token(&self, purpose: &'static str, clear: &[u8]) -> Token {
         token(&[purpose.as_bytes(), clear].concat())
+    }
+}
+
+impl PublicAlerts for House {
+    fn feed(&self) -> Option<String> {
+        Some("<feed/>".to_owned())
+    }
+
+    fn alert(&self, identifier: &str) -> Option<String> {
+        (identifier == "hansho-n7").then(|| "<alert/>".to_owned())
     }
 }
 
@@ -414,7 +425,14 @@ fn start() -> Start {
     };
     Start {
         release: "test".to_owned(),
-        registry: Registry { people, devices, settings, fleet: fleet() },
+        registry: Registry {
+            people,
+            devices,
+            groups: Vec::new(),
+            sites: Vec::new(),
+            settings,
+            fleet: fleet(),
+        },
     }
 }
 

@@ -473,7 +473,8 @@ export interface components {
             /**
              * @description `AcknowledgeSignal`, `AnswerCall`, `CallBack`, `OpenIncident`, `JoinSignal`, `EndSignal`,
              *     `SetPlace`, `SetKind`, `AddNote`, `CloseIncident`, `SaveDraft`, `ClearDraft`,
-             *     `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`.
+             *     `ErasePerson`, `OrderUnits`, `UnitStatus`, `SetAvailability`,
+             *     `SendMessage`, `SendNotice`.
              */
             kind: string;
         };
@@ -531,6 +532,26 @@ export interface components {
              * @description Dropped.
              */
             shed: number;
+        };
+        /** @description A group that notices go to (配信グループ). */
+        Group: {
+            /**
+             * Format: int32
+             * @description How many mails a notice to it is: members with an address, each address once. This is the
+             *     `count` of `SendNotice`.
+             */
+            count: number;
+            /** @description Such as `dan-2-3`. */
+            key: string;
+            /**
+             * Format: int32
+             * @description Its members.
+             */
+            members: number;
+            /** @description Its name. */
+            name: string;
+            /** @description Who may send to it: `dispatcher`, `supervisor`, `disaster_manager`. */
+            senders: string[];
         };
         /** @description Sent every two seconds, and as the first thing on a stream. */
         Heartbeat: {
@@ -594,6 +615,34 @@ export interface components {
             incident: string;
             /** @description The signal. */
             signal: string;
+        };
+        /** @description What a notice to a group says. */
+        Letter: {
+            /** @description Whether it asks for an answer. */
+            asks: boolean;
+            /** @description Who ordered it. */
+            by: string;
+            /** @description Whether it is a drill. */
+            drill: boolean;
+            /** @description Key of the group. */
+            group: string;
+            /** @description Its name; the key when it left the register. */
+            group_name: string;
+            /** @description Incident it belongs to. */
+            incident?: string | null;
+            /** @description `call_out`, `muster`, `search`, `information`, `all_clear`. */
+            kind: string;
+            public?: components["schemas"]["PublicText"] | null;
+            /** @description The newer notice that replaces it. */
+            replaced_by?: string | null;
+            /** @description The notice that it corrects or withdraws. */
+            replaces?: string | null;
+            /** @description `correction` or `withdrawal`, when it replaces one. */
+            replacing?: string | null;
+            /** @description Subject; absent when the key to it was destroyed, and for a viewer. */
+            subject?: string | null;
+            /** @description Text; absent likewise. */
+            text?: string | null;
         };
         /** @description What the house gives up under load. */
         Load: {
@@ -684,6 +733,36 @@ export interface components {
             /** @description Log-in name. */
             user: string;
         };
+        /** @description Words to a site over a satellite. */
+        Message: {
+            /** @description Who ordered it. */
+            by: string;
+            /**
+             * Format: int32
+             * @description Status of the modem when it failed, 0 when it gave none.
+             */
+            code: number;
+            /** @description To whom. */
+            device: string;
+            /** @description Such as `m184400`; its number goes with the words. */
+            id: string;
+            /** @description Whether the site may have it twice. */
+            maybe_twice: boolean;
+            /** @description When. */
+            ordered_at: string;
+            /** @description When that was known; absent while it is `queued`. */
+            settled_at?: string | null;
+            /**
+             * @description `queued` (it waits for a modem, or for a satellite in sight), `accepted` (the network has it;
+             *     not the same as read), `uncertain` (nobody knows whether it went, and no machine sends it
+             *     again), `failed`.
+             */
+            state: string;
+            /** @description The words; absent when the key to them was destroyed, and for a viewer. */
+            text?: string | null;
+            /** @description When it is given up, if it could not go by then. */
+            until: string;
+        };
         /** @description What a plan asks for. */
         Need: {
             /** @description The ability, such as `pump`. */
@@ -721,6 +800,7 @@ export interface components {
             expires_at: string;
             /** @description Such as `n184300`. */
             id: string;
+            letter?: components["schemas"]["Letter"] | null;
             /** @description When it was ordered. */
             ordered_at: string;
             /** @description How many mails stand how. */
@@ -827,6 +907,11 @@ export interface components {
             queued: number;
             /**
              * Format: int32
+             * @description It did not go out, as a newer notice took its place.
+             */
+            stopped: number;
+            /**
+             * Format: int32
              * @description The link broke after the point of no return: it may have gone out.
              */
             uncertain: number;
@@ -879,6 +964,28 @@ export interface components {
             /** @description The status. */
             status: string;
         };
+        /** @description What the public may read of a notice. Street numbers belong to crews alone. */
+        PublicNotice: {
+            /** @description Districts, 1 to 13, at least one. */
+            districts: number[];
+            /** @description One line, 1 to 200 bytes of UTF-8. */
+            headline: string;
+            /** @description `extreme`, `severe`, `moderate`, `minor`, `unknown`. */
+            severity: string;
+            /** @description 1 to 2,000 bytes of UTF-8. */
+            text: string;
+        };
+        /** @description What the public may read of a notice. */
+        PublicText: {
+            /** @description Districts, 1 to 13. */
+            districts: number[];
+            /** @description One line. */
+            headline: string;
+            /** @description `extreme`, `severe`, `moderate`, `minor`, `unknown`. */
+            severity: string;
+            /** @description The text. */
+            text: string;
+        };
         /** @description One person of a notice. */
         Recipient: {
             /** @description `coming`, `late`, `cannot`, `arrived`. */
@@ -895,7 +1002,7 @@ export interface components {
              * @description The relay's code, 0 when none.
              */
             code: number;
-            /** @description `queued`, `accepted`, `uncertain`, `failed`. */
+            /** @description `queued`, `accepted`, `uncertain`, `failed`, `stopped`. */
             mail: string;
             /** @description Whether the person may have it twice, because an attempt was uncertain. */
             maybe_twice: boolean;
@@ -938,6 +1045,43 @@ export interface components {
             /** @description Which form, such as `call:s123`; 1 to 64 bytes. */
             form: string;
             /** @description What it holds, at most 4,096 bytes. */
+            text: string;
+        };
+        /** @description `SendMessage`: words to a site over a satellite. */
+        SendMessage: {
+            /** @description The site's handset, such as `sbd:300000000000111`. */
+            device: string;
+            /** @description The words, 1 to 300 bytes of UTF-8 (a hundred kanji). */
+            text: string;
+        };
+        /** @description `SendNotice`: a notice to a group, or one that corrects or withdraws an earlier one. */
+        SendNotice: {
+            /**
+             * Format: int32
+             * @description How many recipients the sender was shown; may be left out with `replaces` alone.
+             */
+            count?: number | null;
+            /** @description Whether it is a drill. */
+            drill: boolean;
+            /** @description Key of the group, such as `dan-2-3`. */
+            group: string;
+            /** @description Incident it belongs to. */
+            incident?: string | null;
+            /** @description `call_out`, `muster`, `search`, `information`, `all_clear`. */
+            kind: string;
+            /**
+             * Format: int32
+             * @description Minutes until attempts and answers end, 1 to 1,440.
+             */
+            minutes: number;
+            public?: components["schemas"]["PublicNotice"] | null;
+            /** @description The notice that it corrects or withdraws. */
+            replaces?: string | null;
+            /** @description `correction` or `withdrawal`; goes with `replaces`. */
+            replacing?: string | null;
+            /** @description One line, 1 to 200 bytes of UTF-8. */
+            subject: string;
+            /** @description 1 to 2,000 bytes of UTF-8; what is needed to turn out belongs in the first 250 signs. */
             text: string;
         };
         /** @description `SetAvailability`: a unit may be used, or may not. */
@@ -1019,7 +1163,7 @@ export interface components {
             id: string;
             /** @description Incident it belongs to. */
             incident?: string | null;
-            /** @description `call`, `pendant` or `tracker`; later also others. */
+            /** @description `call`, `pendant`, `tracker`, or `message` for words over a satellite; later also others. */
             kind: string;
             location?: components["schemas"]["Location"] | null;
             /** @description Every place that was told, in the order of arrival. None is ever overwritten. */
@@ -1049,6 +1193,8 @@ export interface components {
             service?: string | null;
             /** @description Open incidents that may be the same event, nearest first, at most 3. */
             similar: components["schemas"]["Similar"][];
+            /** @description Name of the site that says it, for a `message` of one that is registered. */
+            site?: string | null;
             /**
              * @description `ringing` (nobody has it), `answered` (somebody has it), `abandoned` (a caller hung up before
              *     anybody answered; it still needs an outcome), `ended`.
@@ -1076,6 +1222,20 @@ export interface components {
             distance_m: number;
             /** @description Such as `i184210`. */
             incident: string;
+        };
+        /** @description A site with a satellite handset: a branch office (支所), a body of the disaster headquarters. */
+        Site: {
+            /** @description Its handset among the devices, such as `sbd:300000000000111`. */
+            device: string;
+            /**
+             * Format: int32
+             * @description District it stands in, 1 to 13.
+             */
+            district?: number | null;
+            /** @description When it was heard last. */
+            last_heard?: string | null;
+            /** @description Its name; an office's, never a person's. */
+            name: string;
         };
         /** @description One event of the stream. */
         StreamEvent: {
@@ -1245,6 +1405,8 @@ export interface components {
             devices: components["schemas"]["Device"][];
             /** @description What is typed and not yet sent, the newest of each form; any seat may go on with it. */
             drafts: components["schemas"]["Draft"][];
+            /** @description Groups that notices go to. */
+            groups: components["schemas"]["Group"][];
             /** @description Name of the headquarters. */
             headquarters: string;
             /** @description Incidents, open ones first. */
@@ -1253,6 +1415,8 @@ export interface components {
             load: components["schemas"]["Load"];
             /** @description How the mail does. */
             mail: components["schemas"]["MailHealth"];
+            /** @description Messages to them, the newest first. */
+            messages: components["schemas"]["Message"][];
             /** @description `real`, `training` or `demo`. */
             mode: string;
             /** @description Notices to many. */
@@ -1264,6 +1428,8 @@ export interface components {
             seq: number;
             /** @description Calls for help, unfinished ones first. */
             signals: components["schemas"]["Signal"][];
+            /** @description Sites that are reached over a satellite. */
+            sites: components["schemas"]["Site"][];
             /** @description Vehicles in the order of the register. */
             units: components["schemas"]["Unit"][];
         };

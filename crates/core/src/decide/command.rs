@@ -14,6 +14,7 @@ use crate::idem;
 use crate::state::{Incident, Signal, State, limits};
 
 impl State {
+    #[expect(clippy::too_many_lines, reason = "one arm a command: the list is the point")]
     pub(super) fn decide_command(
         &self,
         now: Timestamp,
@@ -75,6 +76,12 @@ impl State {
             }
             CommandKind::SetAvailability { unit, usable } => {
                 self.set_availability(unit, *usable, &case, batch)
+            }
+            CommandKind::SendNotice(notice) => {
+                self.send_notice(command.actor.role, notice, &case, batch)
+            }
+            CommandKind::SendMessage { device, text } => {
+                self.send_message(device, text, &case, batch)
             }
             CommandKind::ErasePerson { person } => self.erase(*person, &case, batch),
             CommandKind::OpenSession { token, expires_at } => {
@@ -309,6 +316,9 @@ fn permit(role: Role, kind: &CommandKind) -> Result<(), Refusal> {
         | CommandKind::CloseSession { .. }
         | CommandKind::RefuseLogIn { .. } => role != Role::Crew,
         CommandKind::ErasePerson { .. } => role == Role::Administrator,
+        CommandKind::SendNotice(_) | CommandKind::SendMessage { .. } => {
+            matches!(role, Role::Dispatcher | Role::Supervisor | Role::DisasterManager)
+        }
         CommandKind::SaveDraft { .. } | CommandKind::ClearDraft { .. } => {
             !matches!(role, Role::Viewer | Role::Crew)
         }

@@ -1,7 +1,7 @@
 //! Effects: may this attempt be made, and what follows from its outcome.
 
 use hansho_model::{
-    Attempt, EffectId, EffectOutcome, Event, Outcome, Refusal, RefusalCode, Settled,
+    Attempt, EffectId, EffectOutcome, Event, MessageId, Outcome, Refusal, RefusalCode, Settled,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -82,7 +82,8 @@ impl State {
     /// Decides whether and when to try again.
     pub(super) fn settled(&self, now: Timestamp, outcome: &EffectOutcome) -> Settled {
         let owed = self.owed.get(&outcome.effect).copied();
-        self.settle_as(now, outcome, owed)
+        let delay = self.delay_of(outcome.effect);
+        self.settle_as(now, outcome, owed, delay)
     }
 
     /// Decides about an attempt that the core's own end cut off. It says nothing about the relay,
@@ -90,20 +91,35 @@ impl State {
     /// a call for help goes out as long as there are tries left.
     pub(super) fn interrupted(&self, now: Timestamp, outcome: &EffectOutcome) -> Settled {
         let owed = self.owed.get(&outcome.effect).map(|owed| Owed { uncertain: 0, ..*owed });
-        self.settle_as(now, outcome, owed)
+        // Words to a site carry their number: who gets them twice can tell.
+        let message = self.sites.messages.contains_key(&MessageId(outcome.effect.seq));
+        let delay = if message { until_done } else { self.delay_of(outcome.effect) };
+        self.settle_as(now, outcome, owed, delay)
     }
 
-    fn settle_as(&self, now: Timestamp, outcome: &EffectOutcome, owed: Option<Owed>) -> Settled {
-        let cause = outcome.effect.seq;
+    /// By which rule an effect is tried again.
+    fn delay_of(&self, effect: EffectId) -> Delay {
+        let cause = effect.seq;
         let harmless =
             self.keys_to_destroy.contains_key(&cause) || self.dispatch.sheets.contains_key(&cause);
-        let delay = if harmless {
+        if harmless {
             until_done
         } else if self.connections.contains_key(&cause) {
             delay_of_connection
+        } else if self.sites.messages.contains_key(&MessageId(cause)) {
+            delay_of_message
         } else {
             delay
-        };
+        }
+    }
+
+    fn settle_as(
+        &self,
+        now: Timestamp,
+        outcome: &EffectOutcome,
+        owed: Option<Owed>,
+        delay: Delay,
+    ) -> Settled {
         let again_at = owed
             .and_then(|owed| delay(&owed, outcome))
             .and_then(|delay| now.checked_add(delay).ok())
@@ -122,11 +138,17 @@ impl State {
         if let Some(lives) = self.dispatch.sheet_lives(id.seq) {
             return lives;
         }
-        self.notices
-            .get(&hansho_model::NoticeId(id.seq))
-            .is_some_and(|notice| !notice.expired && at < notice.expires_at)
+        if let Some(lives) = self.sites.lives(id.seq, at) {
+            return lives;
+        }
+        self.notices.get(&hansho_model::NoticeId(id.seq)).is_some_and(|notice| {
+            notice.replaced_by().is_none() && !notice.expired && at < notice.expires_at
+        })
     }
 }
+
+/// How long to wait before the next attempt; `None` when there is none.
+type Delay = fn(&Owed, &EffectOutcome) -> Option<SignedDuration>;
 
 fn awaits(owed: &Owed, outcome: &EffectOutcome) -> bool {
     matches!(owed.phase, OwedPhase::Attempting { .. }) && owed.attempts == outcome.attempt
@@ -154,6 +176,13 @@ fn delay_of_connection(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDur
             CONNECT_DELAYS_S.get(place).map(|seconds| SignedDuration::from_secs(*seconds))
         }
     }
+}
+
+/// Every burst is paid for and heard by somebody: what may have gone is not sent again by a machine.
+/// The driver of the modem has tried for long; what it gave back it could not take yet.
+fn delay_of_message(owed: &Owed, outcome: &EffectOutcome) -> Option<SignedDuration> {
+    let again = outcome.outcome == Outcome::Failed && outcome.detail.again;
+    if again { until_done(owed, outcome) } else { None }
 }
 
 /// The law asks that a key is destroyed, a crew must see its order, and neither does harm twice:

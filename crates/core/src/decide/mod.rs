@@ -3,9 +3,11 @@
 mod call;
 mod command;
 mod effects;
+mod notice;
 mod place;
 mod registers;
 mod report;
+mod site;
 mod track;
 mod units;
 
@@ -16,6 +18,7 @@ use hansho_model::{
 use jiff::Timestamp;
 
 pub use effects::{CONNECT_DELAYS_S, RETRY_DELAYS_S, UNCERTAIN_RESENDS};
+pub use site::MESSAGE_TIME;
 
 use crate::idem;
 use crate::state::{State, limits};
@@ -81,9 +84,11 @@ impl State {
         });
         // Who went to look for a wearer has found him.
         let looked_for = answer.choice == AnswerChoice::Arrived
-            && matches!(notice.template, Template::TrackerLeftZone | Template::TrackerStillAway);
+            && [Template::TrackerLeftZone, Template::TrackerStillAway]
+                .into_iter()
+                .any(|template| notice.has_template(template));
         let is_open = |id: &SignalId| self.signals.get(id).is_some_and(|each| each.ended.is_none());
-        if let Some(signal) = notice.signal.filter(is_open).filter(|_| looked_for) {
+        if let Some(signal) = notice.signal().filter(is_open).filter(|_| looked_for) {
             let outcome = SignalOutcome::Found;
             batch.follow(source, cause, Event::SignalEnded { signal, outcome, reason: None });
         }
@@ -98,6 +103,7 @@ impl State {
         for notice in self.index.reminders.due(now) {
             self.decide_reminder(now, notice, batch);
         }
+        self.give_up_messages(now, batch);
         for device in self.index.silences.due(now) {
             let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
             batch.push_core(Event::FaultRaised { device, fault, code, zone });

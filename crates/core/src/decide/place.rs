@@ -17,9 +17,11 @@ impl State {
         check_place(said)?;
         let signals = || signals.iter().filter_map(|id| self.signals.get(id));
         let of_home = || {
-            signals()
-                .filter_map(|signal| self.devices.get(&signal.source)?.entry.as_ref())
-                .find_map(|entry| entry.district)
+            signals().find_map(|signal| {
+                let home = self.devices.get(&signal.source)?.entry.as_ref();
+                let site = self.sites.entries.get(&signal.source);
+                home.and_then(|home| home.district).or_else(|| site?.district)
+            })
         };
         let district = said.district.or_else(of_home);
         let known = known_district(district)?;

@@ -20,6 +20,8 @@ impl State {
         }
         let people = self.enter_people(start, batch);
         self.register_devices(start, &people, batch);
+        self.register_groups(&start.registry.groups, &people, batch);
+        self.register_sites(&start.registry.sites, batch);
         self.register_fleet(now, &start.registry.fleet, batch);
         self.settle_interrupted(now, batch);
         // A run begins calm, whatever the one before it ended in.

@@ -74,6 +74,10 @@ impl State {
             return None;
         }
         let (original, forgotten_at) = self.seen.find_with_end(idem, now)?;
+        // A modem hands out the same message until it was cleared, and words never mean a new call.
+        if report.findings.iter().all(|finding| finding.kind == AlarmKind::Message) {
+            return Some(original);
+        }
         // What calls for help is remembered for ALARM_MEMORY from its first receipt on.
         let left = forgotten_at.duration_since(now);
         let old = left < ALARM_MEMORY.saturating_sub(REPEAT_HORIZON);
@@ -136,7 +140,9 @@ impl State {
         case: &mut Case<'_>,
         batch: &mut Batch,
     ) {
-        let (signal, cause) = match case.signal {
+        // Each message is a signal of its own: the second must not hide behind the first.
+        let signal = case.signal.filter(|_open| finding.kind != AlarmKind::Message);
+        let (signal, cause) = match signal {
             Some(signal) => (signal, case.repeat(signal, finding, false, batch)),
             None => case.open(report, finding, batch),
         };

@@ -161,7 +161,7 @@ impl State {
             return;
         }
         let told = signal.notices.iter().filter_map(|notice| self.notices.get(notice));
-        let told = told.filter(|notice| notice.template == Template::TrackerLeftZone);
+        let told = told.filter(|notice| notice.has_template(Template::TrackerLeftZone));
         let recipients: Vec<Recipient> = told
             .flat_map(|notice| &notice.recipients)
             .map(|each| each.recipient.clone())
@@ -177,13 +177,14 @@ impl State {
     /// ordered though nobody is left to be told, or the tick would come again.
     pub(super) fn decide_reminder(&self, now: Timestamp, id: NoticeId, batch: &mut Batch) {
         let Some(told) = self.notices.get(&id) else { return };
+        let Some((_, said)) = told.alarm() else { return };
         let minutes = SignedDuration::from_mins(i64::from(told.settings.answer_minutes));
         let expires_at = now.checked_add(minutes).unwrap_or(told.expires_at);
         let recipients = told.recipients.iter().map(|each| each.recipient.clone());
-        let facts = Facts { sighting: self.seen_by_now(told), ..told.facts.clone() };
+        let facts = Facts { sighting: self.seen_by_now(told), ..said.clone() };
         batch.push_core(Event::NoticeOrdered {
             notice: NoticeId(batch.next_seq()),
-            signal: told.signal,
+            signal: told.signal(),
             template: Template::TrackerStillAway,
             facts,
             recipients: recipients.filter(|each| self.may_be_told(each)).collect(),
@@ -198,8 +199,8 @@ impl State {
     /// The last trusted fix of the wearer that a notice is about, seen from the zone that it names;
     /// what it says itself where nothing newer is known.
     fn seen_by_now(&self, told: &Notice) -> Option<Sighting> {
-        let then = told.facts.sighting.clone()?;
-        let device = self.signals.get(&told.signal?).and_then(|it| self.devices.get(&it.source));
+        let then = told.alarm()?.1.sighting.clone()?;
+        let device = self.signals.get(&told.signal()?).and_then(|it| self.devices.get(&it.source));
         let fix = device.and_then(|device| device.track.fix);
         let Some(fix) = fix.filter(|fix| fix.at > then.at && !fix.suspect) else {
             return Some(then);

@@ -11,10 +11,10 @@ use hansho_core::{EffectChange, State};
 use hansho_model::{
     Actor, AlarmClass, AlarmKind, Answer, AnswerChoice, CallFact, CallOffer, CallRef, CallSaid,
     CallerLocation, Command, CommandId, CommandKind, DegreesE7, DeviceEntry, DistrictId, Door,
-    EffectId, EffectOutcome, Event, Finding, Fix, FixMethod, Fleet, FrameFault, Input, KeyId, Lane,
-    Language, LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome, OutcomeDetail,
-    PersonEntry, Phase, Position, Recorded, Refusal, Registry, Role, Sealed, SealedReport, Seq,
-    Settings, Start, Telemetry, Token, Zone,
+    EffectId, EffectOutcome, Event, Finding, Fix, FixMethod, Fleet, FrameFault, GroupEntry, Input,
+    KeyId, Lane, Language, LocationShape, LocationSource, Mailbox, MetresU32, Mode, Outcome,
+    OutcomeDetail, PersonEntry, Phase, Position, Recorded, Refusal, Registry, Role, Sealed,
+    SealedReport, Seq, Settings, Start, Telemetry, Token, Zone,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -145,6 +145,13 @@ impl World {
         world
     }
 
+    /// A core that was started once, with a group of five.
+    pub(crate) fn with_group() -> Self {
+        let mut world = Self::blank();
+        world.give(&Input::Start(Box::new(start_with_group()))).unwrap();
+        world
+    }
+
     /// The tracker is so many metres north of home, now.
     pub(crate) fn walk(&mut self, metres: i32) -> Vec<Recorded> {
         self.wander(Telemetry { fix: Some(fix(metres, self.now)), ..Telemetry::default() })
@@ -212,7 +219,14 @@ pub(crate) fn start() -> Start {
     };
     let people = vec![person(1), person(2), person(3)];
     let fleet = Fleet::default();
-    let registry = Registry { people, devices: vec![device], settings, fleet };
+    let registry = Registry {
+        people,
+        devices: vec![device],
+        groups: Vec::new(),
+        sites: Vec::new(),
+        settings,
+        fleet,
+    };
     Start { release: "test".to_owned(), registry }
 }
 
@@ -229,6 +243,22 @@ pub(crate) fn start_with_tracker() -> Start {
         ..start.registry.devices[0].clone()
     };
     start.registry.devices.push(tracker);
+    start
+}
+
+/// The same with a group of five: two share a mailbox, and one has none.
+pub(crate) fn start_with_group() -> Start {
+    let mut start = start();
+    let without = PersonEntry { mailboxes: Vec::new(), ..person(4) };
+    let couple = PersonEntry { mailboxes: person(3).mailboxes, ..person(5) };
+    start.registry.people.extend([without, couple]);
+    start.registry.groups.push(GroupEntry {
+        key: "all".to_owned(),
+        name: "全員".to_owned(),
+        members: (1..=5).map(|number| format!("person-{number:04}")).collect(),
+        senders: vec![Role::Dispatcher, Role::Supervisor],
+        digest: token(60),
+    });
     start
 }
 
@@ -366,6 +396,13 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::SessionOpened { .. } => "SessionOpened",
             Event::SessionClosed { .. } => "SessionClosed",
             Event::LogInRefused { .. } => "LogInRefused",
+            Event::GroupRegistered { .. } => "GroupRegistered",
+            Event::GroupWithdrawn { .. } => "GroupWithdrawn",
+            Event::LetterOrdered { .. } => "LetterOrdered",
+            Event::NoticeReplaced { .. } => "NoticeReplaced",
+            Event::SiteRegistered { .. } => "SiteRegistered",
+            Event::SiteWithdrawn { .. } => "SiteWithdrawn",
+            Event::MessageOrdered { .. } => "MessageOrdered",
             Event::LoadChanged { .. } => "LoadChanged",
             Event::AlarmsLimited { .. } => "AlarmsLimited",
             Event::CoreStarted { .. } => "CoreStarted",

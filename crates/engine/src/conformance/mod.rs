@@ -1,11 +1,13 @@
 //! Conformance files: cases that the formats' references publish, run against our own code.
 //!
 //! A file holds one JSON object a line. `protocol` (in files about calls `kind`) names the kind of
-//! the case; kinds that are not spoken yet are counted as skipped, so that a folder can be run as it is. A line that is no JSON
+//! the case; one about CAP names instead the `file` beside it that holds its document. Kinds that are
+//! not spoken yet are counted as skipped, so that a folder can be run as it is. A line that is no JSON
 //! object, or a case that lacks what its kind needs, has failed: a damaged file must not look green.
 
 mod bench;
 mod calls;
+mod cap;
 mod dc09;
 mod repeat;
 mod satphones;
@@ -154,8 +156,9 @@ fn file(path: &Path, depth: usize, summary: &mut Summary) {
         Ok(text) => text,
         Err(error) => return unreadable(path, &error, summary),
     };
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     for (index, line) in text.lines().enumerate().filter(|(_index, line)| !line.trim().is_empty()) {
-        let (name, outcome) = run_line(line);
+        let (name, outcome) = run_line(folder, line);
         match outcome {
             Outcome::Passed => summary.passed += 1,
             Outcome::Skipped => summary.skipped += 1,
@@ -180,7 +183,8 @@ enum Outcome {
     Skipped,
 }
 
-fn run_line(line: &str) -> (String, Outcome) {
+/// `folder` is where the file of the line stands, and the samples that it names.
+fn run_line(folder: &Path, line: &str) -> (String, Outcome) {
     let case: Value = match serde_json::from_str(line) {
         Ok(case) => case,
         Err(error) => {
@@ -193,6 +197,11 @@ fn run_line(line: &str) -> (String, Outcome) {
         return ("-".to_owned(), Outcome::Failed(mismatch));
     }
     let word = |key: &str| case.get(key).and_then(Value::as_str).unwrap_or("-");
+    let outcome =
+        |ran: Result<(), Mismatch>| ran.map_or_else(Outcome::Failed, |()| Outcome::Passed);
+    if cap::is_case(&case) {
+        return (format!("cap/{}", word("file")), outcome(cap::document(folder, &case)));
+    }
     // Files about calls use other words for the same two things.
     let [kind, name] = if case.get("protocol").is_none() && case.get("kind").is_some() {
         ["kind", "id"]
@@ -217,7 +226,7 @@ fn run_line(line: &str) -> (String, Outcome) {
         "iridium.msstm.encode" => satphones::clock,
         _ => return (name, Outcome::Skipped),
     };
-    (name, run(&case).map_or_else(Outcome::Failed, |()| Outcome::Passed))
+    (name, outcome(run(&case)))
 }
 
 #[cfg(test)]

@@ -83,7 +83,14 @@ impl World {
             answer_minutes: 60,
         };
         let fleet = Fleet::default();
-        let registry = Registry { people: Vec::new(), devices: Vec::new(), settings, fleet };
+        let registry = Registry {
+            people: Vec::new(),
+            devices: Vec::new(),
+            groups: Vec::new(),
+            sites: Vec::new(),
+            settings,
+            fleet,
+        };
         let start = Start { release: "conformance".to_owned(), registry };
         let given = self.give(now, &Input::Start(Box::new(start)));
         given.map(drop).map_err(|refusal| Mismatch::new("core", "starts", refusal))

@@ -33,10 +33,13 @@ fn the_shared_files_of_our_kinds_all_pass() {
     let summary = run(&[shared.join("vectors/satphones/sbd.jsonl")]);
     assert!(summary.failed.is_empty(), "\n{summary}");
     assert!(summary.passed >= 72 && summary.skipped == 0, "{summary}");
+    let summary = run(&[shared.join("vectors/cap")]);
+    assert!(summary.failed.is_empty(), "\n{summary}");
+    assert!(summary.passed >= 56 && summary.skipped == 0, "{summary}");
 }
 
 fn one(line: &str) -> String {
-    let (name, outcome) = run_line(line);
+    let (name, outcome) = run_line(Path::new(""), line);
     match outcome {
         Outcome::Passed => format!("{name} passed"),
         Outcome::Skipped => format!("{name} skipped"),
@@ -164,6 +167,48 @@ fn a_modem_that_says_something_else_fails() {
     assert_eq!(place(r#""x":-3948,"lat_geocentric":37.034,"lon":140.869"#), "passed");
     assert!(place(r#""lat_geocentric":37.05"#).starts_with("failed: lat_geocentric"));
     assert_eq!(case("urc", r#""input_text":"SBDRING""#, r#""event":"sbd_ring""#), "passed");
+}
+
+/// The same for alerts, whose documents stand beside the file.
+#[test]
+fn an_alert_that_says_something_else_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let alert = "<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'><identifier>a</identifier><sender>b</sender><sent>2026-11-23T08:45:00+09:00</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope></alert>";
+    put("good.xml", alert.as_bytes());
+    put("type.xml", b"<!DOCTYPE a><a/>");
+    put("broken.xml", b"<a>");
+    put("7bit.xml", b"<?xml version='1.0' encoding='ISO-2022-JP'?><a/>");
+    let case = |file: &str, rest: &str| {
+        let line = format!(r#"{{"file":"{file}",{rest}}}"#);
+        let (name, outcome) = run_line(folder.path(), &line);
+        assert_eq!(name, format!("cap/{file}"));
+        match outcome {
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::Skipped => "skipped".to_owned(),
+            Outcome::Failed(mismatch) => mismatch.to_string(),
+        }
+    };
+    let good = |more: &str, accept: &str| {
+        let fields = r#""well_formed":true,"root":"alert","namespace":"urn:oasis:names:tc:emergency:cap:1.2","cap_version":"1.2","xsd12_valid":true,"identifier":"a","sender":"b","sent":"2026-11-23T08:45:00+09:00","status":"Actual","msgType":"Alert","scope":"Public","signed":false"#;
+        case("good.xml", &format!(r#""expect":{{{fields}{more}}}{accept}"#))
+    };
+    assert_eq!(good(r#","info":[]"#, r#","accept":true"#), "passed");
+    assert_eq!(good("", ""), "expect.info: expected nothing, found []");
+    assert_eq!(good(r#","info":[],"note":"""#, ""), "expect.note: expected \"\", found nothing");
+    assert!(good(r#","info":[]"#, r#","accept":false"#).starts_with("accept: expected that"));
+    assert!(good(r#","info":[{}]"#, "").starts_with("expect.info: expected"));
+    let doctype = r#""expect":{"well_formed":true,"has_doctype":true}"#;
+    assert_eq!(case("type.xml", &format!(r#"{doctype},"accept":false"#)), "passed");
+    assert!(case("broken.xml", doctype).starts_with("expect.has_doctype: expected true"));
+    assert_eq!(case("broken.xml", r#""expect":{"well_formed":false}"#), "passed");
+    // It may be refused; what cannot be read may not.
+    assert_eq!(case("7bit.xml", r#""expect":{"well_formed":true},"accept":true"#), "passed");
+    let bytes = r#""bytes":4,"expect":{"well_formed":false}"#;
+    assert_eq!(case("broken.xml", bytes), "bytes: expected 4, found 3");
+    let other = r#""expect":{"well_formed":true}"#;
+    assert!(case("../good.xml", other).starts_with("file: expected the name of a file beside"));
+    assert!(case("none.xml", other).starts_with("file: expected a readable file"));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use hansho_model::{
     Ability, AlarmClass, AlarmKind, AnswerChoice, AssignmentEnd, Availability, AvailabilityReason,
     CallBackOutcome, CallEnd, Deviation, Door, FixMethod, FrameFault, IncidentKind,
     IncidentOutcome, IncidentSubkind, Lane, Language, LocationFault, LocationMark, LocationShape,
-    LocationSource, Mode, Outcome, Phase, Role, SignalOutcome, Template, UnitKind, UnitStatus, Why,
+    LocationSource, Mode, NoticeKind, Outcome, Phase, Replacing, Role, Severity, SignalOutcome,
+    Template, UnitKind, UnitStatus, Why,
 };
 
 use super::BodyError;
@@ -61,6 +62,7 @@ codes! {
         9 = Inactivity, 10 = NoReport, 11 = Voice, 12 = Mains, 13 = Battery, 14 = Radio, 15 = Line,
         16 = Tamper, 17 = Cancel, 18 = Presence, 19 = Test, 20 = Clock, 21 = Unreadable, 22 = Other,
         23 = Removal, 24 = LeftZone, 25 = EnteredZone, 26 = Silent, 27 = Call,
+        28 = Message,
     }
     Phase { 1 = New, 2 = Restored, 3 = Still, }
     IncidentKind {
@@ -87,13 +89,13 @@ codes! {
     }
     Language { 1 = Ja, 2 = En, }
     Mode { 1 = Real, 2 = Training, 3 = Demo, }
-    Door { 1 = Dc09, 2 = Console, 3 = Answers, 4 = Sip, 5 = Mqtt, 6 = Watch, 7 = Quic, }
+    Door { 1 = Dc09, 2 = Console, 3 = Answers, 4 = Sip, 5 = Mqtt, 6 = Watch, 7 = Quic, 8 = Sbd, }
     FixMethod { 1 = Gnss, 2 = Wifi, 3 = Cell, 4 = Unknown, }
     Deviation {
         1 = CrcWithCr, 2 = RawCrc, 3 = EmptyLine, 4 = NoLine, 5 = LowerCase, 6 = SequenceZero,
         7 = AccountNotHex, 8 = HeaderWithoutAccount, 9 = DataWithoutAccount, 10 = LoosePayload,
         11 = OsborneHoffman, 12 = TrailingPad, 13 = UnreadableStamp,
-        14 = AlarmFromTelemetry,
+        14 = AlarmFromTelemetry, 15 = Damaged,
     }
     IncidentSubkind {
         1 = Building, 2 = Forest, 3 = Vehicle, 4 = Ship, 5 = Alarm, 6 = Illness, 7 = Cpa, 8 = Mass,
@@ -133,4 +135,7 @@ codes! {
         11 = NoCrew, 12 = OutMaintenance, 13 = OutCrew, 14 = OutTraining, 15 = OutReassigned,
         16 = OutOff, 17 = NoPlace,
     }
+    NoticeKind { 1 = CallOut, 2 = Muster, 3 = Search, 4 = Information, 5 = AllClear, }
+    Replacing { 1 = Correction, 2 = Withdrawal, }
+    Severity { 1 = Extreme, 2 = Severe, 3 = Moderate, 4 = Minor, 5 = Unknown, }
 }

@@ -7,7 +7,9 @@
 
 mod calls;
 mod codes;
+mod letters;
 mod read;
+mod sites;
 mod tracks;
 mod units;
 mod v1;
@@ -94,6 +96,13 @@ kinds! {
     53 = FIX_DOUBTED "FixDoubted",
     56 = LOAD_CHANGED "LoadChanged",
     57 = ALARMS_LIMITED "AlarmsLimited",
+    58 = SITE_REGISTERED "SiteRegistered",
+    59 = SITE_WITHDRAWN "SiteWithdrawn",
+    60 = MESSAGE_ORDERED "MessageOrdered",
+    61 = GROUP_REGISTERED "GroupRegistered",
+    62 = GROUP_WITHDRAWN "GroupWithdrawn",
+    63 = LETTER_ORDERED "LetterOrdered",
+    64 = NOTICE_REPLACED "NoticeReplaced",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-use super::{BodyError, calls, kinds, tracks, units, v1, v2, whole};
+use super::{BodyError, calls, kinds, letters, sites, tracks, units, v1, v2, whole};
 
 #[expect(clippy::too_many_lines, reason = "one arm a kind; parts would hide that none is missing")]
 pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
@@ -149,6 +149,8 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             Event::DraftCleared { form: form.to_owned() }
         }
         kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::event(kind, payload)?,
+        kinds::SITE_REGISTERED..=kinds::MESSAGE_ORDERED => sites::event(kind, payload)?,
+        kinds::GROUP_REGISTERED..=kinds::NOTICE_REPLACED => letters::event(kind, payload)?,
         kinds::LOAD_CHANGED => {
             let v1::LoadChanged { level } = whole(payload)?;
             let out_of_range = BodyError::OutOfRange { what: "the level of load" };
@@ -243,6 +245,8 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::ZONE_ENTERED => json::<tracks::ZoneEntered<'_>>(payload),
         kinds::ZONE_DOUBTED => json::<tracks::ZoneDoubted<'_>>(payload),
         kinds::FIX_DOUBTED => json::<tracks::FixDoubted>(payload),
+        kinds::SITE_REGISTERED..=kinds::MESSAGE_ORDERED => sites::json_of(kind, payload),
+        kinds::GROUP_REGISTERED..=kinds::NOTICE_REPLACED => letters::json_of(kind, payload),
         kinds::LOAD_CHANGED => json::<v1::LoadChanged>(payload),
         kinds::ALARMS_LIMITED => json::<v1::AlarmsLimited>(payload),
         other => Err(BodyError::UnknownKind { kind: i64::from(other) }),
@@ -419,7 +423,7 @@ fn facts(value: &v1::Facts<'_>, sighting: Option<Sighting>) -> Result<Facts, Bod
     })
 }
 
-fn recipient(value: &v1::Recipient<'_>) -> Result<Recipient, BodyError> {
+pub(super) fn recipient(value: &v1::Recipient<'_>) -> Result<Recipient, BodyError> {
     Ok(Recipient {
         person: PersonId(value.person),
         address: sealed(value.address),

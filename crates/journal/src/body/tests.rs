@@ -5,13 +5,14 @@ use hansho_model::{
     Ability, AlarmClass, AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt,
     Availability, AvailabilityReason, CallBackOutcome, CallEnd, CallFact, CallOffer, CallRef,
     CallSaid, CallerLocation, DegreesE7, Deviation, DeviceEntry, DistrictId, Door, EffectId,
-    EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, IncidentId, IncidentKind,
-    IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, LoadLevel, LocationFault,
-    LocationMark, LocationShape, LocationSource, Mailbox, MetresU32, Mode, NeedMet, NoticeId,
-    Outcome, OutcomeDetail, PersonEntry, PersonId, Phase, Place, Plan, PlanNeed, Position,
-    Recipient, Recommendation, Role, Sealed, SealedReport, Seq, Settings, Settled, Sighting,
-    SignalId, SignalOutcome, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice,
-    UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
+    EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, Group, IncidentId,
+    IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, Letter, LoadLevel,
+    LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MessageId, MetresU32,
+    Mode, NeedMet, NoticeId, NoticeKind, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase,
+    Place, Plan, PlanNeed, Position, PublicText, Recipient, Recommendation, Replacing, Role,
+    Sealed, SealedReport, Seq, Settings, Settled, Severity, Sighting, SignalId, SignalOutcome,
+    SiteEntry, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice, UnitEntry, UnitId,
+    UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
 };
 use jiff::Timestamp;
 
@@ -580,9 +581,97 @@ fn loads() -> Vec<Event> {
     vec![level(0), level(4), Event::AlarmsLimited { device: SourceId(401) }]
 }
 
+fn sites() -> Vec<Event> {
+    let device = SourceId(402);
+    let entry = SiteEntry {
+        source: "sbd:300000000000111".to_owned(),
+        name: "川前支所".to_owned(),
+        district: Some(DistrictId(12)),
+        digest: Token([9; 16]),
+    };
+    let bare = SiteEntry { district: None, ..entry.clone() };
+    let (message, text) = (MessageId(Seq::new(184_400)), sealed(11));
+    let until = at(1_795_413_650_000_000);
+    vec![
+        Event::SiteRegistered { device, entry },
+        Event::SiteRegistered { device, entry: bare },
+        Event::SiteWithdrawn { device },
+        Event::MessageOrdered { message, device, text, until },
+    ]
+}
+
+fn letters() -> Vec<Event> {
+    let group = Group {
+        name: "第二支団 第3分団".to_owned(),
+        members: vec![PersonId(300), PersonId(7)],
+        senders: vec![Role::Dispatcher, Role::Supervisor],
+        digest: Token([7; 16]),
+    };
+    let empty = Group { members: Vec::new(), senders: Vec::new(), ..group.clone() };
+    let notice = NoticeId(Seq::new(184_500));
+    let bare = Letter {
+        group: "dan-2-3".to_owned(),
+        kind: NoticeKind::CallOut,
+        drill: false,
+        subject: sealed(11),
+        text: sealed(12),
+        incident: None,
+        replaces: None,
+        public: None,
+    };
+    let whole = Letter {
+        drill: true,
+        kind: NoticeKind::AllClear,
+        incident: Some(incident()),
+        replaces: Some((NoticeId(Seq::new(184_300)), Replacing::Withdrawal)),
+        public: Some(PublicText {
+            headline: "建物火災".to_owned(),
+            text: "煙が見えます。".to_owned(),
+            districts: vec![DistrictId(1), DistrictId(13)],
+            severity: Severity::Severe,
+        }),
+        ..bare.clone()
+    };
+    let recipient = Recipient {
+        person: PersonId(300),
+        address: sealed(7),
+        token: Token([3; 16]),
+        name: sealed(8),
+        language: Language::En,
+    };
+    let expires_at = at(1_795_413_650_000_000);
+    let ordered = |letter, recipients| Event::LetterOrdered {
+        notice,
+        letter: Box::new(letter),
+        recipients,
+        expires_at,
+    };
+    let key = "dan-2-3".to_owned();
+    vec![
+        Event::GroupRegistered { key: key.clone(), group },
+        Event::GroupRegistered { key: key.clone(), group: empty },
+        Event::GroupWithdrawn { key },
+        ordered(whole, vec![recipient]),
+        ordered(bare, Vec::new()),
+        Event::NoticeReplaced { notice: NoticeId(Seq::new(184_300)), by: notice },
+    ]
+}
+
 /// The same for all releases.
 fn samples() -> Vec<Event> {
-    [first_samples(), tracks(), calls(), places(), units(), orders(), zones(), loads()].concat()
+    [
+        first_samples(),
+        tracks(),
+        calls(),
+        places(),
+        units(),
+        orders(),
+        zones(),
+        loads(),
+        sites(),
+        letters(),
+    ]
+    .concat()
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -655,6 +744,9 @@ fn every_word_reads_back_from_its_number() {
     check(Role::ALL);
     check(Template::ALL);
     check(Outcome::ALL);
+    check(NoticeKind::ALL);
+    check(Replacing::ALL);
+    check(Severity::ALL);
     check(AnswerChoice::ALL);
     check(&Lane::ALL);
     check(FrameFault::ALL);

@@ -12,7 +12,7 @@ use super::codes::Code as _;
 use super::tracks;
 use super::v1::{self, Bytes, Bytes16};
 use super::v2;
-use super::{BodyError, Encoded, VERSION, calls, extend, kinds, units};
+use super::{BodyError, Encoded, VERSION, calls, extend, kinds, letters, sites, units};
 
 /// Room for a usual body, so that most need one allocation.
 const BODY_CAPACITY: usize = 384;
@@ -245,6 +245,29 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
             let value = tracks::FixDoubted { device, distance_m, seconds: *seconds };
             row(out, kinds::FIX_DOUBTED, &value)
         }
+        Event::GroupRegistered { key, group } => {
+            row(out, kinds::GROUP_REGISTERED, &letters::registered(key, group))
+        }
+        Event::GroupWithdrawn { key } => {
+            row(out, kinds::GROUP_WITHDRAWN, &letters::GroupWithdrawn { key })
+        }
+        Event::LetterOrdered { notice, letter, recipients, expires_at } => {
+            let value = letters::ordered(*notice, letter, recipients, *expires_at);
+            row(out, kinds::LETTER_ORDERED, &value)
+        }
+        Event::NoticeReplaced { notice, by } => {
+            row(out, kinds::NOTICE_REPLACED, &letters::replaced(*notice, *by))
+        }
+        Event::SiteRegistered { device, entry } => {
+            row(out, kinds::SITE_REGISTERED, &sites::registered(*device, entry))
+        }
+        Event::SiteWithdrawn { device } => {
+            row(out, kinds::SITE_WITHDRAWN, &sites::withdrawn(*device))
+        }
+        Event::MessageOrdered { message, device, text, until } => {
+            let value = sites::ordered(*message, *device, text, *until);
+            row(out, kinds::MESSAGE_ORDERED, &value)
+        }
         Event::LoadChanged { level } => {
             row(out, kinds::LOAD_CHANGED, &v1::LoadChanged { level: level.get() })
         }
@@ -410,7 +433,7 @@ fn facts(value: &Facts) -> v1::Facts<'_> {
     }
 }
 
-fn recipient(value: &Recipient) -> v1::Recipient<'_> {
+pub(super) fn recipient(value: &Recipient) -> v1::Recipient<'_> {
     v1::Recipient {
         person: value.person.0,
         address: sealed(&value.address),

@@ -175,9 +175,9 @@ fn alarms(fields: &mut Fields) -> Vec<Finding> {
 /// An alarm of a kind we have no word for is one all the same.
 fn finding(fields: &mut Fields) -> Option<Finding> {
     let named = fields.text("kind", 64);
-    // A call to 119 is a person's, whatever a device says.
+    // A call to 119 is a person's, and so is a message, whatever a device says.
     let known = named.as_deref().and_then(AlarmKind::from_word);
-    let known = known.filter(|kind| *kind != AlarmKind::Call);
+    let known = known.filter(|kind| !matches!(kind, AlarmKind::Call | AlarmKind::Message));
     let kind = known.unwrap_or(AlarmKind::Other);
     let phase = fields.word("phase", Phase::from_word).unwrap_or(Phase::New);
     let zone = fields.text("zone", WORD_SIZE_MAX).unwrap_or_default();
@@ -209,6 +209,7 @@ const fn class(kind: AlarmKind) -> AlarmClass {
         | AlarmKind::NoReport
         | AlarmKind::Removal
         | AlarmKind::LeftZone
+        | AlarmKind::Message
         | AlarmKind::Silent => AlarmClass::Check,
         AlarmKind::Mains
         | AlarmKind::Battery

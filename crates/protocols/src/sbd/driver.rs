@@ -313,7 +313,7 @@ impl Sbd {
     }
 
     /// Takes a message for sending; its outcome comes as [`Event::Sent`], unless the driver is
-    /// stopped or dropped first: then a message that was being sent may have gone.
+    /// dropped first: then a message that was being sent may have gone.
     ///
     /// # Errors
     ///
@@ -340,9 +340,19 @@ impl Sbd {
     }
 
     /// Leaves the modem so that its power may go: detaches it from the network, and has it write
-    /// down what it must keep. Ends with [`Output::Close`]; a session under way is waited for.
+    /// down what it must keep. Ends with [`Output::Close`]; a session under way is waited for. What
+    /// waits and has not begun to go is given back.
     pub fn stop(&mut self, now: Timestamp) {
         self.stopping = true;
+        let kept = usize::from(self.is_going());
+        while self.outbox.len() > kept {
+            let Some(back) = self.outbox.pop_back() else { break };
+            if self.loaded == Some(back.id) {
+                self.loaded = None;
+                self.clear_sent = true;
+            }
+            self.say(Event::Sent(back.id, Outcome::Failed(Failure::Stopped)));
+        }
         match self.phase {
             Phase::Closed => {}
             Phase::Working => self.go(now),

@@ -32,6 +32,7 @@ mod position;
 mod reader;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod time;
 mod words;
 

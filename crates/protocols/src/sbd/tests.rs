@@ -716,6 +716,21 @@ fn the_modem_is_left_with_its_memory_written() {
 }
 
 #[test]
+fn what_waits_is_given_back_when_the_driver_is_stopped() {
+    let mut driver = Sbd::new(Setup::new(1));
+    let now = "2026-11-23T00:00:00Z".parse().unwrap();
+    for id in [7, 8] {
+        let bytes = Private(b"text".to_vec());
+        driver.send(now, Outgoing { id, bytes, until: None }).unwrap();
+    }
+    driver.stop(now);
+    let stopped = |id| Output::Say(Event::Sent(id, Outcome::Failed(Failure::Stopped)));
+    assert_eq!(driver.poll_output(), stopped(8));
+    assert_eq!(driver.poll_output(), stopped(7));
+    assert_eq!(driver.poll_output(), Output::Idle(None));
+}
+
+#[test]
 fn digits_for_results_are_understood_until_they_are_switched_off() {
     let mut driver = Sbd::new(Setup::new(1));
     let now = "2026-11-23T00:00:00Z".parse().unwrap();

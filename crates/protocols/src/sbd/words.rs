@@ -109,6 +109,8 @@ pub enum Failure {
     BadLength,
     /// Its time was over before it could go.
     Expired,
+    /// The driver was stopped before it could go.
+    Stopped,
 }
 
 /// Something that a person must see to.
