@@ -9,10 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use hansho_simulators::caller::{Plan, call};
+use hansho_simulators::devices::sbd::{Modem, Sky};
 use hansho_simulators::devices::sip::{Place as Spot, Shape};
 use hansho_simulators::devices::watch::{Place, SOS, Said};
 use hansho_simulators::pendant::Link as Carrier;
+use hansho_simulators::satphone::Satphone;
 use hansho_simulators::vehicle::{Vehicle, now};
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -29,9 +32,12 @@ const KEY: &str = "8a1f0c5b7d3e96424f60a1b2c3d4e5f6";
 const WATCH: &str = "8800000009";
 /// Where the wearer lives and was seen.
 const HOME: Place = Place::new(371_234_567, 1_409_876_543);
+/// A village hall with a satellite phone, and a member of a corps.
+const SITE: &str = "300000000000111";
+const MEMBER: &str = "refused.member@docomo.example.jp";
 const CALLER: &str = "+819000004321";
 /// Typed by people, or said by devices, where it has no business.
-const TYPED: [&str; 9] = [
+const TYPED: [&str; 13] = [
     "架空町七丁目の角の青い家",
     "玄関の鍵は植木鉢の下",
     "合言葉を間違えた",
@@ -41,6 +47,10 @@ const TYPED: [&str; 9] = [
     "pendant says 架空太郎",
     "架空花子の名を問う",
     "架空次郎が運転",
+    "架空町 建物火災の件",
+    "集合は架空三郎の家",
+    "架空四郎が倒れた",
+    "架空五郎を待て",
 ];
 
 /// A relay that says in every refusal whom and what it refuses.
@@ -103,10 +113,19 @@ fn every_door_at_trace_on_a_bad_day_says_nothing_private() {
     let relay = Tattler::start();
     let phone: SocketAddr = "127.0.0.1:9".parse().unwrap();
     let setup = Setup::new(devices()).with_relay(relay.address).with_mqtt(&["p-1"]);
+    let setup = setup.with_group([MEMBER.to_owned()]).with_modem("../satphone");
+    let setup = setup.with_site(SITE, "川前支所", 12);
     let setup = setup.with_unit("小名浜1", "onahama-1").with_phone("desk1", phone, false);
     let mut house = House::new(&setup);
     house.set_rust_log("trace");
     let terminals = house.issue(&["onahama-1"]);
+    std::fs::create_dir_all(house.data()).unwrap();
+    let port = house.data().join("../satphone");
+    let satphone = Satphone::plug_in(
+        Modem::new(Sky { session: SignedDuration::from_millis(50), ..Sky::default() }),
+        port,
+    )
+    .unwrap();
     house.start();
     let mut frames = pendants(&house);
     frames.extend(watch(&house));
@@ -115,6 +134,7 @@ fn every_door_at_trace_on_a_bad_day_says_nothing_private() {
     crew(&house, &terminals);
     people(&house);
     answers(&house, &relay);
+    words(&house, &satphone);
     let mut shown = vec![page(&house, "/metrics"), page(&house, "/healthz")];
     // On a bad day: no core while somebody calls, and a journal that is read again.
     assert!(house.kill_core());
@@ -151,6 +171,7 @@ fn secrets() -> Vec<String> {
             secrets.extend([mail.split('@').next().unwrap().to_owned(), name, mail]);
         }
     }
+    secrets.extend([MEMBER, "refused.member"].map(str::to_owned));
     secrets.extend([CALLER, "09000004321", "9000004321", KEY].map(str::to_owned));
     secrets.extend(["37.1234567", "371234567", "140.9876543", "1409876543"].map(str::to_owned));
     secrets.extend(["37.0765432", "370765432", "36.9876123"].map(str::to_owned));
@@ -271,6 +292,23 @@ fn people(house: &House) {
     desk.command(TYPED[5], &json!({"draft": TYPED[5]})).unwrap();
     desk.post_form("/api/commands", TYPED[5]).unwrap();
     desk.get("/api/nothing?name=%E6%9E%B6%E7%A9%BA%E8%8A%B1%E5%AD%90%E3%81%AE%E5%90%8D%E3%82%92%E5%95%8F%E3%81%86").unwrap();
+}
+
+/// A notice to a group, and words over a satellite in both directions.
+fn words(house: &House, satphone: &Satphone) {
+    let desk = house.client_of("dispatcher1");
+    let notice = json!({
+        "group": "all", "kind": "call_out", "drill": false, "subject": TYPED[9],
+        "text": TYPED[10], "count": 1, "minutes": 60,
+    });
+    let sent = desk.command("SendNotice", &notice).unwrap();
+    assert_eq!(sent.status, 200, "{sent:?}");
+    satphone.call(format!("@{SITE}/7 {}", TYPED[11]).as_bytes());
+    let message = json!({ "device": format!("sbd:{SITE}"), "text": TYPED[12] });
+    let sent = desk.command("SendMessage", &message).unwrap();
+    assert_eq!(sent.status, 200, "{sent:?}");
+    wait("the site's words", || desk.state().to_string().contains(TYPED[11]).then_some(()));
+    wait("the notice's end", || (desk.state()["notices"][0]["state"] != "sending").then_some(()));
 }
 
 /// Links of mails, followed and bent.
