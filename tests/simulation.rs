@@ -39,6 +39,13 @@ fn play(make: impl Fn(bool) -> World) -> Result<Tally, String> {
     Err(format!("{differs}{}{}", world.story(), words(panic.as_ref())))
 }
 
+/// The journal that a run leaves; nothing when the run fails.
+pub(crate) fn journal_of(seed: u64) -> Vec<hansho_model::Recorded> {
+    let mut world = World::new(seed, false);
+    let whole = catch_unwind(AssertUnwindSafe(|| world.run())).is_ok();
+    if whole { world.disk.read().durable.clone() } else { Vec::new() }
+}
+
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()

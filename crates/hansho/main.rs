@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hansho_engine::house::{self, HouseError};
 use hansho_engine::supervisor::{EXIT_MEND, Options, SuperviseError, supervise};
-use hansho_engine::{clock, conformance, officer, tls};
+use hansho_engine::{backup, clock, conformance, officer, tls};
 use hansho_telemetry::{Chain, Format};
 
 /// What one thread takes and another gives back, a report from a door to the journal, is this
@@ -51,6 +51,29 @@ enum Task {
     Journal {
         #[command(subcommand)]
         task: JournalTask,
+    },
+    /// Copies the journal, and its keys apart from it, beside a running backbone or none; proves
+    /// the copy before it is done.
+    Backup {
+        #[command(flatten)]
+        data: Data,
+        /// New folder for the journal and the certificates.
+        #[arg(long)]
+        to: PathBuf,
+        /// New folder, somewhere else, for the vault and the private keys.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+    },
+    /// Puts a backup into a data folder without a journal, after proving it.
+    Restore {
+        /// Folder with the journal's backup.
+        #[arg(long)]
+        from: PathBuf,
+        /// Folder with the keys; not needed where the data folder still has its vault.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        #[command(flatten)]
+        data: Data,
     },
     /// Makes certificates for vehicle terminals: `<id>.pem` and `<id>.key` each. Works beside a
     /// running backbone.
@@ -148,6 +171,8 @@ fn main() -> ExitCode {
         Task::ServeCore(place) => serve_core(&place.options()),
         Task::CheckConfig { config } => check_config(&config),
         Task::Journal { task } => journal(task),
+        Task::Backup { data, to, keys } => back_up(&data.data, &to, keys.as_deref()),
+        Task::Restore { from, keys, data } => restore(&from, keys.as_deref(), &data.data),
         Task::Terminal { ids, data, out } => terminal(&ids, &data, &out),
         Task::Vectors { paths } => vectors(&paths),
         Task::Decode { protocol, config } => decode(&protocol, config.as_deref()),
@@ -191,15 +216,18 @@ fn serve_core(options: &Options) -> ExitCode {
 }
 
 fn check_config(config: &Path) -> ExitCode {
-    match hansho_config::Config::load(config) {
-        Ok(loaded) => say(&format!(
-            "{}: sound; {} people, {} devices\n",
-            config.display(),
-            loaded.people.len(),
-            loaded.devices.len()
-        )),
-        Err(error) => explain(&error),
+    let loaded = match hansho_config::Config::load(config) {
+        Ok(loaded) => loaded,
+        Err(error) => return explain(&error),
+    };
+    if let Err(error) = house::check(&loaded) {
+        return fail(&error, EXIT_MEND);
     }
+    let warn =
+        |path: &PathBuf| format!("{}: everybody may read it; `chmod o= {0}`\n", path.display());
+    let warnings: String = loaded.open_to_all(config).iter().map(warn).collect();
+    let (people, devices) = (loaded.people.len(), loaded.devices.len());
+    say(&format!("{warnings}{}: sound; {people} people, {devices} devices\n", config.display()))
 }
 
 fn journal(task: JournalTask) -> ExitCode {
@@ -214,6 +242,20 @@ fn journal(task: JournalTask) -> ExitCode {
         JournalTask::Tail { data, count } => officer::print_tail(&data.data, count, &mut out),
     };
     match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, EXIT_FAILED),
+    }
+}
+
+fn back_up(data: &Path, to: &Path, keys: Option<&Path>) -> ExitCode {
+    match backup::back_up(data, to, keys, clock::now(), &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, EXIT_FAILED),
+    }
+}
+
+fn restore(from: &Path, keys: Option<&Path>, data: &Path) -> ExitCode {
+    match backup::restore(from, keys, data, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, EXIT_FAILED),
     }

@@ -31,6 +31,7 @@ mod mqtt;
 mod people;
 mod plans;
 mod reader;
+mod secrets;
 mod site;
 mod sites;
 mod source;

@@ -10,17 +10,27 @@ use crate::run;
 
 /// A benchmark: its name, and the package it stands in. It is a `[[bench]]` without a harness that
 /// prints one JSON object a line: bench, case, ours, peer, peer_name, ratio, unit, better.
-const BENCHES: [(&str, &str); 6] = [
+const BENCHES: [(&str, &str); 7] = [
     ("journal", "hansho-journal"),
     ("intake", "hansho-engine"),
     ("call", "hansho"),
     ("quic", "hansho"),
     ("replay", "hansho-engine"),
+    ("start", "hansho"),
     ("mail", "hansho-alerts"),
 ];
 
+/// Events of a journal of full size.
+const FULL_EVENTS: &str = "10000000";
+
 /// Runs one benchmark or all of them, prints a table of ratios, and writes the rows as JSON.
-pub(crate) fn run(house: &House, name: Option<&str>, json: Option<&Path>) -> Result<(), Failure> {
+/// `full` asks for the size that a city reaches in years, where a benchmark knows one.
+pub(crate) fn run(
+    house: &House,
+    name: Option<&str>,
+    json: Option<&Path>,
+    full: bool,
+) -> Result<(), Failure> {
     let chosen: Vec<_> =
         BENCHES.into_iter().filter(|(bench, _)| name.is_none_or(|name| name == *bench)).collect();
     if chosen.is_empty() {
@@ -36,6 +46,9 @@ pub(crate) fn run(house: &House, name: Option<&str>, json: Option<&Path>) -> Res
         println!("── {bench}");
         let mut cargo = run::cargo(house.root());
         cargo.args(["bench", "--quiet", "--package", package, "--bench", bench]);
+        if full {
+            cargo.env("HANSHO_BENCH_EVENTS", FULL_EVENTS);
+        }
         let succeeded = run::lines(&mut cargo, |line| match row(line) {
             Some(row) => rows.push(row),
             None => println!("{line}"),
@@ -112,9 +125,11 @@ mod tests {
 
     #[test]
     fn an_unknown_benchmark_names_the_known() {
-        let failure = run(&House::find().unwrap(), Some("speed"), None).unwrap_err();
+        let failure = run(&House::find().unwrap(), Some("speed"), None, false).unwrap_err();
         assert!(
-            failure.to_string().contains("there are: journal, intake, call, quic, replay, mail"),
+            failure
+                .to_string()
+                .contains("there are: journal, intake, call, quic, replay, start, mail"),
             "{failure}"
         );
         assert_eq!(failure.exit_code(), 2);

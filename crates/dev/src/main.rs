@@ -1,4 +1,4 @@
-//! The developers' front door: `cargo dev demo | test | bench | web`.
+//! The developers' front door: `cargo dev demo | test | bench | web | sbom`.
 //!
 //! Each command sets up what it needs, says what it does, and ends with an exit code: 0 done,
 //! 1 a check failed, 2 bad usage or something is missing on this machine, 70 our own fault.
@@ -13,6 +13,7 @@ mod demo;
 mod house;
 mod reaper;
 mod run;
+mod sbom;
 mod setup;
 mod test;
 mod web;
@@ -30,8 +31,11 @@ fn main() -> ExitCode {
         match command {
             Command::Demo { check, port_base } => demo::run(&house, check, port_base),
             Command::Test { step } => test::run(&house, step.as_deref()),
-            Command::Bench { name, json } => bench::run(&house, name.as_deref(), json.as_deref()),
+            Command::Bench { name, json, full } => {
+                bench::run(&house, name.as_deref(), json.as_deref(), full)
+            }
             Command::Web => web::build(&house),
+            Command::Sbom => sbom::run(&house),
             Command::Reaper => reaper::run(),
             Command::Help => {
                 println!("{USAGE}");
@@ -61,8 +65,10 @@ enum Command {
     Bench {
         name: Option<String>,
         json: Option<PathBuf>,
+        full: bool,
     },
     Web,
+    Sbom,
     /// Not for people: what `demo` starts to clean up after itself.
     Reaper,
     Help,
@@ -77,8 +83,9 @@ fn parse(arguments: &[String]) -> Result<Command, Failure> {
         ["test", step] => Ok(Command::Test { step: Some((*step).to_owned()) }),
         ["bench", rest @ ..] => parse_bench(rest),
         ["web"] => Ok(Command::Web),
+        ["sbom"] => Ok(Command::Sbom),
         ["reaper"] => Ok(Command::Reaper),
-        ["test", _, extra, ..] | ["web" | "reaper", extra, ..] | [extra, ..] => {
+        ["test", _, extra, ..] | ["web" | "sbom" | "reaper", extra, ..] | [extra, ..] => {
             Err(Failure::Usage { word: (*extra).to_owned() })
         }
     }
@@ -107,10 +114,14 @@ fn parse_demo(mut words: &[&str]) -> Result<Command, Failure> {
 }
 
 fn parse_bench(mut words: &[&str]) -> Result<Command, Failure> {
-    let (mut name, mut json) = (None, None);
+    let (mut name, mut json, mut full) = (None, None, false);
     loop {
         words = match words {
-            [] => return Ok(Command::Bench { name, json }),
+            [] => return Ok(Command::Bench { name, json, full }),
+            ["--full", rest @ ..] => {
+                full = true;
+                rest
+            }
             ["--json", file, rest @ ..] => {
                 json = Some(PathBuf::from(file));
                 rest
@@ -165,8 +176,9 @@ impl fmt::Display for Failure {
 const USAGE: &str = "\
 cargo dev demo [--check] [--port-base N]   run everything on loopback; --check plays it once and asserts
 cargo dev test [STEP]                      format, lints, tests, documentation; or one of the steps
-cargo dev bench [NAME] [--json FILE]       benchmarks beside their peers
-cargo dev web                              build the console's web pages";
+cargo dev bench [NAME] [--json FILE]       benchmarks beside their peers; --full: at their full size
+cargo dev web                              build the console's web pages
+cargo dev sbom                             what the program is made of, target/sbom.cdx.json";
 
 /// The highest port of the demo is 10,800, and 65,535 is the highest there is.
 const PORT_BASE_MAX: u16 = 54_000;
@@ -197,14 +209,16 @@ mod tests {
             ("test", "Test { step: None }"),
             ("test lints", "Test { step: Some(\"lints\") }"),
             ("test lints format", "`format` is not understood (2)"),
-            ("bench", "Bench { name: None, json: None }"),
+            ("bench", "Bench { name: None, json: None, full: false }"),
             (
-                "bench mail --json out.json",
-                "Bench { name: Some(\"mail\"), json: Some(\"out.json\") }",
+                "bench mail --json out.json --full",
+                "Bench { name: Some(\"mail\"), json: Some(\"out.json\"), full: true }",
             ),
             ("bench mail journal", "`journal` is not understood (2)"),
             ("bench --json", "`--json` is not understood (2)"),
             ("web", "Web"),
+            ("sbom", "Sbom"),
+            ("sbom now", "`now` is not understood (2)"),
             ("dance", "`dance` is not understood (2)"),
         ] {
             assert_eq!(run(line), wanted, "{line}");

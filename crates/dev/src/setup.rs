@@ -14,7 +14,7 @@ struct Package {
     is_there: fn() -> bool,
 }
 
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 10] = [
     Package { name: "chromium", is_there: chromium_is_there },
     Package { name: "postfix", is_there: || is_installed("smtp-sink") },
     Package { name: "mosquitto", is_there: mosquitto_is_there },
@@ -23,6 +23,7 @@ const PACKAGES: [Package; 9] = [
     Package { name: "fonts-noto-cjk", is_there: japanese_font_is_there },
     Package { name: "python3-venv", is_there: venv_is_there },
     Package { name: "sip-tester", is_there: || is_installed("sipp") },
+    Package { name: "systemd", is_there: || is_installed("systemd-analyze") },
     Package { name: "baresip-core", is_there: || is_installed("baresip") },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -190,6 +191,24 @@ pub fn run(
     ended
 }
 
+/// Opens what a configuration names beside itself, as a start does: certificate, key, passwords and
+/// log-ins. A check before a start, so that the start does not fail on them.
+///
+/// # Errors
+///
+/// The first that cannot be used.
+pub fn check(config: &Config) -> Result<(), HouseError> {
+    if config.site.tls.is_some() {
+        tls::identity(config.site.tls.as_ref(), Path::new(""))?;
+    }
+    config.site.mail.as_ref().map(mail_config).transpose()?;
+    for (_user, path) in config.site.foreign_brokers.iter().filter_map(|each| each.login.as_ref()) {
+        password(path)?;
+    }
+    Accounts::new(accounts(config).0)?;
+    Ok(())
+}
+
 fn refused(what: &'static str) -> impl FnOnce(io::Error) -> HouseError {
     move |source| HouseError::System { what, source }
 }
@@ -206,6 +225,7 @@ struct Disk {
 impl Disk {
     fn open(folder: &Path, reserve_mib: u32) -> Result<Self, HouseError> {
         let journal = open_journal(folder)?;
+        warn_if_open(folder);
         let vault = Arc::new(Vault::open(folder)?);
         let mut snapshots = SnapshotStore::open(folder)?;
         let mut reserve = Reserve::create(folder, reserve_mib)?;
@@ -227,6 +247,15 @@ impl Disk {
             tracing::warn!(%error, "The mark of an earlier failed start could not be removed.");
         }
         Ok(Self { journal, vault, snapshots, reserve, folded })
+    }
+}
+
+/// Who may read the folder reads who reported when and from where, and has the keys to the rest.
+fn warn_if_open(folder: &Path) {
+    let mode = std::fs::metadata(folder).map_or(0o700, |found| found.permissions().mode());
+    if mode & 0o077 != 0 {
+        let (path, mode) = (folder.display(), format!("{:o}", mode & 0o777));
+        tracing::error!(%path, mode, "The data folder is open to others: `chmod 700` it.");
     }
 }
 
@@ -288,6 +317,10 @@ impl House {
         let queue = Arc::new(Queue::default());
         let books = Arc::new(Books::default());
         let subjects = Subjects::new(config);
+        let erased = registry::forget_erased(&folded.state, &vault)?;
+        if erased > 0 {
+            tracing::warn!(erased, "Keys of erased people had come back and are destroyed again.");
+        }
         vault.prepare(config.people.keys().map(|key| registry::person_subject(key)))?;
         let edge = Arc::new(Edge::new(
             Arc::clone(&vault),
@@ -760,13 +793,8 @@ fn listener(socket: std::net::TcpListener) -> Result<TcpListener, HouseError> {
     TcpListener::from_std(socket).map_err(refused("use a socket"))
 }
 
-fn console(
-    config: &Config,
-    edge: &Arc<Edge>,
-    replica: &Arc<Replica>,
-    gauges: Gauges,
-    clock: &Arc<HouseClock>,
-) -> Result<Arc<Console>, HouseError> {
+/// The log-ins at the console, and the tokens of programs.
+fn accounts(config: &Config) -> (BTreeMap<String, Account>, Vec<ApiToken>) {
     let mut by_user = BTreeMap::new();
     let mut tokens = Vec::new();
     for person in config.people.values() {
@@ -781,6 +809,17 @@ fn console(
             tokens.push(ApiToken::from_digest(digest, login.user.clone(), login.role));
         }
     }
+    (by_user, tokens)
+}
+
+fn console(
+    config: &Config,
+    edge: &Arc<Edge>,
+    replica: &Arc<Replica>,
+    gauges: Gauges,
+    clock: &Arc<HouseClock>,
+) -> Result<Arc<Console>, HouseError> {
+    let (by_user, tokens) = accounts(config);
     let books = Arc::clone(&gauges.books);
     let (replica, edge) = (Arc::clone(replica), Arc::clone(edge));
     let clock = Arc::clone(clock);

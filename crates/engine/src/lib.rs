@@ -6,6 +6,7 @@
 
 pub mod accounting;
 pub mod answers;
+pub mod backup;
 pub mod clock;
 pub mod conformance;
 pub mod edge;
@@ -15,6 +16,7 @@ pub mod house;
 pub mod lanes;
 pub mod live;
 pub mod load;
+pub mod notify;
 pub mod officer;
 pub mod public;
 pub mod registry;

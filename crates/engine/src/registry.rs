@@ -60,7 +60,11 @@ pub fn start(config: &Config, state: &State, vault: &Vault) -> Result<Start, Vau
         match known {
             Some(known) if known.erased => {}
             Some(known) if known.entry.digest == digest => people.push(known.entry.clone()),
-            _ => people.push(enter(key, person, digest, vault)?),
+            _ => match enter(key, person, digest, vault) {
+                // Erased by law in days that a journal from a backup knows nothing of.
+                Err(VaultError::Destroyed { .. }) => {}
+                entry => people.push(entry?),
+            },
         }
     }
     let mut devices = Vec::new();
@@ -170,6 +174,21 @@ fn settings(config: &Config) -> Settings {
         answer_url: site.answer_url.trim_end_matches('/').to_owned(),
         answer_minutes: site.answer_minutes,
     }
+}
+
+/// Destroys again what the journal says was destroyed: a vault that was put back from a backup may
+/// still hold the keys of people who were erased since. Returns how many there were.
+///
+/// # Errors
+///
+/// When the vault refuses.
+pub fn forget_erased(state: &State, vault: &Vault) -> Result<usize, VaultError> {
+    let mut count = 0;
+    for person in state.people().values().filter(|person| person.erased) {
+        let (subject, key) = (person_subject(&person.entry.key), person.entry.name.key);
+        count += usize::from(vault.forget(&subject, key)?);
+    }
+    Ok(count)
 }
 
 /// The vault's subject of a person.

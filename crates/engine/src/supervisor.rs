@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::exchange::line::{self, ToCore, ToSupervisor};
 use crate::exchange::{self, Word};
+use crate::notify::Manager;
 use crate::sockets::{BindError, Sockets};
 
 /// How a house is started.
@@ -93,6 +94,7 @@ pub enum SuperviseError {
 ///
 /// See [`SuperviseError`].
 pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
+    let manager = Manager::of_environment();
     let mut config = Config::load(&options.config)?;
     config.site.shift_ports(options.port_base)?;
     allow_many_connections();
@@ -103,11 +105,14 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
         .map_err(|source| SuperviseError::System { what: "open the SIP door", source })?;
     drop(config);
     let mut signals = Signals::new()?;
+    manager.ready("119 is answered here; the core starts.");
+    tokio::spawn(manager.clone().live());
+    let around = Around { options, sockets: &sockets, exchange: exchange.as_ref(), manager };
     let mut pause = PAUSE_MIN;
     let mut was_sound = false;
     loop {
         let started = clock::now();
-        let (end, spoke) = live_one(options, &sockets, exchange.as_ref(), &mut signals).await;
+        let (end, spoke) = live_one(&around, &mut signals).await;
         let asks = |status: &ExitStatus| status.code() == Some(i32::from(EXIT_MEND));
         was_sound |= spoke;
         match end {
@@ -130,25 +135,33 @@ pub async fn supervise(options: &Options) -> Result<(), SuperviseError> {
         if clock::now().duration_since(started).unsigned_abs() >= SOUND_AFTER {
             pause = PAUSE_MIN;
         }
+        around.manager.status("The core ended and is started again; 119 rings at every seat.");
         if signals.within(pause).await {
+            around.manager.stopping();
             return Ok(());
         }
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
 }
 
+/// What a core is started with.
+struct Around<'a> {
+    options: &'a Options,
+    sockets: &'a Sockets,
+    exchange: Option<&'a mpsc::Sender<Word>>,
+    manager: Manager,
+}
+
 /// One life of a core: how it ended, and whether it ever spoke.
 async fn live_one(
-    options: &Options,
-    sockets: &Sockets,
-    exchange: Option<&mpsc::Sender<Word>>,
+    around: &Around<'_>,
     signals: &mut Signals,
 ) -> (Result<End, SuperviseError>, bool) {
-    let lived = match Core::start(options, sockets, exchange.cloned()) {
+    let lived = match Core::start(around) {
         Ok(mut core) => (core.watch(signals).await, core.spoke),
         Err(error) => (Err(error), false),
     };
-    if let Some(exchange) = exchange {
+    if let Some(exchange) = around.exchange {
         tell(exchange, Word::CoreWent).await;
     }
     lived
@@ -195,17 +208,15 @@ struct Core {
     /// Where it hears of calls.
     hears: mpsc::Sender<ToCore>,
     exchange: Option<mpsc::Sender<Word>>,
+    manager: Manager,
     heard: Timestamp,
     silent: bool,
     spoke: bool,
 }
 
 impl Core {
-    fn start(
-        options: &Options,
-        sockets: &Sockets,
-        exchange: Option<mpsc::Sender<Word>>,
-    ) -> Result<Self, SuperviseError> {
+    fn start(around: &Around<'_>) -> Result<Self, SuperviseError> {
+        let Around { options, sockets, exchange, manager } = around;
         let refused = |what| move |source| SuperviseError::System { what, source };
         let (ours, theirs) = StdUnixStream::pair().map_err(refused("make a pair of sockets"))?;
         // The running program itself: an upgrade may have replaced the file meanwhile.
@@ -218,6 +229,9 @@ impl Core {
             .arg(&options.data)
             .arg("--port-base")
             .arg(options.port_base.to_string())
+            // Only the supervisor speaks with the service manager.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(refused("start the core"))?;
@@ -232,7 +246,8 @@ impl Core {
         tokio::spawn(listen(read, tell));
         tokio::spawn(speak(write, to_say));
         let heard = clock::now();
-        Ok(Self { child, says, hears, exchange, heard, silent: false, spoke: false })
+        let (exchange, manager) = (exchange.cloned(), manager.clone());
+        Ok(Self { child, says, hears, exchange, manager, heard, silent: false, spoke: false })
     }
 
     async fn watch(&mut self, signals: &mut Signals) -> Result<End, SuperviseError> {
@@ -268,6 +283,7 @@ impl Core {
         }
         if self.silent || !self.spoke {
             self.pass_on(Word::CoreCame(self.hears.clone())).await;
+            self.manager.status("All is well: 119 is answered here, and the core runs.");
         }
         if !self.spoke {
             tracing::info!("The core speaks.");
@@ -289,6 +305,7 @@ impl Core {
         // A first start enters whole registers and folds the journal before it speaks.
         if self.spoke && silence >= SILENCE_MAX && !self.silent {
             self.silent = true;
+            self.manager.status("The core is silent; 119 rings at every seat.");
             tracing::error!("The core is silent; what it has not acknowledged, devices repeat.");
             self.pass_on(Word::CoreWent).await;
         }
@@ -303,6 +320,7 @@ impl Core {
 
     /// Asks the core to end, and ends it when it does not.
     async fn end(&mut self) -> Result<End, SuperviseError> {
+        self.manager.stopping();
         let pid = rustix::process::Pid::from_child(&self.child.0);
         if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
             tracing::debug!(%error, "The core had ended already.");

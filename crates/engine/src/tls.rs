@@ -32,8 +32,16 @@ const MADE_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 #[non_exhaustive]
 pub enum CertificateError {
     /// It cannot be used.
-    #[error(transparent)]
-    Unusable(#[from] TlsError),
+    #[error("{} with {} cannot be used", certificate.display(), key.display())]
+    Unusable {
+        /// The certificate.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+        /// Cause.
+        #[source]
+        source: TlsError,
+    },
     /// None could be made.
     #[error("no certificate could be made")]
     Make(#[from] rcgen::Error),
@@ -64,7 +72,11 @@ pub enum CertificateError {
 /// See [`CertificateError`].
 pub fn identity(files: Option<&TlsFiles>, data: &Path) -> Result<TlsIdentity, CertificateError> {
     let TlsFiles { certificate, key } = own(files, data)?;
-    Ok(TlsIdentity::load(&certificate, &key)?)
+    TlsIdentity::load(&certificate, &key).map_err(|source| CertificateError::Unusable {
+        certificate,
+        key,
+        source,
+    })
 }
 
 /// The same certificate at the door of terminals. `secret` stays the same from start to start.
@@ -78,7 +90,8 @@ pub fn quic_identity(
     secret: &[u8],
 ) -> Result<QuicIdentity, CertificateError> {
     let TlsFiles { certificate, key } = own(files, data)?;
-    Ok(QuicIdentity::load(&certificate, &key, &authority(data)?, secret)?)
+    QuicIdentity::load(&certificate, &key, &authority(data)?, secret)
+        .map_err(|source| CertificateError::Unusable { certificate, key, source })
 }
 
 /// The house's own certificate and key; makes them where no files are named.

@@ -40,6 +40,7 @@
 
 pub mod body;
 pub mod chain;
+mod copy;
 mod disk;
 mod hex;
 mod journal;
@@ -47,6 +48,7 @@ mod snapshot;
 mod sqlite;
 mod vault;
 
+pub use copy::{check_vault, copy_journal, copy_vault, journal_id};
 pub use disk::{Probe, RESERVE_FILE, Reserve, free_bytes, probe};
 pub use journal::{Cause, Head, Journal, JournalError, Snapshot};
 pub use snapshot::{

@@ -28,9 +28,9 @@ pub const VAULT_FILE: &str = "vault.db";
 /// File whose lock says that a process has the vault.
 const LOCK_FILE: &str = "vault.lock";
 /// `application_id` of a vault: `HNSV`.
-const APPLICATION_ID: i64 = 0x484e_5356;
+pub(crate) const APPLICATION_ID: i64 = 0x484e_5356;
 /// Version of the tables; in `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 1;
 /// Bytes of a nonce in front of the ciphertext.
 const NONCE_SIZE: usize = 24;
 
@@ -264,6 +264,30 @@ impl Vault {
         Ok(sweep(&store, &self.path)?)
     }
 
+    /// Destroys the key of a person who was erased, if it is there: a copy that was put back may
+    /// bring again what the journal says was destroyed. `true` when it did. A key that is another
+    /// subject's is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::destroy`].
+    pub fn forget(&self, subject: &str, key: KeyId) -> Result<bool, VaultError> {
+        let wrong = |error| fault("read a data key", &self.path, error);
+        let found: Option<i64> = self
+            .lock_store()
+            .prepare_cached(
+                "SELECT id FROM data_key WHERE subject = ?1 AND id = ?2 AND key IS NOT NULL",
+            )
+            .and_then(|mut find| {
+                find.query_row(params![subject, row_id(key)], |row| row.get(0)).optional()
+            })
+            .map_err(wrong)?;
+        if found.is_some() {
+            self.destroy(key)?;
+        }
+        Ok(found.is_some())
+    }
+
     fn lock_store(&self) -> MutexGuard<'_, Connection> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -453,6 +477,21 @@ mod tests {
         assert_eq!(vault.reveal_text(&sealed).as_deref(), Some("山田 花子"));
         assert_eq!(vault.key("person:helper-0001").unwrap(), sealed.key);
         assert!(!anywhere(folder.path(), "山田 花子".as_bytes()));
+    }
+
+    #[test]
+    fn a_key_that_came_back_is_destroyed_again_and_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::open(folder.path()).unwrap();
+        let (erased, other) =
+            (vault.key("person:a").unwrap(), vault.seal("person:b", b"secret").unwrap());
+        assert!(!vault.forget("person:a", other.key).unwrap());
+        assert!(!vault.forget("person:a", KeyId(u64::MAX)).unwrap());
+        assert!(vault.forget("person:a", erased).unwrap());
+        assert!(!vault.forget("person:a", erased).unwrap(), "once is enough");
+        let gone = vault.key("person:a");
+        assert!(matches!(gone, Err(VaultError::Destroyed { key }) if key == erased));
+        assert_eq!(vault.reveal(&other).as_deref(), Some(b"secret".as_slice()));
     }
 
     #[test]

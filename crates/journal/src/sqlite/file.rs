@@ -150,7 +150,7 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Journ
 }
 
 /// The path with the links of its folder resolved: a data folder may be a link, a database not.
-fn real(path: &Path) -> Result<PathBuf, JournalError> {
+pub(crate) fn real(path: &Path) -> Result<PathBuf, JournalError> {
     let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
         return Ok(path.to_owned());
     };
