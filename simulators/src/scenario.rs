@@ -69,7 +69,8 @@ pub async fn check(stage: &Stage, time_factor: u32, out: &mut (dyn Write + Send)
     repeat_and_strangers(stage, &desk, verdict).await;
     faults_and_rubbish(stage, &desk, verdict).await;
     through_an_incident(&desk, verdict).await;
-    evening::play(stage, &desk, time_factor, &|what, met| verdict.say(what, met)).await;
+    // All its scenes stand side by side in one future: too much for a stack.
+    Box::pin(evening::play(stage, &desk, time_factor, &|what, met| verdict.say(what, met))).await;
     let books = eventually(|| async {
         let state = desk.state().await.ok()?;
         let all = list(&state, "accounting");
