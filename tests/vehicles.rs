@@ -174,3 +174,34 @@ fn nobody_comes_in_with_a_certificate_of_another() {
     let said = runtime.block_on(right.press("AK", now())).unwrap();
     assert_eq!(said, Pressed::Refused("wrong_move".to_owned()), "it is ordered to nothing");
 }
+
+#[test]
+fn a_crew_is_told_of_a_new_place_and_that_it_need_not_go() {
+    let house = House::start_new(&setup());
+    let folder = house.issue(&["onahama-1"]);
+    let desk = house.client_of("dispatcher1");
+    let runtime = runtime();
+    let mut first = vehicle(&runtime, &house, "onahama-1", &folder);
+    let incident = order(&house, &["小名浜1"]);
+    assert_eq!(runtime.block_on(next_order(&mut first))["state"], "ordered");
+    let moved = json!({ "incident": incident, "lat": 36.95, "lon": 140.91, "confirmed": true });
+    assert_eq!(desk.command("SetPlace", &moved).unwrap().status, 200);
+    let changed = runtime.block_on(next_order(&mut first));
+    assert_eq!((&changed["state"], &changed["lat"]), (&json!("changed"), &json!(36.95)));
+    assert_eq!(changed["incident"], incident.as_str());
+    // The terminal is away while the order is taken back, and so is the core.
+    drop(first);
+    let back = json!({ "unit": "小名浜1", "status": "CX", "incident": incident });
+    assert_eq!(desk.command("UnitStatus", &back).unwrap().status, 200);
+    let withdrawal = || {
+        let state = house.client_of("dispatcher1").state();
+        state["incidents"][0]["assignments"][0]["withdrawal"].clone()
+    };
+    wait("the withdrawal to be owed", || (withdrawal() == "owed").then_some(()));
+    assert!(house.kill_core());
+    house.wait_ready();
+    let mut again = vehicle(&runtime, &house, "onahama-1", &folder);
+    let shown = runtime.block_on(next_order(&mut again));
+    assert_eq!((&shown["state"], &shown["incident"]), (&json!("withdrawn"), &json!(incident)));
+    wait("the withdrawal to be known as shown", || (withdrawal() == "shown").then_some(()));
+}

@@ -110,6 +110,23 @@ impl Driver {
         let begun = Instant::now();
         let place = (order["lat"].as_f64(), order["lon"].as_f64());
         let scene = if let (Some(lat), Some(lon)) = place { Spot { lat, lon } } else { self.at };
+        match order["state"].as_str() {
+            // There is nothing to be said about an order that is taken back.
+            Some("withdrawn") => {
+                self.plan = vec![(begun, Step::Drive(self.home))];
+                return;
+            }
+            Some("changed") => {
+                let home = self.home;
+                for (_, step) in &mut self.plan {
+                    if matches!(step, Step::Drive(goal) if *goal != home) {
+                        *step = Step::Drive(scene);
+                    }
+                }
+                return;
+            }
+            _ => {}
+        }
         let steps = [
             (self.story(ACKNOWLEDGES), Step::Say("AK")),
             (self.story(LEAVES), Step::Say("ER")),

@@ -95,7 +95,11 @@ impl State {
         | Event::AssignmentEnded { assignment, .. }
         | Event::UnitStatusReached(StatusReached { assignment, .. }) = &recorded.event
         {
-            return self.sheet_of(*assignment).and_then(change).into_iter().collect();
+            return self.sheets_of(*assignment).into_iter().filter_map(change).collect();
+        }
+        if let Event::PlaceSet { incident, .. } | Event::KindSet { incident, .. } = &recorded.event
+        {
+            return self.sheets_of_incident(*incident).into_iter().filter_map(change).collect();
         }
         // What is heard of a call may end that its last answer is owed a phone's ringing.
         let call = if let Event::CallReceived { said, .. } = &recorded.event {
@@ -318,11 +322,13 @@ impl State {
                     record.place = place.clone();
                     record.place_text.clone_from(place_text);
                 }
+                self.owe_changes(recorded, *incident);
             }
             Event::KindSet { incident, kind, subkind } => {
                 if let Some(record) = self.incidents.get_mut(incident) {
                     (record.kind, record.subkind, record.kind_set_at) = (*kind, *subkind, at);
                 }
+                self.owe_changes(recorded, *incident);
             }
             Event::DraftSaved { form, text } => self.save_draft(recorded, form, text),
             Event::DraftCleared { form } => {
@@ -337,15 +343,15 @@ impl State {
             Event::UnitsOrdered(ordered) => self.dispatch.order(recorded, ordered),
             Event::AssignmentStarted { assignment } => {
                 self.dispatch.start(recorded, *assignment);
-                self.owe_sheet(recorded, *assignment);
+                self.owe_order(recorded, *assignment);
             }
             Event::AssignmentEnded { assignment, end } => {
                 self.dispatch.end(at, *assignment, *end);
-                self.drop_sheet(*assignment);
+                self.follow_sheets(recorded, *assignment);
             }
             Event::UnitStatusReached(reached) => {
                 self.dispatch.reach(recorded, reached);
-                self.drop_sheet(reached.assignment);
+                self.follow_sheets(recorded, reached.assignment);
             }
             Event::AvailabilityChanged { unit, usable, since } => {
                 self.dispatch.set_usable(*unit, *usable, *since);

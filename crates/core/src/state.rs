@@ -46,6 +46,8 @@ pub mod limits {
     pub const SIGNALS_JOINED: usize = 64;
     /// Units in one order.
     pub const UNITS_ORDERED: usize = 64;
+    /// Sheets owed to a terminal for one order: the order, what changes, its end.
+    pub const SHEETS: usize = 32;
     /// Statuses kept of one unit for one order.
     pub const PRESSES: usize = 64;
     /// Orders that wait for one unit.
@@ -659,8 +661,8 @@ impl State {
         if let Some(message) = self.message(id.seq) {
             return Some(Effect::SendMessage(Box::new(message)));
         }
-        if let Some(assignment) = self.dispatch.sheets.get(&id.seq) {
-            return self.sheet(*assignment).map(|sheet| Effect::SendOrder(Box::new(sheet)));
+        if self.dispatch.sheets.contains_key(&id) {
+            return self.sheet(id).map(|sheet| Effect::SendOrder(Box::new(sheet)));
         }
         let notice = NoticeId(id.seq);
         self.mail(notice, id.index).map(|mail| Effect::Mail(Box::new(mail)))
@@ -698,8 +700,9 @@ impl State {
         let call_back = self.index.call_backs.first().map(|(at, _)| *at);
         let silence = self.index.silences.first();
         let reminder = self.index.reminders.first();
-        let message = self.messages_to_give_up().map(|(until, _)| until).min();
-        [expiry, lapse, call_back, silence, reminder, message].into_iter().flatten().min()
+        let given_up = self.messages_to_give_up().chain(self.sheets_to_give_up());
+        let given_up = given_up.map(|(until, _)| until).min();
+        [expiry, lapse, call_back, silence, reminder, given_up].into_iter().flatten().min()
     }
 
     /// When the carers who were told of an exit are told again: nobody has answered them, no

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 
 use hansho_model::{
     Ability, AssignmentEnd, AssignmentId, Availability, AvailabilityReason, Door, EffectId,
-    EffectOutcome, IncidentId, MetresU32, NeedMet, OrderSheet, Outcome, Plan, PlanNeed, Position,
-    Recommendation, Recorded, SealedReport, Seq, SourceId, StatusReached, UnitAdvice, UnitEntry,
-    UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why,
+    EffectOutcome, IncidentId, MetresU32, NeedMet, OrderSheet, OrderWord, Outcome, Plan, PlanNeed,
+    Position, Recommendation, Recorded, SealedReport, Seq, SourceId, StatusReached, UnitAdvice,
+    UnitEntry, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::canonical::{Canonical, DecodeError, canonical, newtypes, word_enums};
-use crate::state::{Device, OwedPhase, State};
+use crate::state::{Device, OwedPhase, State, limits};
 use crate::track::LastFix;
 
+/// How long a terminal that is away is told that an order is taken back.
+const WITHDRAWAL_TIME: SignedDuration = SignedDuration::from_hours(1);
 /// How far from its station a vehicle may be and still stand there.
 const STATION_RADIUS: MetresU32 = MetresU32(300);
 
@@ -28,8 +30,8 @@ pub(crate) struct Dispatch {
     pub(crate) plans: Vec<Plan>,
     pub(crate) orders: BTreeMap<Seq, Order>,
     pub(crate) assignments: BTreeMap<AssignmentId, Assignment>,
-    /// Orders that are owed to a terminal, by the event that owes them.
-    pub(crate) sheets: BTreeMap<Seq, AssignmentId>,
+    /// Sheets that are owed to a terminal.
+    pub(crate) sheets: BTreeMap<EffectId, AssignmentId>,
     /// Found again from the rest: units by call sign, orders by incident.
     pub(crate) call_signs: BTreeMap<String, UnitId>,
     pub(crate) ordered: BTreeMap<IncidentId, Vec<Seq>>,
@@ -98,11 +100,23 @@ pub struct Assignment {
     pub end: Option<(AssignmentEnd, Timestamp)>,
     /// When the order stood on the unit's terminal.
     pub delivered_at: Option<Timestamp>,
+    /// When the terminal showed that it is taken back.
+    pub withdrawn_at: Option<Timestamp>,
+    /// Every sheet that was owed for it, and what it says.
+    pub(crate) sheets: Vec<(EffectId, OrderWord)>,
 }
 
 impl Assignment {
     const fn new(incident: Option<IncidentId>, ordered_at: Timestamp) -> Self {
-        Self { incident, ordered_at, presses: Vec::new(), end: None, delivered_at: None }
+        Self {
+            incident,
+            ordered_at,
+            presses: Vec::new(),
+            end: None,
+            delivered_at: None,
+            withdrawn_at: None,
+            sheets: Vec::new(),
+        }
     }
 
     /// Statuses that nobody corrected.
@@ -275,14 +289,17 @@ impl State {
 }
 
 impl State {
-    /// The order that a terminal shows.
-    pub(crate) fn sheet(&self, assignment: AssignmentId) -> Option<OrderSheet> {
+    /// What a terminal shows of an order.
+    pub(crate) fn sheet(&self, id: EffectId) -> Option<OrderSheet> {
+        let assignment = *self.dispatch.sheets.get(&id)?;
+        let word = self.dispatch.assignments.get(&assignment)?.word_of(id)?;
         let order = self.dispatch.orders.get(&assignment.order)?;
         let terminal = self.dispatch.units.get(&assignment.unit)?.entry.terminal.clone()?;
         let incident = self.incidents.get(&order.ordered.incident)?;
         let call_sign = |id| Some(self.dispatch.units.get(id)?.entry.call_sign.clone());
         Some(OrderSheet {
             assignment,
+            word,
             terminal,
             incident: order.ordered.incident,
             number: incident.number.clone(),
@@ -296,26 +313,84 @@ impl State {
         })
     }
 
-    /// The effect that puts an order on the unit's terminal: owed by the event that started it.
-    pub(crate) fn sheet_of(&self, assignment: AssignmentId) -> Option<EffectId> {
-        let has = |unit: &Unit| unit.entry.terminal.is_some();
-        self.dispatch.units.get(&assignment.unit).filter(|unit| has(unit))?;
-        let started = self.assignment(assignment)?.presses.first()?;
-        Some(EffectId { seq: started.seq, index: 0 })
+    /// Whether a unit's terminal shows that an order is taken back: `owed`, `shown` or `given_up`;
+    /// `None` when there was nothing to take back.
+    #[must_use]
+    pub fn withdrawal(&self, assignment: AssignmentId) -> Option<&'static str> {
+        let row = self.assignment(assignment)?;
+        let (id, word) = row.sheets.last()?;
+        if *word != OrderWord::Withdrawn {
+            return None;
+        }
+        Some(match row.withdrawn_at {
+            Some(_) => "shown",
+            None if self.owed.contains_key(id) => "owed",
+            None => "given_up",
+        })
     }
 
-    pub(crate) fn owe_sheet(&mut self, recorded: &Recorded, assignment: AssignmentId) {
-        let Some(sheet) = self.sheet(assignment) else { return };
-        let id = EffectId { seq: recorded.seq, index: 0 };
+    /// Sheets that were ever owed for an assignment.
+    pub(crate) fn sheets_of(&self, assignment: AssignmentId) -> Vec<EffectId> {
+        let row = self.assignment(assignment);
+        row.into_iter().flat_map(|row| &row.sheets).map(|(id, _)| *id).collect()
+    }
+
+    /// Sheets that were ever owed for an incident's assignments.
+    pub(crate) fn sheets_of_incident(&self, incident: IncidentId) -> Vec<EffectId> {
+        let rows = self.assignments_of(incident).flat_map(|(_, row)| &row.sheets);
+        rows.map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn owe_order(&mut self, recorded: &Recorded, assignment: AssignmentId) {
+        self.owe_sheet(recorded, 0, assignment, OrderWord::Ordered);
+    }
+
+    /// The place or the kind of an incident is another: who goes there is told. What nobody has tried
+    /// to show yet shows it by itself.
+    pub(crate) fn owe_changes(&mut self, recorded: &Recorded, incident: IncidentId) {
+        let told = |(_, row): &(AssignmentId, &Assignment)| {
+            row.end.is_none() && row.sheets.iter().any(|(id, _)| self.was_attempted(*id))
+        };
+        let rows: Vec<_> = self.assignments_of(incident).filter(told).map(|(id, _)| id).collect();
+        for (index, assignment) in (0_u32..).zip(rows) {
+            self.owe_sheet(recorded, index, assignment, OrderWord::Changed);
+        }
+    }
+
+    /// Whether a sheet may stand on a screen.
+    fn was_attempted(&self, id: EffectId) -> bool {
+        self.owed.get(&id).is_none_or(|owed| owed.attempts > 0)
+    }
+
+    fn owe_sheet(
+        &mut self,
+        recorded: &Recorded,
+        index: u32,
+        assignment: AssignmentId,
+        word: OrderWord,
+    ) {
+        let id = EffectId { seq: recorded.seq, index };
+        let terminal = self.dispatch.units.get(&assignment.unit);
+        let Some(terminal) = terminal.and_then(|unit| unit.entry.terminal.clone()) else { return };
+        let Some(row) = self.dispatch.assignments.get_mut(&assignment) else { return };
+        // Without an incident there is nothing to show; past the limit the radio must do.
+        if row.incident.is_none() || row.sheets.len() >= limits::SHEETS {
+            return;
+        }
+        row.sheets.push((id, word));
+        // An order is counted as it always was.
         let mut bytes = vec![3];
         id.put(&mut bytes);
         assignment.put(&mut bytes);
-        sheet.terminal.put(&mut bytes);
-        self.dispatch.sheets.insert(recorded.seq, assignment);
+        terminal.put(&mut bytes);
+        if word != OrderWord::Ordered {
+            word.put(&mut bytes);
+        }
+        self.dispatch.sheets.insert(id, assignment);
         self.owe(id, recorded.at, &bytes);
     }
 
-    /// Orders that are owed to the terminal that reports; none for all other devices.
+    /// Sheets that are owed to the terminal that reports; none for all other devices.
     pub(crate) fn sheets_of_terminal(&self, report: &SealedReport) -> Vec<EffectId> {
         if report.door != Door::Quic || report.refused.is_some() {
             return Vec::new();
@@ -326,7 +401,7 @@ impl State {
             terminal.is_some_and(|terminal| terminal_source(terminal) == report.source)
         };
         let its = self.dispatch.sheets.iter().filter(|(_, row)| is_its(&row.unit));
-        its.map(|(seq, _)| EffectId { seq: *seq, index: 0 }).collect()
+        its.map(|(id, _)| *id).collect()
     }
 
     /// A terminal that is heard again need not wait for the next try.
@@ -340,30 +415,73 @@ impl State {
         }
     }
 
-    /// Of an order that is over nothing need be shown any more; an attempt under way comes down by
-    /// itself.
-    pub(crate) fn drop_sheet(&mut self, assignment: AssignmentId) {
-        let over = self.assignment(assignment).is_none_or(|row| row.end.is_some());
-        let owing = self.dispatch.sheets.iter().find(|(_, owed)| **owed == assignment);
-        let Some(seq) = owing.map(|(seq, _)| *seq).filter(|_| over) else { return };
-        let effect = EffectId { seq, index: 0 };
-        let waits = self
-            .owed
-            .get(&effect)
-            .is_some_and(|owed| matches!(owed.phase, OwedPhase::Waiting { .. }));
-        if waits {
-            self.owed.remove(&effect);
-            self.dispatch.sheets.remove(&seq);
+    /// What a status or an end means for the terminal. Of an order that is over nothing need be shown
+    /// any more but, where the crew may have it and is to stay or turn back, that it is taken back; one
+    /// whose end was a mistake stands again. An attempt under way comes down by itself.
+    pub(crate) fn follow_sheets(&mut self, recorded: &Recorded, assignment: AssignmentId) {
+        let Some(row) = self.assignment(assignment) else { return };
+        let sheets = row.sheets.clone();
+        let Some((_, last)) = sheets.last().copied() else { return };
+        let Some((end, _)) = row.end else {
+            if last == OrderWord::Withdrawn {
+                self.drop_sheets(&sheets, |word| word == OrderWord::Withdrawn);
+                self.owe_sheet(recorded, 0, assignment, OrderWord::Ordered);
+            }
+            return;
+        };
+        let back = matches!(end, AssignmentEnd::Cancelled | AssignmentEnd::Diverted)
+            && last != OrderWord::Withdrawn
+            && sheets.iter().any(|(id, _)| self.was_attempted(*id));
+        self.drop_sheets(&sheets, |word| word != OrderWord::Withdrawn);
+        if back {
+            self.owe_sheet(recorded, 0, assignment, OrderWord::Withdrawn);
         }
     }
 
-    /// An order that was owed to a terminal is settled for good.
-    pub(crate) fn settle_sheet(&mut self, outcome: &EffectOutcome) {
-        let Some(assignment) = self.dispatch.sheets.remove(&outcome.effect.seq) else { return };
-        let row = self.dispatch.assignments.get_mut(&assignment);
-        if let Some(row) = row.filter(|_| outcome.outcome == Outcome::Done) {
-            row.delivered_at = self.at;
+    /// Sheets that wait are owed no more.
+    fn drop_sheets(&mut self, sheets: &[(EffectId, OrderWord)], which: impl Fn(OrderWord) -> bool) {
+        for (id, _) in sheets.iter().filter(|(_, word)| which(*word)) {
+            let owed = self.owed.get(id);
+            if owed.is_some_and(|owed| matches!(owed.phase, OwedPhase::Waiting { .. })) {
+                self.owed.remove(id);
+                self.dispatch.sheets.remove(id);
+            }
         }
+    }
+
+    /// A sheet that was owed to a terminal is settled for good.
+    pub(crate) fn settle_sheet(&mut self, outcome: &EffectOutcome) {
+        let Some(assignment) = self.dispatch.sheets.remove(&outcome.effect) else { return };
+        let (at, row) = (self.at, self.dispatch.assignments.get_mut(&assignment));
+        if let Some(row) = row.filter(|_| outcome.outcome == Outcome::Done) {
+            match row.word_of(outcome.effect) {
+                Some(OrderWord::Withdrawn) => row.withdrawn_at = at,
+                Some(OrderWord::Ordered | OrderWord::Changed) | None => row.delivered_at = at,
+            }
+        }
+    }
+
+    /// Sheets that take an order back and that no attempt is under way for, by the time when they are
+    /// given up: a terminal that is away for so long is told by radio.
+    pub(crate) fn sheets_to_give_up(&self) -> impl Iterator<Item = (Timestamp, EffectId)> {
+        self.dispatch.sheets.iter().filter_map(|(id, assignment)| {
+            let row = self.dispatch.assignments.get(assignment)?;
+            row.word_of(*id).filter(|word| *word == OrderWord::Withdrawn)?;
+            let waits = matches!(self.owed.get(id)?.phase, OwedPhase::Waiting { .. });
+            Some((row.withdrawal_ends()?, *id)).filter(|_| waits)
+        })
+    }
+}
+
+impl Assignment {
+    fn word_of(&self, id: EffectId) -> Option<OrderWord> {
+        self.sheets.iter().find(|(sheet, _)| *sheet == id).map(|(_, word)| *word)
+    }
+
+    /// Until when a terminal is told that the order is taken back.
+    fn withdrawal_ends(&self) -> Option<Timestamp> {
+        let (_, ended) = self.end?;
+        ended.checked_add(WITHDRAWAL_TIME).ok()
     }
 }
 
@@ -373,10 +491,13 @@ pub(crate) fn terminal_source(terminal: &str) -> String {
 }
 
 impl Dispatch {
-    /// Whether an order is still to be shown; `None` when this event owes none to a terminal.
-    pub(crate) fn sheet_lives(&self, seq: Seq) -> Option<bool> {
-        let assignment = self.sheets.get(&seq)?;
-        Some(self.assignments.get(assignment).is_some_and(|row| row.end.is_none()))
+    /// Whether a sheet is still to be shown at a time; `None` when this is none.
+    pub(crate) fn sheet_lives(&self, id: EffectId, at: Timestamp) -> Option<bool> {
+        let row = self.assignments.get(self.sheets.get(&id)?);
+        Some(row.is_some_and(|row| match row.word_of(id) {
+            Some(OrderWord::Withdrawn) => row.withdrawal_ends().is_some_and(|end| at < end),
+            Some(OrderWord::Ordered | OrderWord::Changed) | None => row.end.is_none(),
+        }))
     }
 
     pub(crate) fn assignments_of(
@@ -589,7 +710,16 @@ impl Canonical for Dispatch {
     }
 }
 
-word_enums!(Ability, AssignmentEnd, Availability, AvailabilityReason, UnitKind, UnitStatus, Why);
+word_enums!(
+    Ability,
+    AssignmentEnd,
+    Availability,
+    AvailabilityReason,
+    OrderWord,
+    UnitKind,
+    UnitStatus,
+    Why
+);
 newtypes!(UnitId);
 canonical!(AssignmentId { order, unit });
 canonical!(UnitEntry {
@@ -613,4 +743,4 @@ canonical!(Recommendation { needs, units });
 canonical!(UnitsOrdered { incident, units, reason, overridden, recommendation });
 canonical!(Order { by, at, ordered });
 canonical!(Press { seq, status, at, recorded_at, by, corrected_by });
-canonical!(Assignment { incident, ordered_at, presses, end, delivered_at });
+canonical!(Assignment { incident, ordered_at, presses, end, delivered_at, withdrawn_at, sheets });

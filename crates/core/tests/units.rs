@@ -8,9 +8,9 @@ use hansho_core::{OwedPhase, State};
 use hansho_model::{
     Ability, Actor, AlarmClass, AlarmKind, AssignmentEnd, AssignmentId, Availability,
     AvailabilityReason, Command, CommandId, CommandKind, Door, Effect, Fix, Fleet, IncidentId,
-    IncidentKind, IncidentOutcome, IncidentSubkind, Input, Lane, Outcome, Phase, Place, Position,
-    Recommendation, Recorded, Refusal, RefusalCode, Role, SealedReport, Seq, SignalId, Telemetry,
-    UnitStatus, Usable, Why,
+    IncidentKind, IncidentOutcome, IncidentSubkind, Input, Lane, OrderWord, Outcome, Phase, Place,
+    Position, Recommendation, Recorded, Refusal, RefusalCode, Role, SealedReport, Seq, SignalId,
+    Telemetry, UnitStatus, Usable, Why,
 };
 use jiff::{SignedDuration, Timestamp};
 use world::city::{at, evening, fleet};
@@ -899,8 +899,11 @@ fn an_order_is_owed_to_a_terminal_until_it_is_shown_or_over() {
     assert!(world.told.is_empty() && world.state.owed().is_empty());
     let row = world.state.assignment(sheet.assignment).unwrap();
     assert_eq!(row.delivered_at, world.state.at());
-    // One that is cancelled before is owed no more.
+    // One that is cancelled before it was shown is owed no more; what was shown is taken back.
     press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
+    let back = *world.told.first().unwrap();
+    world.attempt(back).unwrap();
+    world.outcome(back, 1, Outcome::Done, false).unwrap();
     order(&mut world, incident, &["泉救1"]).unwrap();
     assert_eq!(world.told.len(), 1);
     press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
@@ -908,6 +911,50 @@ fn an_order_is_owed_to_a_terminal_until_it_is_shown_or_over() {
     let replayed = world.replayed();
     assert_eq!(replayed.hash(), world.state.hash());
     assert_eq!(State::decode(&world.state.encode()), Ok(replayed));
+}
+
+#[test]
+fn a_terminal_is_told_of_a_new_place_and_that_an_order_is_taken_back() {
+    let mut world = city_with_terminal("泉救1");
+    let incident = fire(&mut world);
+    order(&mut world, incident, &["泉救1", "泉1"]).unwrap();
+    let place =
+        Place { district: None, position: Some(sumiyoshi()), radius: None, confirmed: true };
+    let moved = CommandKind::SetPlace { incident, place, place_text: None };
+    world.command(Role::Dispatcher, moved.clone()).unwrap();
+    assert_eq!(world.told.len(), 1, "what nobody has tried to show yet shows the new place itself");
+    let show = |world: &mut World| {
+        let [id] = world.told.iter().copied().collect::<Vec<_>>().try_into().unwrap();
+        let Some(Effect::SendOrder(sheet)) = world.state.effect(id) else { panic!() };
+        world.attempt(id).unwrap();
+        world.outcome(id, 1, Outcome::Done, false).unwrap();
+        assert!(world.told.is_empty());
+        (sheet.word, sheet.assignment)
+    };
+    let (word, row) = show(&mut world);
+    assert_eq!(word, OrderWord::Ordered);
+    world.command(Role::Dispatcher, moved).unwrap();
+    assert_eq!(show(&mut world).0, OrderWord::Changed);
+    press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
+    assert_eq!(world.state.withdrawal(row), Some("owed"));
+    assert_eq!(show(&mut world).0, OrderWord::Withdrawn);
+    assert_eq!(world.state.withdrawal(row), Some("shown"));
+    // A second order that is taken back from a terminal that is away: told for an hour.
+    order(&mut world, incident, &["泉救1"]).unwrap();
+    let id = *world.told.first().unwrap();
+    world.attempt(id).unwrap();
+    world.outcome(id, 1, Outcome::Failed, true).unwrap();
+    press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
+    let [id] = world.told.iter().copied().collect::<Vec<_>>().try_into().unwrap();
+    let Some(Effect::SendOrder(sheet)) = world.state.effect(id) else { panic!() };
+    assert_eq!(sheet.word, OrderWord::Withdrawn);
+    world.wait(3_600);
+    assert!(world.state.next_deadline().unwrap() <= world.now);
+    world.give(&Input::Tick).unwrap();
+    assert_eq!(world.state.withdrawal(sheet.assignment), Some("given_up"));
+    assert!(world.told.is_empty() && world.state.owed().is_empty());
+    assert!(world.replayed() == world.state);
+    assert_eq!(State::decode(&world.state.encode()), Ok(world.replayed()));
 }
 
 #[test]

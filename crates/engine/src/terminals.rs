@@ -69,6 +69,7 @@ impl Terminals {
         let place = sheet.place_text.as_ref().and_then(|text| self.vault.reveal_text(text));
         Order {
             key,
+            word: sheet.word,
             incident: sheet.incident,
             number: sheet.number,
             kind: sheet.kind,

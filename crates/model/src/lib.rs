@@ -67,7 +67,7 @@ pub use sealed::{Private, Reveal, Sealed};
 pub use telemetry::{Fix, FixMethod, Telemetry};
 pub use unit::{
     Ability, AssignmentEnd, AssignmentId, Availability, AvailabilityReason, Fleet, NeedMet,
-    OrderSheet, Plan, PlanNeed, Recommendation, StatusReached, UnitAdvice, UnitEntry, UnitFound,
-    UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, is_terminal_id,
+    OrderSheet, OrderWord, Plan, PlanNeed, Recommendation, StatusReached, UnitAdvice, UnitEntry,
+    UnitFound, UnitId, UnitKind, UnitStatus, UnitsOrdered, Usable, Why, is_terminal_id,
 };
 pub use zone::{Sighting, Zone, ZoneDistance};

@@ -357,11 +357,25 @@ pub struct UnitsOrdered {
     pub recommendation: Recommendation,
 }
 
+words! {
+    /// What a sheet says of the order that it is about.
+    OrderWord {
+        /// It is given.
+        Ordered = "ordered",
+        /// Its place or kind is another now; the sheet says which.
+        Changed = "changed",
+        /// It is taken back: the crew need not go.
+        Withdrawn = "withdrawn",
+    }
+}
+
 /// What a unit's terminal shows of an order (指令書), as of now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderSheet {
     /// The unit's part in the order.
     pub assignment: AssignmentId,
+    /// What it says of it.
+    pub word: OrderWord,
     /// To which terminal.
     pub terminal: String,
     /// To which incident.

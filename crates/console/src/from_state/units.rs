@@ -110,6 +110,7 @@ impl Viewer<'_> {
             times: times(row.times()),
             ended: row.end.map(|(end, _)| end.as_str().to_owned()),
             ended_at: row.end.map(|(_, at)| at.to_string()),
+            withdrawal: self.state.withdrawal(id).map(str::to_owned),
             reasons: advice.map(why).unwrap_or_default(),
             presses: presses.collect(),
         }

@@ -96,6 +96,9 @@ pub struct Assignment {
     pub ended: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
+    /// Where it was taken back from a unit with a terminal: `owed` while that does not show it yet (say
+    /// it by radio), `shown`, or `given_up` after an hour.
+    pub withdrawal: Option<String>,
     /// Why the unit was recommended, or was not, when it was ordered.
     pub reasons: Vec<String>,
     /// Every status that was said, in the order in which we knew.

@@ -101,7 +101,7 @@ impl State {
     fn delay_of(&self, effect: EffectId) -> Delay {
         let cause = effect.seq;
         let harmless =
-            self.keys_to_destroy.contains_key(&cause) || self.dispatch.sheets.contains_key(&cause);
+            self.keys_to_destroy.contains_key(&cause) || self.dispatch.sheets.contains_key(&effect);
         if harmless {
             until_done
         } else if self.connections.contains_key(&cause) {
@@ -135,7 +135,7 @@ impl State {
         if let Some(lives) = self.connection_lives(id.seq) {
             return lives;
         }
-        if let Some(lives) = self.dispatch.sheet_lives(id.seq) {
+        if let Some(lives) = self.dispatch.sheet_lives(id, at) {
             return lives;
         }
         if let Some(lives) = self.sites.lives(id.seq, at) {

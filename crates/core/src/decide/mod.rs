@@ -103,7 +103,7 @@ impl State {
         for notice in self.index.reminders.due(now) {
             self.decide_reminder(now, notice, batch);
         }
-        self.give_up_messages(now, batch);
+        self.give_up(now, batch);
         for device in self.index.silences.due(now) {
             let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());
             batch.push_core(Event::FaultRaised { device, fault, code, zone });

@@ -32,9 +32,10 @@ impl State {
         }
     }
 
-    /// What could not go in its time has failed.
-    pub(super) fn give_up_messages(&self, now: Timestamp, batch: &mut Batch) {
-        let over = self.messages_to_give_up().filter(|(until, _)| *until <= now);
+    /// Messages and sheets that could not go in their time have failed.
+    pub(super) fn give_up(&self, now: Timestamp, batch: &mut Batch) {
+        let all = self.messages_to_give_up().chain(self.sheets_to_give_up());
+        let over = all.filter(|(until, _)| *until <= now);
         let outcomes: Vec<_> = over
             .map(|(_, effect)| {
                 let attempt = self.owed.get(&effect).map_or(0, |owed| owed.attempts);

@@ -2,8 +2,8 @@
 
 use hansho_model::{
     Availability, AvailabilityReason, CommandId, Door, EffectId, IncidentId, IncidentKind,
-    IncidentSubkind, MetresU32, Mode, Position, RefusalCode, Report, Seq, UnitStatus, Usable,
-    is_terminal_id,
+    IncidentSubkind, MetresU32, Mode, OrderWord, Position, RefusalCode, Report, Seq, UnitStatus,
+    Usable, is_terminal_id,
 };
 use jiff::Timestamp;
 
@@ -98,9 +98,11 @@ pub enum Up {
 /// An order, as it stands on the terminal's screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Its key: an order that comes again with the same key is the same.
+    /// Its key: what comes again with the same key is the same.
     pub key: OrderKey,
-    /// To which incident.
+    /// Whether it is given, changed, or taken back.
+    pub word: OrderWord,
+    /// To which incident; one thing stands on the screen for each.
     pub incident: IncidentId,
     /// The incident's number of the day.
     pub number: String,
@@ -237,10 +239,22 @@ impl Order {
     /// The frame that puts it on the screen.
     #[must_use]
     pub fn content(&self) -> Vec<u8> {
-        let Self { key, incident, number, kind, subkind, at, place, position, radius, units, mode } =
-            self;
+        let Self {
+            key,
+            word,
+            incident,
+            number,
+            kind,
+            subkind,
+            at,
+            place,
+            position,
+            radius,
+            units,
+            mode,
+        } = self;
         let mut text = format!(
-            r#"{{"order":"{key}","incident":"{incident}","number":{},"kind":"{kind}""#,
+            r#"{{"order":"{key}","state":"{word}","incident":"{incident}","number":{},"kind":"{kind}""#,
             Quoted(number)
         );
         let mut add = |name: &str, value: String| {

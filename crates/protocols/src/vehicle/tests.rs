@@ -1,6 +1,6 @@
 use hansho_model::{
     Availability, AvailabilityReason, CommandId, DegreesE7, EffectId, FrameFault, IncidentId,
-    IncidentKind, Lane, MetresU32, Mode, Position, RefusalCode, Seq, UnitStatus, Usable,
+    IncidentKind, Lane, MetresU32, Mode, OrderWord, Position, RefusalCode, Seq, UnitStatus, Usable,
     is_terminal_id,
 };
 use proptest::prelude::*;
@@ -118,6 +118,7 @@ fn an_order_is_json_whatever_its_words_are() {
     let place = Position::new(DegreesE7::from_e7(-369_758), DegreesE7::from_e7(1_408_861_000));
     let order = Order {
         key: OrderKey(EffectId { seq: Seq::new(184_225), index: 0 }),
+        word: OrderWord::Ordered,
         incident: IncidentId(Seq::new(184_210)),
         number: "1123-3".to_owned(),
         kind: IncidentKind::Fire,
@@ -130,10 +131,12 @@ fn an_order_is_json_whatever_its_words_are() {
         mode: Mode::Demo,
     };
     let content = order.content();
-    let said = r#"{"order":"184225.0","incident":"i184210","number":"1123-3","kind":"fire","at":"2026-11-23T05:40:48Z","place":"小名浜住吉 \"角\"\u000a2階\\","lat":-0.0369758,"lon":140.8861000,"radius_m":50,"units":["小名浜1","小名浜救1"],"mode":"demo"}"#;
+    let said = r#"{"order":"184225.0","state":"ordered","incident":"i184210","number":"1123-3","kind":"fire","at":"2026-11-23T05:40:48Z","place":"小名浜住吉 \"角\"\u000a2階\\","lat":-0.0369758,"lon":140.8861000,"radius_m":50,"units":["小名浜1","小名浜救1"],"mode":"demo"}"#;
     assert_eq!(text(&content), said);
     let read = Fields::any(&content, |fields| fields.word("place", |word| Some(word.to_owned())));
     assert_eq!(read, order.place);
+    let back = Order { word: OrderWord::Withdrawn, ..order.clone() };
+    assert!(text(&back.content()).starts_with(r#"{"order":"184225.0","state":"withdrawn","#));
     let bare = Order { place: None, position: None, radius: None, units: Vec::new(), ..order };
     assert!(
         text(&bare.content()).ends_with(r#""at":"2026-11-23T05:40:48Z","units":[],"mode":"demo"}"#)
