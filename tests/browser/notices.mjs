@@ -334,6 +334,7 @@ try {
     for (const words of ["担架", "道路寸断", "防災ヘリ", "連絡網"]) must(!seen.includes(words), `a viewer reads ${words}`);
     must((await page.getByText("配信を作る").count()) === 0, "a viewer may write");
     await press("d", "Home");
+    await downTo(page, "sites", SITE);
     must((await page.locator("#reply").count()) === 0, "a viewer may write to a site");
     must((await page.locator("#detail .talk-lines").textContent()).includes("この画面では非表示"), "it is not said that something is hidden");
   });

@@ -888,6 +888,23 @@ export interface components {
             /** @description Its orders. */
             orders: components["schemas"]["OrderWithAdvice"][];
         };
+        /** @description Several devices of one district are without mains: one line, not one a device. */
+        Outage: {
+            /**
+             * Format: int32
+             * @description How many devices there have no mains, 3 or more; they run on battery.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description District, 1 to 13.
+             */
+            district: number;
+            /** @description When the last of them told so. */
+            latest: string;
+            /** @description Since when the first of them has none. */
+            since: string;
+        };
         /** @description Mails by how they stand. */
         Outcomes: {
             /**
@@ -1421,6 +1438,8 @@ export interface components {
             mode: string;
             /** @description Notices to many. */
             notices: components["schemas"]["Notice"][];
+            /** @description Districts in which several devices have lost their mains. */
+            outages: components["schemas"]["Outage"][];
             /**
              * Format: int64
              * @description Last event folded into this.
