@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { asks, body, correcting, EMPTY, faults, groupsFor, LETTER_KINDS, letters, lettersOf, MAIL, mayPublish, mayReplace, NOT_PUBLIC, onPhone, reached, recipientsOf, SEVERITIES, standing, type Written } from "./letters";
-import type { Group, Incident, Notice } from "./types";
+import { asks, body, correcting, EMPTY, faults, groupsFor, LETTER_KINDS, letters, lettersOf, MAIL, mayPublish, mayReplace, NOT_PUBLIC, onPhone, reached, recipientsOf, SEVERITIES, sortRecipients, standing, type Written } from "./letters";
+import type { Group, Incident, Notice, Recipient } from "./types";
 
 const groups: Group[] = [
   { key: "dan-2-3", name: "第二支団 第3分団", members: 71, count: 70, senders: ["dispatcher", "supervisor"] },
@@ -64,6 +64,12 @@ test("a replaced notice says how it was replaced before all else", () => {
   expect(mayReplace(notice("n6", { group: "gone" }), "supervisor", groups)).toBe(false);
   const incident = { id: "i9" } as Incident;
   expect(lettersOf(incident, [notice("n7", { incident: "i9" }), notice("n8", { incident: "i10" }), notice("n9", { incident: "i9" })]).map((each) => each.id)).toEqual(["n9", "n7"]);
+});
+
+test("who answered stands first, who comes before who does not, and trouble before silence", () => {
+  const one = (name: string, answer: string | null, minutes: number | null = null, mail = "accepted") => ({ name, answer, minutes, mail }) as unknown as Recipient;
+  const all = [one("a", null), one("b", "cannot"), one("c", "late", 30), one("d", null, null, "failed"), one("e", "coming", null, "uncertain"), one("f", "late", 10), one("g", "arrived"), one("h", null, null, "uncertain")];
+  expect(sortRecipients(all).map((each) => each.name).join("")).toBe("gefcbdha");
 });
 
 test("the preview is what the phone gets", () => {

@@ -2,7 +2,7 @@
 // the core. Pure, so that it can be tested.
 import type { Draft } from "./drafts";
 import { bytes, plainLines } from "./sites";
-import type { Group, Incident, Notice } from "./types";
+import type { Group, Incident, Notice, Recipient } from "./types";
 
 export const LETTER_KINDS = ["call_out", "muster", "search", "information", "all_clear"] as const;
 export const SEVERITIES = ["extreme", "severe", "moderate", "minor", "unknown"] as const;
@@ -141,6 +141,16 @@ export function letters(notices: readonly Notice[]): Notice[] {
 /** Those that belong to an incident, the newest first. */
 export function lettersOf(incident: Incident, notices: readonly Notice[]): Notice[] {
   return letters(notices).filter((each) => each.letter?.incident === incident.id);
+}
+
+const answerRank: Record<string, number> = { arrived: 0, coming: 1, late: 2, cannot: 3 };
+const mailRank: Record<string, number> = { failed: 4, uncertain: 5 };
+
+/** Who answered first, those who come before those who do not; then those whose mail is in trouble;
+ * then all others in their order. */
+export function sortRecipients(recipients: readonly Recipient[]): Recipient[] {
+  const rank = (each: Recipient) => (each.answer ? (answerRank[each.answer] ?? 3) : (mailRank[each.mail] ?? 9));
+  return [...recipients].sort((a, b) => rank(a) - rank(b) || (a.answer === "late" ? (a.minutes ?? 0) - (b.minutes ?? 0) : 0));
 }
 
 /** Whether this role may correct or withdraw it. */
