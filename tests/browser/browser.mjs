@@ -29,6 +29,11 @@ export async function settings(more = {}) {
       shots: { type: "string", default: `${root}target/browser` },
       press: { type: "string" },
       call: { type: "string" },
+      satphone: { type: "string" },
+      mailbox: { type: "string" },
+      mails: { type: "string" },
+      supervisor: { type: "string" },
+      viewer: { type: "string" },
       chromium: { type: "string", default: process.env.CHROMIUM ?? "/usr/bin/chromium" },
     },
   });
@@ -46,7 +51,9 @@ export async function settings(more = {}) {
     const callers = [];
     process.on("exit", () => callers.forEach((each) => each.kill()));
     const stop = () => callers.splice(0).forEach((each) => each.kill());
-    return { ...values, press, call: values.call ? caller(values.call, callers) : undefined, stop };
+    const run = (command, ...more) => callers.push(spawn("/bin/sh", ["-c", `exec ${command} "$@"`, "command", ...more], { stdio: ["ignore", "ignore", "inherit"] }));
+    const house = values.satphone && values.mailbox && values.mails ? outside(values, run) : {};
+    return { ...values, ...house, press, call: values.call ? caller(values.call, callers) : undefined, stop };
   }
   // `cargo dev` has these from its own `cargo run`; handed on, they would make crates build anew.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^CARGO_(PKG|MANIFEST)_/.test(name)));
@@ -61,7 +68,23 @@ export async function settings(more = {}) {
     await press(`call-${what === "gone" ? "withheld" : what}`);
     if (what === "gone") setTimeout(() => void press("gone"), RINGS_MS);
   };
-  return { ...values, ...example, url, press, call, isExample: true, stop: () => server.kill() };
+  const house = { words: () => press("site"), post: () => press("mails"), answer: (choice) => press(`answer-${choice}`) };
+  return { ...values, ...example, url, press, call, ...house, supervisor: "honda:correct horse", viewer: "wall:correct horse", isExample: true, stop: () => server.kill() };
+}
+
+/** A site with a satellite handset, and people who read their mails, made by commands: a modem as
+ * `hansho-sim satphone`, a catcher as `hansho-sim mailbox` with its page at `mails`. */
+function outside({ url, satphone, mailbox, mails }, run) {
+  return {
+    words: async () => run(satphone, "--session", "50", "--call-every", "500", "--call", "@300000000000111/7 道路寸断 負傷2 孤立12世帯"),
+    post: async () => run(mailbox),
+    answer: async (choice) => {
+      const caught = await (await fetch(`${mails}/api/mails`)).json();
+      const { link } = caught.reduce((last, each) => (each.link && each.id > (last?.id ?? 0) ? each : last), undefined);
+      const said = await fetch(`${url}${new URL(link).pathname}`, { method: "POST", headers: { "Content-Type": "application/x-www-form-urlencoded" }, body: `answer=${choice}` });
+      must(said.ok, `the answer page said ${said.status}`);
+    },
+  };
 }
 
 /** Somewhere in Onahama, and how each call is made, as `hansho-sim caller` takes it. */

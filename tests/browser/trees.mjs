@@ -26,7 +26,7 @@ function masked(tree) {
     .replace(/\b\d{1,3}:\d\d(:\d\d)?\b/g, "TIME")
     .replace(/\b\d+ (s ago|秒前)/g, "N $1")
     .replace(/#\d+/g, "#N")
-    .replace(/\b([sin])\d+\b/g, "$1N")
+    .replace(/\b([simn])\d+\b/g, "$1N")
     .replace(new RegExp(`\\b${today()}-(\\d+)\\b`, "g"), "MMDD-$1");
 }
 
@@ -162,6 +162,47 @@ try {
     await page.keyboard.press("F8");
     await page.keyboard.type("AK 小名浜");
     await tree("line");
+  });
+  await step("words of a site in the detail pane, and the sites", async () => {
+    await page.keyboard.press("Escape");
+    await args.press("site");
+    await page.waitForFunction(async () => (await (await fetch("/api/state")).json()).signals.some((each) => each.kind === "message"));
+    await page.locator("#signals tr", { hasText: "川前支所" }).click();
+    await page.mouse.move(0, 0);
+    await page.keyboard.press("w");
+    await page.keyboard.type("了解");
+    await page.keyboard.press("Control+Enter");
+    await page.locator(".talk-lines .ours").waitFor();
+    await args.press("mails");
+    await page.locator(".talk-lines .mail.accepted").waitFor();
+    await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
+    await page.keyboard.press("F6");
+    await page.keyboard.press("d");
+    await page.waitForSelector("#sites:focus");
+    await settled();
+    await both("message");
+  });
+  await step("a notice: what it says, to how many, and the board", async () => {
+    await page.keyboard.press("F2");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("h");
+    await page.waitForSelector("#notice-group:focus");
+    await page.keyboard.type("dan-2-3");
+    await page.locator("#notice-text").fill("集合: 詰所");
+    await settled();
+    await tree("notice-form");
+    await page.locator("#notice-text").press("Control+Enter");
+    await page.waitForSelector("#notice-preview:focus");
+    await tree("notice-preview");
+    await page.keyboard.press("Control+Enter");
+    await page.locator("#notices tr.selected").waitFor();
+    await args.press("mails");
+    await page.locator("#detail .mail.accepted").first().waitFor();
+    await args.press("answer-late");
+    await page.locator("#detail .answer.late").waitFor();
+    await page.locator(".command").waitFor({ state: "detached", timeout: 30_000 });
+    await settled();
+    await both("notice");
   });
   console.log("trees: passed");
 } catch {

@@ -69,7 +69,10 @@ async fn the_state_has_the_shape_of_the_contract() {
     assert_eq!(incident["place"]["district"], 1);
     assert_eq!(incident["signals"][0], signal["id"]);
     let notice = &state["notices"][0];
-    assert_eq!(notice["outcomes"], json!({"queued":0,"accepted":3,"uncertain":0,"failed":0}));
+    assert_eq!(
+        notice["outcomes"],
+        json!({"queued":0,"accepted":3,"uncertain":0,"failed":0,"stopped":0})
+    );
     assert_eq!(notice["answers"]["silent"], 3);
     let devices = state["devices"].as_array().unwrap();
     let stranger = devices.iter().find(|each| each["id"] == "dc09:9999").unwrap();

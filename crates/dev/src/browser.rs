@@ -12,8 +12,14 @@ use crate::run::{self, command};
 const PORT_BASE: u16 = 37_000;
 
 /// Played against the backbone in this order, each with what it takes beside the arguments of all.
-const BESIDE_BACKBONE: [(&str, &[&str]); 3] =
-    [("flow.mjs", &[]), ("calls.mjs", &[]), ("chaos.mjs", &["--seconds", "10"])];
+const BESIDE_BACKBONE: [(&str, &[&str]); 4] = [
+    ("flow.mjs", &[]),
+    ("calls.mjs", &[]),
+    ("notices.mjs", &["--supervisor", SUPERVISOR, "--viewer", VIEWER]),
+    ("chaos.mjs", &["--seconds", "10"]),
+];
+const SUPERVISOR: &str = "supervisor1:supervisor1-demo";
+const VIEWER: &str = "viewer1:viewer1-demo";
 
 /// Compares with goldens, and so brings its own house, with people who are always the same.
 const ALONE: &str = "trees.mjs";
@@ -36,11 +42,20 @@ pub(crate) fn flow(house: &House) -> Result<(u64, u64, bool), Failure> {
         make_folder(&shots)?;
         let press = format!("{} pendant --to {}", simulator.display(), stage.address(demo::DC09));
         let call = format!("{} caller --to {}", simulator.display(), stage.address(demo::SIP));
+        let port = stage.folder.join("satphone");
+        let satphone = format!("{} satphone --port {}", simulator.display(), port.display());
+        let mailbox = format!(
+            "{} mailbox --smtp {} --web {}",
+            simulator.display(),
+            stage.address(demo::SMTP),
+            stage.address(demo::MAILBOX_WEB)
+        );
         for (script, more) in BESIDE_BACKBONE {
             let mut node = command(&folder, "node");
             node.args([script, "--url", &stage.console(), "--press", &press, "--call", &call]);
             node.args(["--user", "dispatcher1", "--password", "dispatcher1-demo", "--shots"]);
-            node.arg(&shots).args(more);
+            node.arg(&shots).args(["--satphone", &satphone, "--mailbox", &mailbox]);
+            node.args(["--mails", &stage.mailbox()]).args(more);
             play(&mut node, &mut count)?;
         }
         let mut node = command(&folder, "node");

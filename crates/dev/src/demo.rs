@@ -86,7 +86,7 @@ impl Stage {
         format!("http://{}", self.address(CONSOLE))
     }
 
-    fn mailbox(&self) -> String {
+    pub(crate) fn mailbox(&self) -> String {
         format!("http://{}", self.address(MAILBOX_WEB))
     }
 }
@@ -412,8 +412,8 @@ const TERMINALS: [(&str, &str); 4] = [
 /// How many times as fast as life the evening is: for a person who watches, and for a check.
 const DEMO_FACTOR: u32 = 10;
 const CHECK_FACTOR: u32 = 60;
-const SMTP: u16 = 2_525;
-const MAILBOX_WEB: u16 = 8_025;
+pub(crate) const SMTP: u16 = 2_525;
+pub(crate) const MAILBOX_WEB: u16 = 8_025;
 
 const HEALTHY_WITHIN: Duration = Duration::from_mins(1);
 const HEALTH_PERIOD: Duration = Duration::from_millis(100);

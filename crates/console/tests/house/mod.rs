@@ -7,6 +7,7 @@
 mod calls;
 pub(crate) mod client;
 pub(crate) mod desk;
+pub(crate) mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +35,11 @@ pub(crate) const KEPT: usize = 300;
 pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const TOKEN: &str = "an-api-token-of-the-test";
 
+/// What a person typed is sealed with this key.
+const TYPED: KeyId = KeyId(9);
+/// Bytes that a seal adds.
+const SEAL_BYTES: usize = 40;
+
 type Held = (Input, oneshot::Sender<Result<Receipt, Refusal>>);
 
 pub(crate) struct House {
@@ -53,6 +59,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new(at: &str) -> Arc<Self> {
+        Self::open(at, start())
+    }
+
+    /// A house with these registers.
+    pub(crate) fn open(at: &str, start: Start) -> Arc<Self> {
         let at: Timestamp = at.parse().unwrap();
         let house = Arc::new(Self {
             state: RwLock::default(),
@@ -64,7 +75,7 @@ impl House {
             held: Mutex::new(None),
             posted: Mutex::default(),
         });
-        house.run(&Input::Start(Box::new(start()))).unwrap();
+        house.run(&Input::Start(Box::new(start))).unwrap();
         house
     }
 
@@ -312,13 +323,18 @@ impl Submit for House {
 
 impl Reveal for House {
     fn reveal(&self, sealed: &Sealed) -> Option<Vec<u8>> {
-        (sealed.key != KeyId(0)).then(|| sealed.bytes.clone())
+        let mut clear = sealed.bytes.clone();
+        if sealed.key == TYPED {
+            clear.truncate(clear.len().saturating_sub(SEAL_BYTES));
+        }
+        (sealed.key != KeyId(0)).then_some(clear)
     }
 }
 
 impl Seal for House {
     fn seal(&self, clear: &[u8]) -> Option<Sealed> {
-        Some(Sealed { key: KeyId(9), bytes: clear.to_vec() })
+        // As long as a real one, as the core counts what is in it.
+        Some(Sealed { key: TYPED, bytes: [clear, &[0; SEAL_BYTES]].concat() })
     }
 
     fn token(&self, purpose: &'static str, clear: &[u8]) -> Token {
@@ -347,7 +363,7 @@ impl Answers for House {
     }
 }
 
-fn token(clear: &[u8]) -> Token {
+pub(crate) fn token(clear: &[u8]) -> Token {
     let mut token = [0; 16];
     token.copy_from_slice(&blake3::hash(clear).as_bytes()[..16]);
     Token(token)
@@ -385,7 +401,7 @@ fn person(key: &str, number: u64, name: &str, mail: Option<&str>) -> PersonEntry
     }
 }
 
-fn start() -> Start {
+pub(crate) fn start() -> Start {
     let mut people = Vec::new();
     let mut devices = Vec::new();
     let homes = [

@@ -190,14 +190,15 @@ class Desk {
     }
   }
 
-  /** Gives a command; it is drawn as pending until the core has answered with its number. */
-  command(kind: string, target: string, body: Record<string, unknown>): void {
-    if (!this.me) return;
+  /** Gives a command; it is drawn as pending until the core has answered with its number. Returns its id. */
+  command(kind: string, target: string, body: Record<string, unknown>): string | undefined {
+    if (!this.me) return undefined;
     const made = Date.now();
     const lost = this.everLinked && this.lostSince !== null;
     const entry: Pending = { id: uuid7(made), kind, body: timed(kind, body, lost ? made + this.#offset : null), target, user: this.me.user, made, state: "sending", sent: 0 };
     this.pending = added(this.pending, entry);
     this.#work();
+    return entry.id;
   }
 
   /** Sends something that no person waits for. */

@@ -36,8 +36,9 @@ export function holdsWords(draft: Draft): boolean {
 export function drafted(): Set<string> {
   const targets = new Set<string>();
   for (let place = 0; place < localStorage.length; place += 1) {
-    const [what, , target] = (localStorage.key(place) ?? "").split(":");
-    if (what === "draft" && target) targets.add(target);
+    const [what, , ...target] = (localStorage.key(place) ?? "").split(":");
+    // A device's name has a colon of its own.
+    if (what === "draft" && target.length) targets.add(target.join(":"));
   }
   return targets;
 }

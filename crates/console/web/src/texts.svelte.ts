@@ -28,6 +28,17 @@ export function t(key: string, values: Record<string, string | number> = {}): st
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** Why the core said no; its own words for a code that the page does not know. */
+export function refusal(code: string | undefined, what: string | undefined): string {
+  const known = t(`refusal.${code}`);
+  return known.startsWith("refusal.") ? (what ?? "") : known;
+}
+
+/** The same in Japanese, whatever the screen speaks: for what goes to people outside. */
+export function inJapanese(key: string): string {
+  return words.ja[key] ?? key;
+}
+
 export const districtNumbers = districts.map((_, index) => index + 1);
 
 /** Name of a district, 1 to 13. */

@@ -23,7 +23,7 @@ test("each key that the page names has a text", () => {
 
 // What the core may say is a closed list in Rust; the page must have a word for each.
 test("each word of the core has a text", () => {
-  const source = ["unit", "alarm", "call", "refusal", "command", "effect", "registry"].map((name) => readFileSync(`../../model/src/${name}.rs`, "utf8")).join("\n");
+  const source = ["unit", "alarm", "call", "refusal", "command", "effect", "registry", "notice", "report"].map((name) => readFileSync(`../../model/src/${name}.rs`, "utf8")).join("\n");
   const words = (name: string) => {
     const body = new RegExp(`^    ${name} \\{([\\s\\S]*?)^    \\}`, "m").exec(source)?.[1] ?? "";
     return [...body.matchAll(/= "([\w:-]+)"/g)].map((match) => match[1] ?? "");
@@ -33,10 +33,11 @@ test("each word of the core has a text", () => {
     ["IncidentOutcome", "incident_outcome"], ["RefusalCode", "refusal"], ["Role", "role"], ["AnswerChoice", "answer"], ["Mode", "mode"],
     ["IncidentSubkind", "subkind"], ["CallBackOutcome", "callback"], ["CallEnd", "call.by"], ["LocationMark", "mark"], ["LocationFault", "fault"],
     ["UnitKind", "vehicle"], ["Ability", "ability"], ["Availability", "unit"], ["AvailabilityReason", "out"], ["UnitStatus", "unit"], ["AssignmentEnd", "ended"], ["Why", "why"],
+    ["NoticeKind", "letter"], ["Replacing", "replacing"], ["Severity", "severity"], ["Deviation", "deviation"], ["Door", "door"],
   ];
   for (const [name, prefix] of lists) {
     const all = words(name);
-    expect(all.length, name).toBeGreaterThan(2);
+    expect(all.length, name).toBeGreaterThan(1);
     // `out:crew` is a word and what it is about.
     for (const word of all) for (const part of word.split(":")) expect(Object.keys(ja), name).toContain(`${part === word || part === "out" ? prefix : "out"}.${part}`);
   }

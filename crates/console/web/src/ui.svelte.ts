@@ -1,12 +1,18 @@
 // What this window looks at. Nothing here leaves the browser.
 import { desk } from "./desk.svelte";
 import { type Draft, drafted, dropDraft, holdsWords, saveDraft } from "./drafts";
+import { FRESH, groupsFor, letters } from "./letters";
 import { isUnanswered, sortIncidents, sortSignals } from "./order";
 import type { Place } from "./places";
-import type { Incident, Signal, Unit } from "./types";
+import { modems, siteOf } from "./sites";
+import type { Device, Incident, Notice, Signal, Site, Unit } from "./types";
 import { hasPoint } from "./whereabouts";
 
-export type FormName = "open" | "call" | "callback" | "join" | "end" | "note" | "place" | "kind" | "close";
+export type FormName = "open" | "call" | "callback" | "join" | "end" | "note" | "place" | "kind" | "close" | "notice" | "withdraw";
+/** What is kept as a draft: forms, what a notice says to the public, and words to a site. */
+export type DraftName = FormName | "public" | "message";
+/** What is below the detail where there is no room for all. */
+export type Below = "map" | "recommend" | "notices" | "sites";
 
 /** What is to be done once a signal has its incident. Outlives a reload. */
 interface Afterwards {
@@ -24,11 +30,10 @@ export interface Aim {
 }
 
 class Ui {
-  /** Id of the signal, incident or unit in the detail pane. */
+  /** Id of the signal, incident, unit, notice or site in the detail pane. */
   selected: string | null = $state(null);
   form: { name: FormName; target: string } | null = $state(null);
-  /** What is below the detail where there is no room for both. */
-  below: "map" | "recommend" = $state("map");
+  below: Below = $state("map");
   /** Incident whose recommendation is on the screen. */
   recommended: string | null = $state(null);
   /** Counted up each time that somebody asks for a recommendation. */
@@ -41,6 +46,8 @@ class Ui {
   help = $state(false);
   showEnded = $state(localStorage.getItem("showEnded") !== "no");
   singleKeys = $state(localStorage.getItem("singleKeys") !== "off");
+  /** Whether what this seat sends to many is a drill. */
+  drill = $state(localStorage.getItem("drill") === "on");
   theme: "dark" | "light" = $state(localStorage.getItem("theme") === "light" ? "light" : "dark");
   /** Things with a draft, so that lists can mark them. */
   drafts: Set<string> = $state.raw(drafted());
@@ -54,7 +61,18 @@ class Ui {
   signal: Signal | undefined = $derived(desk.world?.signals.find((each) => each.id === this.selected));
   incident: Incident | undefined = $derived(desk.world?.incidents.find((each) => each.id === this.selected));
   unit: Unit | undefined = $derived(this.units.find((each) => each.id === this.selected));
+  letters: Notice[] = $derived(letters(desk.world?.notices ?? []));
+  notice: Notice | undefined = $derived(this.letters.find((each) => each.id === this.selected));
+  site: Site | undefined = $derived(siteOf(this.selected, desk.world?.sites ?? []));
+  modems: Device[] = $derived(modems(desk.world?.devices ?? []));
   mayAct: boolean = $derived(["dispatcher", "supervisor"].includes(desk.me?.role ?? ""));
+  mayMessage: boolean = $derived(["dispatcher", "supervisor", "disaster_manager"].includes(desk.me?.role ?? ""));
+  /** Whether there is a group that this person may send to. */
+  mayNotify: boolean = $derived(this.mayMessage && groupsFor(desk.me?.role, desk.world?.groups ?? []).length > 0);
+  /** Whether everything this seat sends is a drill. */
+  isDrill: boolean = $derived(this.drill || desk.world?.mode === "training");
+  /** Commands that came to an end and of which the draft was seen to. */
+  #seen = new Set<string>();
 
   /** Whether a call waits that nobody answered, or a caller who gave up and was not called back in time. */
   get calling(): boolean {
@@ -63,7 +81,7 @@ class Ui {
 
   /** Whether somebody, here or at another seat, typed something about a thing and has not sent it. */
   hasDraft(id: string): boolean {
-    return this.drafts.has(id) || (desk.world?.drafts.some((each) => each.form.split(":")[1] === id) ?? false);
+    return this.drafts.has(id) || (desk.world?.drafts.some((each) => each.form.slice(each.form.indexOf(":") + 1) === id) ?? false);
   }
 
   select(id: string): void {
@@ -88,6 +106,8 @@ class Ui {
 
   /** Whether the form makes sense for what is selected. */
   canOpen(name: FormName): boolean {
+    if (name === "notice") return this.mayNotify;
+    if (name === "withdraw") return this.mayNotify && !!this.notice;
     if (!this.mayAct) return false;
     if (name === "note") return !!this.incident;
     if (name === "close" || name === "place" || name === "kind") return this.incident?.state === "open";
@@ -103,6 +123,21 @@ class Ui {
     this.form = { name, target: this.selected };
     // What was sent from it before came to nothing: what follows is said anew.
     this.#remember(this.#afterwards.filter((each) => each.signal !== this.selected));
+  }
+
+  /** Writes a notice: one to begin with, for the incident that is selected, or one that corrects or withdraws another. */
+  compose(target = this.incident?.id ?? FRESH, name: "notice" | "withdraw" = "notice"): void {
+    if (this.mayNotify) this.form = { name, target };
+  }
+
+  /** What was sent by a form that keeps its words until the core has them: now it may let go. Call it after each answer. */
+  settle(): void {
+    for (const { id, kind, target, state } of desk.pending) {
+      if (state !== "done" || this.#seen.has(id)) continue;
+      this.#seen.add(id);
+      if (kind === "SendMessage") this.dropDraft("message", target);
+      if (kind === "SendNotice") for (const name of ["notice", "public", "withdraw"] as const) this.dropDraft(name, target);
+    }
   }
 
   closeForm(): void {
@@ -162,7 +197,7 @@ class Ui {
   }
 
   /** Keeps what is typed in a form: here at once, in the core soon. */
-  keepDraft(form: FormName, target: string, draft: Draft): void {
+  keepDraft(form: DraftName, target: string, draft: Draft): void {
     saveDraft(form, target, draft);
     this.drafts = drafted();
     const name = `${form}:${target}`;
@@ -170,7 +205,7 @@ class Ui {
     else if (desk.keeper.has(name)) desk.keeper.keep(name, null);
   }
 
-  dropDraft(form: FormName, target: string): void {
+  dropDraft(form: DraftName, target: string): void {
     dropDraft(form, target);
     this.drafts = drafted();
     const name = `${form}:${target}`;
@@ -180,6 +215,11 @@ class Ui {
   toggleTheme(): void {
     this.theme = this.theme === "dark" ? "light" : "dark";
     localStorage.setItem("theme", this.theme);
+  }
+
+  setDrill(drill: boolean): void {
+    this.drill = drill;
+    localStorage.setItem("drill", drill ? "on" : "off");
   }
 
   toggleSingleKeys(): void {
