@@ -270,7 +270,9 @@ fn what_is_public_is_a_cap_alert_and_stands_in_the_feed_while_it_lives() {
         "text": "誤報でした。", "replaces": second, "replacing": "withdrawal", "minutes": 60,
     });
     let third = send(&desk, &withdrawal);
-    assert_eq!(read(&third).kind.word(), MsgType::Cancel);
+    let cancel = read(&third);
+    assert_eq!(cancel.kind.word(), MsgType::Cancel);
+    assert!(cancel.infos[0].headline.as_ref().unwrap().as_str().contains("【取消】"));
     assert_eq!(feed().text().matches("<entry").count(), 1);
     // What is for a group alone is nobody else's.
     let private = send(&desk, &wanted(2));

@@ -34,4 +34,4 @@ pub use page::{
     unreadable, withdrawn,
 };
 pub use render::{RenderError, Rendered, Surroundings, render};
-pub use texts::{alarm_text, event_text, mode_mark};
+pub use texts::{alarm_text, event_text, mode_mark, withdrawn_text};

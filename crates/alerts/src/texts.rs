@@ -44,6 +44,13 @@ pub fn event_text(
     exact.or_else(|| events.get(kind.as_str())).map_or(kind.as_str(), String::as_str)
 }
 
+/// What the public reads of a notice that is withdrawn: before its headline, and before its text.
+#[must_use]
+pub fn withdrawn_text(language: Language) -> (&'static str, &'static str) {
+    let words = &texts(language).letter;
+    (&words.subject_withdrawal, &words.public_withdrawn)
+}
+
 /// The first line of a text that is not real.
 pub(crate) fn mode_line(mode: Mode, language: Language) -> Option<String> {
     let mark = mode_mark(mode)?;
@@ -120,6 +127,7 @@ pub(crate) struct LetterTexts {
     pub(crate) closing: String,
     pub(crate) page_title: String,
     pub(crate) page_withdrawn: String,
+    public_withdrawn: String,
 }
 
 #[derive(Debug, Deserialize)]

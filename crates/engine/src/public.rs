@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hansho_alerts::{event_text, mode_mark};
+use hansho_alerts::{event_text, mode_mark, withdrawn_text};
 use hansho_atlas::by_id;
 use hansho_console::{PublicAlerts, Reads};
 use hansho_core::{Notice, State};
@@ -128,6 +128,11 @@ fn alert_of(state: &State, id: NoticeId) -> Option<Alert> {
         mode_mark(notice.settings.mode).unwrap_or_default(),
         if letter.drill { mode_mark(Mode::Training).unwrap_or_default() } else { "" }
     );
+    // A cancellation that only repeated the words would be read as the alert.
+    let withdrawn = matches!(letter.replaces, Some((_, Replacing::Withdrawal)));
+    let (before, first) = if withdrawn { withdrawn_text(Language::Ja) } else { ("", "") };
+    let lines = [marks.as_str(), first, text.text.as_str()];
+    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
     let sent = time(notice.ordered_at)?;
     let numbers = incident.and_then(|incident| Item::new(&incident.number));
     let info = Info {
@@ -143,12 +148,8 @@ fn alert_of(state: &State, id: NoticeId) -> Option<Alert> {
         period: Period::new(Some(sent.clone()), time(notice.expires_at))?,
         onset: None,
         sender_name: Text::new(&notice.settings.headquarters),
-        headline: Text::new(&format!("{marks}{}", text.headline)),
-        description: Text::new(&if marks.is_empty() {
-            text.text.clone()
-        } else {
-            format!("{marks}\n{}", text.text)
-        }),
+        headline: Text::new(&format!("{marks}{before}{}", text.headline)),
+        description: Text::new(&lines.join("\n")),
         instruction: None,
         web: None,
         contact: None,
