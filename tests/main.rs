@@ -39,6 +39,8 @@ mod simulation;
 #[cfg(test)]
 mod sip;
 #[cfg(test)]
+mod stranger;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod trackers;

@@ -22,6 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The check failed.
 const EXIT_FAILED: u8 = 1;
+/// Longest input of `password`: more than any password may have.
+const PASSWORD_INPUT_MAX: u64 = 4_096;
 /// Longest input of `decode`.
 const DECODE_BYTES_MAX: u64 = 16 << 20;
 /// Our fault.
@@ -87,6 +89,16 @@ enum Task {
         /// Folder that the files are put into; made when it is missing.
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Makes the line of a log-in's password for people.toml; the password is read from standard
+    /// input.
+    Password,
+    /// Makes a bearer token for a program, and its line for people.toml; or a device's password, and
+    /// its line for devices.toml.
+    Token {
+        /// For a device at door `mqtt`.
+        #[arg(long)]
+        device: bool,
     },
     /// Runs conformance files or folders; the last line is `N passed, N failed, N skipped`.
     Vectors {
@@ -171,6 +183,8 @@ fn main() -> ExitCode {
         Task::ServeCore(place) => serve_core(&place.options()),
         Task::CheckConfig { config } => check_config(&config),
         Task::Journal { task } => journal(task),
+        Task::Password => password(),
+        Task::Token { device } => token(device),
         Task::Backup { data, to, keys } => back_up(&data.data, &to, keys.as_deref()),
         Task::Restore { from, keys, data } => restore(&from, keys.as_deref(), &data.data),
         Task::Terminal { ids, data, out } => terminal(&ids, &data, &out),
@@ -256,6 +270,32 @@ fn back_up(data: &Path, to: &Path, keys: Option<&Path>) -> ExitCode {
 
 fn restore(from: &Path, keys: Option<&Path>, data: &Path) -> ExitCode {
     match backup::restore(from, keys, data, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, EXIT_FAILED),
+    }
+}
+
+fn password() -> ExitCode {
+    let mut typed = String::new();
+    let read = io::stdin().lock().take(PASSWORD_INPUT_MAX).read_to_string(&mut typed);
+    if let Err(error) = read {
+        return fail(&error, EXIT_FAILED);
+    }
+    match officer::password_line(typed.trim_end_matches(['\r', '\n'])) {
+        Ok(line) => print(&line),
+        Err(error) => fail(&error, EXIT_MEND),
+    }
+}
+
+fn token(device: bool) -> ExitCode {
+    match officer::token_lines(if device { "password_blake3" } else { "token_blake3" }) {
+        Ok(lines) => print(&lines),
+        Err(error) => fail(&error, EXIT_FAULT),
+    }
+}
+
+fn print(lines: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{lines}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, EXIT_FAILED),
     }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use hansho_console::{PasswordError, hash_password};
 use hansho_core::{SNAPSHOT_VERSION, State};
 use hansho_journal::{
     JournalError, SqliteReader, body, export, snapshot_marks, stats, tail, verify,
@@ -32,6 +33,12 @@ pub enum OfficerError {
         /// Why.
         why: JournalError,
     },
+    /// A password that nobody may have.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The system has no random bytes.
+    #[error("the system gives no random bytes")]
+    Random(#[source] io::Error),
     /// A snapshot is not what the journal folds to.
     #[error(
         "the snapshot at event {seq} is not what the journal folds to: the journal is right; move \
@@ -175,6 +182,35 @@ fn replay_past_snapshots(data: &Path) -> Result<(State, usize), OfficerError> {
             agreed += 1;
         }
     }
+}
+
+/// The line of a log-in's password for `people.toml`.
+///
+/// # Errors
+///
+/// When it is empty or too long, or there are no random bytes for the salt.
+pub fn password_line(password: &str) -> Result<String, OfficerError> {
+    let hash = hash_password(password, &random()?)?;
+    Ok(format!("password_hash = \"{hash}\""))
+}
+
+/// A new secret of 128 random bits, and the line by which a register knows it: `token_blake3` of a
+/// log-in, `password_blake3` of a device.
+///
+/// # Errors
+///
+/// When there are no random bytes.
+pub fn token_lines(key: &str) -> Result<String, OfficerError> {
+    let secret = hex(&random()?);
+    let hash = blake3::hash(secret.as_bytes());
+    Ok(format!("{secret}\n{key} = \"{hash}\""))
+}
+
+fn random() -> Result<[u8; 16], OfficerError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| OfficerError::Random(io::Error::other(error.to_string())))?;
+    Ok(bytes)
 }
 
 /// Lower-case hexadecimal digits.

@@ -1,0 +1,146 @@
+//! A stranger's hour: config/README.md, "Your own house, in an hour", walked as it stands.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::house::http::Client;
+use crate::house::{PROGRAM, text, wait};
+
+const PAGE: &str = include_str!("../config/README.md");
+const PASSWORD: &str = "change me";
+
+/// The section of the page.
+fn section() -> &'static str {
+    let (_before, rest) = PAGE.split_once("## Your own house, in an hour\n").unwrap();
+    rest.split_once("\n## ").unwrap().0
+}
+
+/// A file's text on the page: the block after the first line that begins with its name.
+fn file(name: &str) -> &'static str {
+    let (_before, rest) = section().split_once(&format!("\n`{name}`")).unwrap();
+    let (_before, rest) = rest.split_once("```toml\n").unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+/// The commands on the page, in their order.
+fn commands() -> Vec<Vec<&'static str>> {
+    let blocks = section().split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|block| block.split_once("```").unwrap().0.lines());
+    lines.map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// Whatever was started ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.0),
+            rustix::process::Signal::TERM,
+        )
+        .ok();
+        self.0.wait().ok();
+    }
+}
+
+/// `hansho-sim` stands beside `hansho`.
+fn program(name: &str) -> Option<PathBuf> {
+    let found = Path::new(PROGRAM).with_file_name(name);
+    found.is_file().then_some(found)
+}
+
+#[test]
+fn the_page_leads_to_a_house_of_ones_own() {
+    let Some(simulators) = program("hansho-sim") else {
+        println!("skipped: hansho-sim is not built; `cargo build` makes it");
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    // Other tests may listen where the page does.
+    let ports = [("8219", 0), ("5109", 1), ("5160", 2), ("5170", 3), ("2625", 4), ("8125", 5)];
+    let base = 20_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let mut page = section().to_owned();
+    for (port, place) in ports {
+        page = page.replace(&format!(":{port}"), &format!(":{}", base + place));
+    }
+    let mended = |text: &str| {
+        ports.iter().fold(text.to_owned(), |text, (port, place)| {
+            text.replace(&format!(":{port}"), &format!(":{}", base + place))
+        })
+    };
+    let made = Command::new("sh")
+        .args(["-c", &format!("printf %s '{PASSWORD}' | {PROGRAM} password")])
+        .output()
+        .unwrap();
+    let line = text(&made.stdout);
+    let hash = line.trim().strip_prefix("password_hash = \"").unwrap().trim_end_matches('"');
+    let city = place.path().join("my-city");
+    fs::create_dir(&city).unwrap();
+    for name in ["hansho.toml", "people.toml", "devices.toml", "units.toml", "groups.toml"] {
+        let text = mended(file(name)).replace("PASSWORD_HASH", hash);
+        fs::write(city.join(name), text).unwrap();
+    }
+    assert!(page.contains("cp config/demo/plans.toml my-city/"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::copy(root.join("config/demo/plans.toml"), city.join("plans.toml")).unwrap();
+
+    let mut all = commands().into_iter();
+    let mut next = |name: &str| {
+        let words = all.next().unwrap();
+        assert_eq!(words[0], name, "{words:?}");
+        let program = if name == "hansho" { PathBuf::from(PROGRAM) } else { simulators.clone() };
+        let mut command = Command::new(program);
+        command.args(words[1..].iter().map(|word| mended(word))).current_dir(place.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    };
+    let checked = next("hansho").output().unwrap();
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
+    let quiet = |mut command: Command| Running(command.stdout(Stdio::null()).spawn().unwrap());
+    let _mailbox = quiet(next("hansho-sim"));
+    let _phone = quiet(next("hansho-sim"));
+    let house = quiet(next("hansho"));
+    let console = Client::new(([127, 0, 0, 1], base).into()).with_patience(Duration::from_secs(5));
+    wait("the house to be well", || {
+        console.get("/healthz").ok().filter(|answer| answer.status == 200).map(drop)
+    });
+    let log_in = json!({ "user": "chief", "password": PASSWORD });
+    let inside = console.post_json("/api/login", &log_in).unwrap();
+    assert!(inside.status < 300, "{inside:?}");
+    let cookie = inside.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let origin = format!("http://127.0.0.1:{base}");
+    let chief = console.with_header("Cookie", &cookie).with_header("Origin", &origin);
+
+    assert!(next("hansho-sim").output().unwrap().status.success(), "the pendant is acknowledged");
+    let catcher = Client::new(([127, 0, 0, 1], base + 5).into());
+    let mail = wait("the mail", || {
+        let mails: Value = catcher.get("/api/mails").ok()?.json();
+        mails.as_array()?.first().cloned()
+    });
+    assert_eq!(mail["to"][0], "me@my-city.example.jp");
+    assert!(mail["subject"].as_str().unwrap().contains("【訓練】"), "{mail}");
+    let _caller = quiet(next("hansho-sim"));
+    wait("both to stand on the console", || {
+        let state = chief.state();
+        (state["signals"].as_array().unwrap().len() == 2).then_some(())
+    });
+    let notice = json!({
+        "group": "everybody", "kind": "information", "drill": false, "subject": "はじめての配信",
+        "text": "届きましたか。", "count": 1, "minutes": 60,
+    });
+    assert_eq!(chief.command("SendNotice", &notice).unwrap().status, 200);
+    wait("the notice", || {
+        let mails: Value = catcher.get("/api/mails").ok()?.json();
+        (mails.as_array()?.len() == 2).then_some(())
+    });
+    for _look in 0..2 {
+        let looked = next("hansho").output().unwrap();
+        assert!(looked.status.success() && !looked.stdout.is_empty());
+    }
+    drop(house);
+    assert!(all.next().is_none(), "the page has more to walk");
+}
