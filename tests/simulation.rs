@@ -1,7 +1,8 @@
 //! The whole house in virtual time: home units, an MQTT pendant, a watch, callers, dispatchers,
-//! helpers, units, a satellite modem and a mail relay around real sessions, lanes, sequencer, core and desk, on a disk with a pending and a durable part. Packets
-//! are lost, doubled, reordered and damaged; commits fail; the relay breaks off; clocks are set; the
-//! machine dies at any step.
+//! helpers, units, a satellite modem, notices to a group and a mail relay around real sessions, lanes,
+//! sequencer, core and desk, on a disk with a pending and a durable part. Packets are lost, doubled,
+//! reordered and damaged; commits fail; the relay breaks off; clocks are set; the machine dies at any
+//! step.
 //!
 //! A run follows from its seed alone. `HANSHO_SEEDS` says how many are played (10,000),
 //! `HANSHO_SEED` plays one and tells its last steps.
