@@ -16,10 +16,14 @@ console = "127.0.0.1:0"
 
 /// The faults of a configuration of these three files, as a person reads them.
 fn run(site: &str, people: &str, devices: &str) -> String {
+    run_files(&[("hansho.toml", site), ("people.toml", people), ("devices.toml", devices)])
+}
+
+fn run_files(files: &[(&str, &str)]) -> String {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("hansho.toml"), site).unwrap();
-    fs::write(dir.path().join("people.toml"), people).unwrap();
-    fs::write(dir.path().join("devices.toml"), devices).unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
     match Config::load(dir.path()) {
         Ok(_) => "sound".to_owned(),
         Err(error) => error.to_string().replace(dir.path().to_str().unwrap(), "config"),
@@ -197,20 +201,73 @@ fn one_log_in_for_two_people_is_refused() {
 
 /// As [`run`], with vehicles and plans beside a sound rest.
 fn run_fleet(units: &str, plans: &str) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, text) in [
-        ("hansho.toml", SITE),
-        ("people.toml", ""),
-        ("devices.toml", ""),
-        ("units.toml", units),
-        ("plans.toml", plans),
-    ] {
-        fs::write(dir.path().join(name), text).unwrap();
-    }
-    match Config::load(dir.path()) {
-        Ok(_) => "sound".to_owned(),
-        Err(error) => error.to_string().replace(dir.path().to_str().unwrap(), "config"),
-    }
+    let sound = [("hansho.toml", SITE), ("people.toml", ""), ("devices.toml", "")];
+    run_files(&[&sound[..], &[("units.toml", units), ("plans.toml", plans)]].concat())
+}
+
+/// As [`run`], with groups and satellite sites beside a sound rest of three people.
+fn run_outside(groups: &str, sites: &str) -> String {
+    let people = "a-1 = { name = \"甲\" }\na-2 = { name = \"乙\" }\na-3 = { name = \"丙\" }\n";
+    let sound = [("hansho.toml", SITE), ("people.toml", people), ("devices.toml", "")];
+    run_files(&[&sound[..], &[("groups.toml", groups), ("sites.toml", sites)]].concat())
+}
+
+#[test]
+fn faults_of_groups() {
+    let groups = r#"
+everybody = { name = "全員", senders = ["supervisor"], members = ["a-1..a-3"] }
+Dan-1 = { name = "大文字", senders = ["dispatcher"], members = ["a-1"] }
+twice = { name = "二度", senders = ["dispatcher"], members = ["a-1", "a-1..a-2"] }
+backward = { name = "逆", senders = ["dispatcher"], members = ["a-3..a-1"] }
+strangers = { name = "他人", senders = ["dispatcher"], members = ["a-4", "b-1..b-9"] }
+viewers = { name = "閲覧", senders = ["viewer", 5], members = ["a-1"] }
+bare = {}
+flat = ["a-1"]
+more = { name = "", senders = [], members = ["a-1"], owner = "a-1" }
+"#;
+    insta::assert_snapshot!(run_outside(groups, ""));
+}
+
+#[test]
+fn faults_of_sites() {
+    let sites = r#"
+[modems]
+roof = { port = "/dev/serial/by-id/one", model = "9602", mailbox_minutes = 30 }
+cellar = { port = "/dev/serial/by-id/one" }
+"Roof 2" = { port = "/dev/serial/by-id/two", model = "9600", mailbox_minutes = 4 }
+bare = {}
+flat = "/dev/ttyUSB0"
+[sites]
+300000000000101 = { name = "小名浜支所", district = 2 }
+30000000000010 = { name = "一桁足りない" }
+30000000000010x = { name = "数字でない", district = 14 }
+300000000000103 = { district = 4 }
+[site]
+"#;
+    insta::assert_snapshot!(run_outside("", sites));
+}
+
+#[test]
+fn limits_of_groups_and_sites_hold_at_the_limit_and_one_more() {
+    let groups = |count: usize| {
+        let line = |n| format!("g{n} = {{ name = \"g\", senders = [], members = [\"a-1\"] }}\n");
+        run_outside(&(0..count).map(line).collect::<String>(), "")
+    };
+    assert_eq!(groups(GROUPS_MAX), "sound");
+    assert!(groups(GROUPS_MAX + 1).contains("groups are in the register"));
+    let modems = |count: usize| {
+        let name = |n: usize| "abcdefghijklmnopqrstuvwxyz".get(n..=n).unwrap();
+        let line = |n| format!("m-{} = {{ port = \"/dev/port{n}\" }}\n", name(n));
+        run_outside("", &format!("[modems]\n{}", (0..count).map(line).collect::<String>()))
+    };
+    assert_eq!(modems(MODEMS_MAX), "sound");
+    assert!(modems(MODEMS_MAX + 1).contains("modems are in the register"));
+    let sites = |count: usize| {
+        let line = |n| format!("{:015} = {{ name = \"支所\" }}\n", 300_000_000_000_000_u64 + n);
+        run_outside("", &format!("[sites]\n{}", (0..count as u64).map(line).collect::<String>()))
+    };
+    assert_eq!(sites(SITES_MAX), "sound");
+    assert!(sites(SITES_MAX + 1).contains("sites are in the register"));
 }
 
 #[test]

@@ -45,6 +45,25 @@ async fn nobody_gets_anything_without_credentials() {
 }
 
 #[tokio::test]
+async fn what_the_public_may_read_is_open_to_all_and_kept_by_caches_for_a_moment() {
+    let desk = Desk::new().await;
+    for (path, kind, body) in [
+        ("/public/alerts.atom", "application/atom+xml; charset=utf-8", "<feed/>"),
+        ("/public/alerts/hansho-n7.xml", "application/cap+xml; charset=utf-8", "<alert/>"),
+    ] {
+        let answer = ask(desk.address, "GET", path, &[], "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body));
+        assert_eq!(answer.header("content-type"), Some(kind));
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=10"));
+    }
+    for path in ["/public/alerts/hansho-n8.xml", "/public/alerts/hansho-n7", "/public/alerts/"] {
+        assert_eq!(ask(desk.address, "GET", path, &[], "").await.status, 404, "{path}");
+    }
+    let posted = ask(desk.address, "POST", "/public/alerts.atom", &[], "").await;
+    assert_eq!(posted.status, 405);
+}
+
+#[tokio::test]
 async fn the_state_has_the_shape_of_the_contract() {
     let desk = Desk::new().await;
     let signal = desk.press("4017").await;
