@@ -8,8 +8,9 @@ use crate::demo;
 use crate::house::{House, make_folder};
 use crate::run::{self, command};
 
-/// Far from the demo's own ports, so that a demo may go on meanwhile.
-const PORT_BASE: u16 = 37_000;
+/// Far from the demo's own ports, so that a demo may go on meanwhile; and below those that the kernel
+/// gives to connections that go out (32,768 and up), of which it would be one in a while.
+const PORT_BASE: u16 = 22_000;
 
 /// Played against the backbone in this order, each with what it takes beside the arguments of all.
 const BESIDE_BACKBONE: [(&str, &[&str]); 4] = [

@@ -170,6 +170,8 @@ fn cargo_tally(line: &str) -> Option<Tally> {
 }
 
 fn browser_flow(house: &House) -> Result<Tally, Failure> {
+    // The program that it starts has the pages in it as they are now.
+    web::build(house)?;
     let (passed, failed, succeeded) = browser::flow(house)?;
     Ok(Tally { passed, failed }.with_exit(succeeded))
 }
