@@ -559,7 +559,6 @@ impl Sbd {
         }
         self.phase = Phase::Working;
         self.fresh = true;
-        self.turn(State::Ready);
         self.go(now);
     }
 
@@ -759,6 +758,8 @@ impl Sbd {
     }
 
     fn took_status(&mut self, now: Timestamp, status: StatusAnswer) {
+        // A modem of another kind may take every setting; only one of this kind has such buffers.
+        self.turn(State::Ready);
         self.status = Some(status);
         self.stale = false;
         // Later ones are heard.

@@ -36,6 +36,8 @@ struct Modem {
     dumb_sessions: u32,
     /// Does not answer at all.
     dead: bool,
+    /// Takes every command and knows nothing of messages: it is a telephone.
+    telephone: bool,
     /// Answers so many reads with a wrong checksum.
     bad_reads: u32,
     imei: &'static str,
@@ -59,6 +61,7 @@ impl Modem {
             commands: Vec::new(),
             dumb_sessions: 0,
             dead: false,
+            telephone: false,
             bad_reads: 0,
             imei: IMEI,
         }
@@ -104,6 +107,7 @@ impl Modem {
 
     fn obey(&mut self, command: &str) -> Vec<u8> {
         let info = match command {
+            _ if self.telephone && command.starts_with("AT+SBD") => String::new(),
             "ATE0" => {
                 self.echo = self.keeps_echo;
                 String::new()
@@ -684,6 +688,23 @@ fn a_silent_modem_is_left_and_tried_again() {
     assert_eq!(bench.states().last(), Some(&State::Silent));
     bench.modem.dead = false;
     bench.run(30);
+    assert_eq!(bench.outcomes(), [(1, Outcome::Done)]);
+}
+
+#[test]
+fn a_modem_that_takes_every_setting_and_has_no_buffers_is_never_ready() {
+    let mut bench = Bench::new();
+    bench.modem.telephone = true;
+    bench.send(1, b"help");
+    bench.run(600);
+    assert_eq!(bench.states(), [State::Probing, State::Silent]);
+    assert_eq!(bench.outcomes(), []);
+    let is_word =
+        |command: &String| ["AT+SBDWB", "AT+SBDIX"].iter().any(|it| command.starts_with(it));
+    assert!(!bench.modem.commands.iter().any(is_word), "{:?}", bench.modem.commands);
+    bench.modem.telephone = false;
+    bench.run(30);
+    assert_eq!(bench.states(), [State::Probing, State::Silent, State::Ready]);
     assert_eq!(bench.outcomes(), [(1, Outcome::Done)]);
 }
 

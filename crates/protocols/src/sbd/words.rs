@@ -83,9 +83,9 @@ pub enum State {
     Absent,
     /// The port is open; the modem has not answered yet.
     Probing,
-    /// It answers and is set up.
+    /// It is set up and says what stands in its buffers.
     Ready,
-    /// The port is open, but the modem does not answer.
+    /// The port is open, but the modem does not answer, or not as one of this kind.
     Silent,
 }
 
