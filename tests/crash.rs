@@ -75,6 +75,7 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
         let end = EndAll(&shared);
         kill_for_long(&mut house, &shared, &mut witness, &mut Dice(seed), kills);
         shared.quiet.store(true, Ordering::SeqCst);
+        println!("the last kill after {:.0} s", begun.elapsed().as_secs_f64());
         // What is owed to the mute relay holds up nobody else's mail; mended, it gets its own.
         let_mails_go_out(&house, &mut witness, |fate| !fate.mute);
         post.mend();

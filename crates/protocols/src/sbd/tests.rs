@@ -40,6 +40,8 @@ struct Modem {
     telephone: bool,
     /// Answers so many reads with a wrong checksum.
     bad_reads: u32,
+    /// Is reset after so many bytes of a message that is read.
+    reset_in: Option<usize>,
     imei: &'static str,
 }
 
@@ -63,6 +65,7 @@ impl Modem {
             dead: false,
             telephone: false,
             bad_reads: 0,
+            reset_in: None,
             imei: IMEI,
         }
     }
@@ -137,6 +140,10 @@ impl Modem {
                 if self.bad_reads > 0 {
                     self.bad_reads -= 1;
                     *data.last_mut().unwrap() ^= 1;
+                }
+                if let Some(came) = self.reset_in.take() {
+                    (self.echo, self.mt, self.mo) = (true, None, None);
+                    return [size.as_slice(), &data].concat()[..came].to_vec();
                 }
                 return [size.as_slice(), &data, b"\r\nOK\r\n"].concat();
             }
@@ -719,6 +726,31 @@ fn a_message_that_stays_damaged_is_handed_over_as_damaged() {
         assert_eq!(message.damaged, bad_reads == READS_MAX);
         assert_eq!(message.bytes.0, b"0123456789");
         assert_eq!(bench.modem.mt, None);
+    }
+}
+
+#[test]
+fn what_a_reset_left_of_a_message_is_handed_over_as_damaged() {
+    for cut in [false, true] {
+        let mut bench = Bench::new();
+        bench.modem.queue.push_back(b"0123456789".to_vec());
+        bench.modem.reset_in = Some(7);
+        while bench.modem.reset_in.is_some() {
+            bench.run(1);
+        }
+        // The port may be lost with it.
+        if cut {
+            bench.driver.handle_closed(bench.now);
+            bench.driver.handle_opened(bench.now);
+        }
+        bench.run(30);
+        let [(_, message)] = bench.told.as_slice() else { panic!("{:?}", bench.told) };
+        assert!(message.damaged && message.bytes.0.starts_with(b"01234"), "{message:?}");
+        bench.modem.queue.push_back(b"next".to_vec());
+        bench.driver.handle_bytes(bench.now, b"\r\nSBDRING\r\n");
+        bench.run(30);
+        assert_eq!(bench.told.len(), 2);
+        assert!(!bench.told[1].1.damaged);
     }
 }
 

@@ -49,7 +49,8 @@ pub struct Incoming {
     pub mtmsn: Option<u16>,
     /// The message, as far as it came.
     pub bytes: Private<Vec<u8>>,
-    /// Its checksum was wrong, or it did not come whole, three times.
+    /// Its checksum was wrong, or it did not come whole, three times; or the modem lost it before it
+    /// could be read again.
     pub damaged: bool,
 }
 
