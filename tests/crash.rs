@@ -416,7 +416,7 @@ struct Fate {
 }
 
 impl Fate {
-    fn is_owed(&self) -> bool {
+    fn is_owed(self) -> bool {
         self.attempted || (!self.replaced && self.last.is_none_or(|(_outcome, _code, again)| again))
     }
 
