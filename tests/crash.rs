@@ -329,7 +329,7 @@ fn kill_for_long(
             drop(held);
             shared.signals.lock().unwrap().extend(&witness.open);
             // A modem is set up half a second after the doors are open, and must be caught at work.
-            let long = if dice.below(7) == 0 { 600 } else { 0 };
+            let long = if dice.below(10) == 0 { 600 } else { 0 };
             pause(Duration::from_millis(10 + long + dice.below(141 + long)));
         } else {
             pause(Duration::from_millis(dice.below(60)));
