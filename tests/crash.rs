@@ -1,14 +1,17 @@
 //! The real program, killed at random moments under load: what it acknowledged is in the journal.
 //!
 //! One house, one data folder. Home units press over TCP and UDP, a pendant publishes, a watch calls
-//! for help, callers ring 119, a vehicle's crew presses, a desk sends commands, helpers answer their
-//! mails, and the core, its supervisor or both are killed again and again. After each restart the
-//! journal is read on and every acknowledgement that anybody holds is looked up in it.
+//! for help, callers ring 119, a vehicle's crew presses, a site speaks over a satellite, a desk sends
+//! commands, messages to the site and notices to a group, helpers answer their mails, and the core,
+//! its supervisor or both are killed again and again. After each restart the journal is read on and
+//! every acknowledgement that anybody holds is looked up in it.
 //!
 //! `HANSHO_KILLS` sets how often (200), `HANSHO_SEED` plays the moments of a run again. What runs
 //! between two kills is up to the machine, so a seed repeats the plan and not the interleaving.
 
 mod doors;
+mod letters;
+mod satphone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,7 +23,7 @@ use std::time::Duration;
 use hansho_journal::{SqliteReader, Vault};
 use hansho_model::{
     AnswerChoice, EffectId, Event, Idem, IncidentId, NoticeId, Outcome, PersonId, Recorded,
-    Reveal as _, Sealed, Seq, SignalId,
+    Reveal as _, Sealed, Seq, Settled, SignalId,
 };
 use serde_json::json;
 
@@ -28,7 +31,7 @@ use crate::house::dc09::{self, Link};
 use crate::house::http::{Client, new_id};
 use crate::house::post::{Post, answer_path};
 use crate::house::setup::{Device, Setup};
-use crate::house::{Addresses, Dice, House, now, pause, seed, wait_for};
+use crate::house::{Addresses, Dice, House, now, pause, seed, wait, wait_for};
 
 /// Home units: every second one over UDP.
 const UNITS: usize = 8;
@@ -51,6 +54,7 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
     let post = Post::start();
     let mut house = House::new(&setup(&post));
     let (terminals, trust) = (house.issue(&[doors::TERMINAL]), house.data().join("tls.pem"));
+    let satphone = satphone::plug_in(&house);
     let shared = Shared::default();
     let mut witness = Witness::default();
     let begun = now();
@@ -65,13 +69,19 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
         scope.spawn(|| doors::alarm_for_ever(&shared));
         scope.spawn(|| doors::call_for_ever(&shared));
         scope.spawn(|| doors::drive_for_ever(&shared, &terminals, &trust));
+        scope.spawn(|| satphone::speak_for_ever(&shared, &satphone));
+        scope.spawn(|| satphone::write_for_ever(&shared));
+        scope.spawn(|| letters::send_for_ever(&shared));
         let end = EndAll(&shared);
         kill_for_long(&mut house, &shared, &mut witness, &mut Dice(seed), kills);
         shared.quiet.store(true, Ordering::SeqCst);
+        println!("the last kill after {:.0} s", begun.elapsed().as_secs_f64());
         // What is owed to the mute relay holds up nobody else's mail; mended, it gets its own.
         let_mails_go_out(&house, &mut witness, |fate| !fate.mute);
         post.mend();
         let_mails_go_out(&house, &mut witness, |_fate| true);
+        let_messages_go_through(&house, &mut witness, &shared);
+        witness.wait_console(&house);
         drop(end);
     });
     let took = begun.elapsed();
@@ -83,8 +93,11 @@ fn nothing_that_was_acknowledged_is_lost_however_it_is_killed() {
     witness.check_frames(&house, &held);
     let elsewhere = witness.doors.check(&house, &shared.doors.lock().unwrap());
     let mails = witness.check_mails(&post);
+    let held_there = shared.satphone.lock().unwrap();
+    let messages = witness.satphone.check(&house.data(), &held_there, &satphone);
     println!(
-        "{kills} kills in {:.0} s: {} events, {} frames, {} commands, {} answers, {elsewhere}, {mails}",
+        "{kills} kills in {:.0} s: {} events, {} frames, {} commands, {} answers, {elsewhere}, \
+         {mails}, {messages}",
         took.as_secs_f64(),
         witness.last,
         held.frames.len(),
@@ -115,6 +128,9 @@ fn setup(post: &Post) -> Setup {
         .with_relay(post.relay())
         .with_mqtt(&[doors::PENDANT])
         .with_unit("小名浜1", doors::TERMINAL)
+        .with_modem(satphone::PORT)
+        .with_site(satphone::SITE, "川前支所", 12)
+        .with_group(letters::members())
 }
 
 /// What the load and the killer know of each other.
@@ -126,6 +142,8 @@ struct Shared {
     held: Mutex<Held>,
     /// The same at the other doors.
     doors: Mutex<doors::Held>,
+    /// What went through the satellite.
+    satphone: Mutex<satphone::Held>,
     /// Open signals as last read in the journal.
     signals: Mutex<BTreeSet<SignalId>>,
     /// No new work: what is under way comes to its end.
@@ -250,7 +268,7 @@ fn console(shared: &Shared) -> io::Result<Client> {
     Ok(client.with_header("Authorization", &format!("Bearer {token}")))
 }
 
-/// Helpers: every mail that is caught is answered once.
+/// Helpers: every mail of an alarm that is caught is answered once.
 fn answer_for_ever(post: &Post, shared: &Shared) {
     let mut done = 0;
     while !shared.is_quiet() {
@@ -258,6 +276,9 @@ fn answer_for_ever(post: &Post, shared: &Shared) {
             post.mails().into_iter().filter(|mail| mail.id > done).take(8).collect();
         for mail in fresh {
             done = mail.id;
+            if letters::is_members(&mail) {
+                continue;
+            }
             let Some(effect) = effect_of(&mail.message_id) else { panic!("{mail:?}") };
             let path = answer_path(&mail);
             while !shared.is_over() {
@@ -307,7 +328,9 @@ fn kill_for_long(
             witness.check(&held);
             drop(held);
             shared.signals.lock().unwrap().extend(&witness.open);
-            pause(Duration::from_millis(10 + dice.below(141)));
+            // A modem is set up half a second after the doors are open, and must be caught at work.
+            let long = if dice.below(10) == 0 { 600 } else { 0 };
+            pause(Duration::from_millis(10 + long + dice.below(141 + long)));
         } else {
             pause(Duration::from_millis(dice.below(60)));
         }
@@ -348,6 +371,20 @@ fn let_mails_go_out(house: &House, witness: &mut Witness, of: impl Fn(&Fate) -> 
     assert!(done.is_some(), "{owed} mails are still owed");
 }
 
+/// Waits until all words of the site are signals and all messages to it have their outcome.
+fn let_messages_go_through(house: &House, witness: &mut Witness, shared: &Shared) {
+    let mut owed = 0;
+    let done = wait_for(MAILS_MAX, || {
+        witness.read(house);
+        owed = witness.satphone.owed(&shared.satphone.lock().unwrap());
+        if owed > 0 {
+            pause(Duration::from_millis(250));
+        }
+        (owed == 0).then_some(())
+    });
+    assert!(done.is_some(), "{owed} messages of the satellite are still owed");
+}
+
 /// What stands in the journal.
 #[derive(Default)]
 struct Witness {
@@ -361,19 +398,33 @@ struct Witness {
     /// Helpers whose relay is mute.
     mute: BTreeSet<PersonId>,
     doors: doors::Witness,
+    satphone: satphone::Witness,
+    letters: letters::Witness,
 }
 
-/// What became of a mail.
+/// What became of a mail, or of a message to the site.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fate {
     mute: bool,
-    uncertain: bool,
+    /// An attempt is under way.
+    attempted: bool,
+    /// A newer notice took its place: what is not under way is not sent any more.
+    replaced: bool,
+    /// An attempt may have happened, and another was made.
+    maybe_twice: bool,
     last: Option<(Outcome, u16, bool)>,
 }
 
 impl Fate {
     fn is_owed(self) -> bool {
-        self.last.is_none_or(|(_outcome, _code, again)| again)
+        self.attempted || (!self.replaced && self.last.is_none_or(|(_outcome, _code, again)| again))
+    }
+
+    fn settle(&mut self, settled: &Settled) {
+        let (outcome, again) = (&settled.outcome, settled.again_at.is_some());
+        self.attempted = false;
+        self.maybe_twice |= outcome.outcome == Outcome::Uncertain && again;
+        self.last = Some((outcome.outcome, outcome.detail.code, again));
     }
 }
 
@@ -394,7 +445,7 @@ impl Witness {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a witness looks for a few kinds")]
     fn take(&mut self, recorded: &Recorded) {
         assert_eq!(self.keys.insert(recorded.idem, recorded.seq), None, "twice: {recorded:?}");
-        if self.doors.take(recorded) {
+        if self.doors.take(recorded) || self.satphone.take(recorded) {
             return;
         }
         match &recorded.event {
@@ -422,14 +473,23 @@ impl Witness {
                     self.recipients.insert(effect, Fate { mute, ..Fate::default() });
                 }
             }
-            Event::EffectsSettled { outcomes } => {
-                for settled in outcomes {
-                    let outcome = &settled.outcome;
-                    let fate = self.recipients.entry(outcome.effect).or_default();
-                    fate.uncertain |= outcome.outcome == Outcome::Uncertain;
-                    let again = settled.again_at.is_some();
-                    fate.last = Some((outcome.outcome, outcome.detail.code, again));
+            Event::LetterOrdered { notice, letter, recipients, .. } => {
+                self.letters.order(*notice, letter, recipients);
+                for index in (0..).take(recipients.len()) {
+                    self.recipients.insert(EffectId { seq: notice.0, index }, Fate::default());
                 }
+            }
+            Event::NoticeReplaced { notice, .. } => {
+                let last = EffectId { seq: notice.0, index: u32::MAX };
+                let first = EffectId { seq: notice.0, index: 0 };
+                let mails = self.recipients.range_mut(first..=last);
+                mails.for_each(|(_, fate)| fate.replaced = true);
+            }
+            Event::EffectsAttempted { attempts } => {
+                attempts.iter().for_each(|each| self.fate(each.effect).attempted = true);
+            }
+            Event::EffectsSettled { outcomes } => {
+                outcomes.iter().for_each(|each| self.fate(each.outcome.effect).settle(each));
             }
             Event::AnswerGiven { effect, choice, .. } => {
                 assert_eq!(*choice, AnswerChoice::Coming);
@@ -437,6 +497,25 @@ impl Witness {
             }
             _ => {}
         }
+    }
+
+    fn fate(&mut self, effect: EffectId) -> &mut Fate {
+        match self.satphone.messages.get_mut(&effect) {
+            Some(fate) => fate,
+            None => self.recipients.entry(effect).or_default(),
+        }
+    }
+
+    /// Waits until the console, which follows the journal by a moment, says the same of every mail
+    /// and message that it shows.
+    fn wait_console(&mut self, house: &House) {
+        let desk = house.client_of("dispatcher1");
+        wait("the console to agree with the journal", || {
+            let state = desk.state();
+            self.read(house);
+            let agreed = self.satphone.agrees_with(&state) && letters::agree(self, &state);
+            agreed.then_some(())
+        });
     }
 
     /// Every acknowledgement that anybody holds is in the journal.
@@ -465,7 +544,7 @@ impl Witness {
         }
     }
 
-    /// Every mail that was owed went out or is settled; twice only where `uncertain` says so.
+    /// Every mail that was owed went out or is settled; twice only where `maybe_twice` says so.
     fn check_mails(&self, post: &Post) -> String {
         let mut caught: BTreeMap<EffectId, u32> = BTreeMap::new();
         for mail in post.mails() {
@@ -476,26 +555,33 @@ impl Witness {
         for (effect, count) in &caught {
             let fate = self.recipients.get(effect);
             let fate = fate.unwrap_or_else(|| panic!("a mail that nobody ordered: {effect}"));
-            assert!(*count == 1 || fate.uncertain, "{effect} went out {count} times: {fate:?}");
+            assert!(*count == 1 || fate.maybe_twice, "{effect} went out {count} times: {fate:?}");
             twice += u32::from(*count > 1);
         }
+        let mut stopped = 0;
         for (effect, fate) in &self.recipients {
-            let (outcome, code, again) = fate.last.unwrap_or_else(|| panic!("{effect}: {fate:?}"));
-            assert!(!again, "{effect} is still owed: {fate:?}");
+            assert!(!fate.is_owed(), "{effect} is still owed: {fate:?}");
             let went_out = caught.contains_key(effect);
-            let settled = match outcome {
-                Outcome::Done => went_out,
-                Outcome::Uncertain => true,
-                Outcome::Failed => matches!(code, 550 | 552),
+            let settled = match fate.last {
+                Some((Outcome::Done, _, _)) => went_out,
+                Some((Outcome::Uncertain, _, _)) => true,
+                Some((Outcome::Failed, code, _)) => fate.replaced || matches!(code, 550 | 552),
+                None => fate.replaced && !went_out,
             };
             assert!(settled, "{effect} (caught: {went_out}): {fate:?}");
-            refused += u32::from(outcome == Outcome::Failed);
-            unknown += u32::from(!went_out && outcome == Outcome::Uncertain);
+            match fate.last.map(|(outcome, _, _)| outcome) {
+                Some(Outcome::Failed) if !fate.replaced => refused += 1,
+                Some(Outcome::Uncertain) if !went_out => unknown += 1,
+                None => stopped += 1,
+                Some(_) => {}
+            }
         }
         let owed = self.recipients.len();
+        let letters = self.letters.check(&caught.into_keys().collect());
         format!(
-            "{owed} mails owed: {refused} refused by the relay; by `uncertain` attempts that a \
-             kill cut short, {twice} came twice and {unknown} not at all"
+            "{owed} mails owed, {letters}: {refused} refused by the relay, {stopped} stopped by a \
+             newer notice; by `uncertain` attempts that a kill cut short, {twice} came twice and \
+             {unknown} not at all"
         )
     }
 }

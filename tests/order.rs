@@ -8,11 +8,15 @@ use std::thread;
 use std::time::Duration;
 
 use hansho_journal::SqliteReader;
-use hansho_model::{Event, Seq};
+use hansho_model::{Event, IncidentId, Seq};
 use hansho_simulators::caller::{self, End, Plan};
+use hansho_simulators::devices::sbd::{Modem, Sky};
 use hansho_simulators::devices::watch::{Place, SOS, Said};
 use hansho_simulators::pendant;
+use hansho_simulators::satphone::Satphone;
+use jiff::SignedDuration;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 use crate::house::dc09::{self, Link};
 use crate::house::mqtt::Client;
@@ -27,11 +31,25 @@ const COUNT: u16 = 20;
 /// A watch of the tests, at home.
 const WATCH: &str = "8800000003";
 const HOME: Place = Place::new(371_060_000, 1_409_589_000);
+/// A satellite modem at the house, and a site that speaks over it.
+const MODEM: &str = "../satphone";
+const SITE: &str = "300000000000111";
 
 fn setup() -> Setup {
     let pendants = ["9001", "9002", "9003"].map(|account| Device::new(account, &[]));
     let watch = Device::new(WATCH, &[]).wearing_watch(37.106, 140.9589, 200);
-    Setup::new(pendants.into_iter().chain([watch]).collect()).with_mqtt(&["p-1", "p-2"])
+    Setup::new(pendants.into_iter().chain([watch]).collect())
+        .with_mqtt(&["p-1", "p-2"])
+        .with_modem(MODEM)
+        .with_site(SITE, "川前支所", 12)
+}
+
+/// A modem on a line, for a house that is not started yet.
+fn plug_in(house: &House) -> Satphone {
+    std::fs::create_dir_all(house.data()).unwrap();
+    let session = SignedDuration::from_millis(50);
+    let modem = Modem::new(Sky { session, ..Sky::default() });
+    Satphone::plug_in(modem, house.data().join(MODEM)).unwrap()
 }
 
 /// A trace of processes and all their threads, into one file in the order of their calls.
@@ -184,7 +202,8 @@ fn bytes(call: &str) -> Vec<u8> {
     found
 }
 
-/// Names of what came in by a socket. Over MQTT and from a watch the socket is part of it.
+/// Names of what came in by a socket or a line. Where nothing else tells it, the socket is part of
+/// the name: over MQTT, from a watch, of a desk.
 fn came(socket: &str, bytes: &[u8]) -> Vec<String> {
     let said = text(bytes);
     let mut names = dc09_named(&said, "\"ADM-CID\"");
@@ -193,6 +212,10 @@ fn came(socket: &str, bytes: &[u8]) -> Vec<String> {
         names.push(format!("MQTT {socket} {number}"));
     }
     names.extend(said.matches("*AL,").map(|_| format!("watch {socket}")));
+    names.extend(said.matches(r#""body":{"#).map(|_| format!("desk {socket}")));
+    if socket.contains("/dev/pts/") {
+        names.extend(said.matches(&format!("@{SITE}/")).map(|_| "SBD".to_owned()));
+    }
     for method in ["INVITE", "CANCEL"] {
         let asks = said.contains(" SIP/2.0\r\n");
         if asks && said.contains(&format!(" {method}\r\n")) {
@@ -213,6 +236,16 @@ fn answered(socket: &str, bytes: &[u8]) -> Vec<String> {
         rest = rest.get(2 + usize::from(*length)..).unwrap_or_default();
     }
     names.extend(said.matches("*AL]").map(|_| format!("watch {socket}")));
+    // To a command nothing but the number of its event; whoever asks for more has that among much.
+    let number =
+        said.rsplit_once("\r\n\r\n{\"seq\":").map(|(_head, rest)| rest.trim_end_matches('}'));
+    if number.is_some_and(|number| number.parse::<u64>().is_ok()) {
+        names.push(format!("desk {socket}"));
+    }
+    if socket.contains("/dev/pts/") {
+        // From here on the modem has the message no more.
+        names.extend(said.matches("AT+SBDD1\r").map(|_| "SBD".to_owned()));
+    }
     for (status, method) in [("180", "INVITE"), ("200", "CANCEL")] {
         let answers = said.contains(&format!("SIP/2.0 {status} "));
         if answers && said.contains(&format!(" {method}\r\n")) {
@@ -239,7 +272,7 @@ fn call_id(said: &str) -> &str {
 }
 
 /// Sends to every door and hears every answer; how many of each kind.
-fn talk(house: &House) -> BTreeMap<&'static str, usize> {
+fn talk(house: &House, satphone: &Satphone) -> BTreeMap<&'static str, usize> {
     let addresses = house.addresses();
     let mut sent = BTreeMap::new();
     let mut links = [
@@ -305,17 +338,55 @@ fn talk(house: &House) -> BTreeMap<&'static str, usize> {
         assert!(matches!(heard.end, End::Abandoned) && heard.ringing.is_some(), "{heard}");
     }
     sent.insert("SIP", 2 * usize::from(COUNT));
+    sent.insert("desk", note_at_a_desk(house));
+    sent.insert("SBD", speak_over_a_satellite(satphone));
     sent
+}
+
+/// Opens an incident and notes; how many commands.
+fn note_at_a_desk(house: &House) -> usize {
+    let desk = house.client_of("dispatcher1");
+    let signal = desk.state()["signals"][0]["id"].clone();
+    let opened = desk.command("OpenIncident", &json!({ "signals": [signal], "kind": "ems" }));
+    let incident = IncidentId(Seq::new(opened.unwrap().seq())).to_string();
+    for number in 1..=2 * COUNT {
+        let note = json!({ "incident": incident, "text": format!("{number}") });
+        assert_eq!(desk.command("AddNote", &note).unwrap().status, 200);
+    }
+    1 + 2 * usize::from(COUNT)
+}
+
+/// Messages one by one, and as many that wait for one another at the gateway; how many.
+fn speak_over_a_satellite(satphone: &Satphone) -> usize {
+    for number in 1..=2 * COUNT {
+        satphone.call(format!("@{SITE}/{number} 第{number}報").as_bytes());
+        if number <= COUNT {
+            wait_cleared(satphone, number);
+        }
+    }
+    wait_cleared(satphone, 2 * COUNT);
+    2 * usize::from(COUNT)
+}
+
+/// Waits until so many messages were cleared in the modem.
+fn wait_cleared(satphone: &Satphone, count: u16) {
+    wait("the modem to be cleared", || {
+        let modem = satphone.modem();
+        let cleared = modem.commands.iter().filter(|command| *command == "AT+SBDD1").count();
+        (modem.mtmsn == count && cleared >= usize::from(count)).then_some(())
+    });
 }
 
 #[test]
 fn an_fdatasync_of_the_log_stands_before_every_answer_at_every_door() {
-    let mut house = House::start_new(&setup());
+    let mut house = House::new(&setup());
+    let satphone = plug_in(&house);
+    house.start();
     let folder = tempfile::tempdir().unwrap();
     // The telephone side speaks from the supervisor, after the core's word.
     let both = [house.core().unwrap(), house.supervisor()];
     let Some(trace) = Trace::attach(&both, folder.path(), &[CALLS]) else { return };
-    let sent = talk(&house);
+    let sent = talk(&house, &satphone);
     let lines = trace.end(true);
     let steps = steps(&lines);
     let mut answers: BTreeMap<&str, usize> = BTreeMap::new();

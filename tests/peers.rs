@@ -1,5 +1,5 @@
-//! Programs of others at our doors: a DC-09 transmitter, a receiver for our simulator, and a driver
-//! for our satellite modem.
+//! Programs of others at our doors: a DC-09 transmitter, a receiver for our simulator, a driver for
+//! our satellite modem, and telephone modems for our driver.
 //!
 //! They come from PyPI into a virtual environment: `target/venv`, which `cargo dev test` makes, or
 //! one that this test makes beside its own build. Without a network and without either, the tests
@@ -8,19 +8,26 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
 
+use hansho_intake::serial::{self, SbdModem, SbdOrder, SbdWord, SerialLine};
+use hansho_model::Private;
+use hansho_protocols::sbd::{self, Event, Failure, Outcome, Outgoing, Sbd, State};
 use hansho_simulators::devices::dc09::{Content, Key};
 use hansho_simulators::devices::sbd::{Modem, Sky};
 use hansho_simulators::pendant::{Link, Pendant};
 use hansho_simulators::satphone::Satphone;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::house::setup::{Device, Setup};
 use crate::house::{House, text, wait};
 
 const KEY: &str = "AAAAAAAAAAAAAAAA";
+/// Number of a message that waits for a modem.
+const MESSAGE: u64 = 7;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -217,4 +224,148 @@ fn a_driver_of_others_is_content_with_our_modem() {
     assert_eq!(json!(said), wanted);
     let sent = [b"\r\nOK\r\n\x11\x13\x1a\x1b\x00\xff".to_vec(), b"help".to_vec()];
     assert_eq!(satphone.modem().sent, sent);
+}
+
+/// Unpacked source packages of others; `None`, with a printed reason, where they are not to be had.
+fn sources(python: &Path) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sources");
+    let unpacked = folder.join("python-gsmmodem-new-0.13.0");
+    if unpacked.join("test/fakemodems.py").is_file() {
+        return Some(unpacked);
+    }
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check"]);
+    pip.args(["--no-deps", "--no-binary", ":all:", "--retries", "1", "--timeout", "10"]);
+    pip.arg("--dest").arg(&folder).arg("-r").arg(root().join("tests/peers/sources.txt"));
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(unpacked.with_extension("0.tar.gz")).arg("-C").arg(&folder);
+    for command in [&mut pip, &mut tar] {
+        let output = command.stdin(Stdio::null()).output();
+        if !output.is_ok_and(|output| output.status.success()) {
+            println!("skipped: no source packages of tests/peers/sources.txt");
+            return None;
+        }
+    }
+    Some(unpacked)
+}
+
+/// A telephone modem of others on a line.
+struct Telephone {
+    child: Child,
+    told: Arc<Mutex<Vec<String>>>,
+    link: PathBuf,
+}
+
+impl Telephone {
+    fn plug_in(python: &Path, sources: &Path, modem: &str, ways: &[&str]) -> Self {
+        let name = format!("telephone-{}-{modem}-{}", std::process::id(), ways.concat());
+        let link = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::remove_file(&link).ok();
+        let mut command = script(python, "gsm_modem.py");
+        command.arg(sources).arg(modem).arg(&link).args(ways);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let writes = Arc::clone(&told);
+        thread::spawn(move || {
+            said.lines().map_while(Result::ok).for_each(|line| writes.lock().unwrap().push(line));
+        });
+        wait("the telephone modem", || link.exists().then_some(()));
+        Self { child, told, link }
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Telephone {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        std::fs::remove_file(&self.link).ok();
+    }
+}
+
+/// What our driver says of a modem that knows nothing of satellites, with a message waiting for it all
+/// the time, and then of its own end.
+fn drive_telephone(telephone: &Telephone) -> Vec<SbdWord> {
+    let reopen_after = Duration::from_millis(50);
+    let line = SerialLine { reopen_after, ..SerialLine::new(telephone.link.clone()) };
+    let driver = SbdModem::new(Sbd::new(sbd::Setup::new(1)));
+    let (orders, mut words, thread) = serial::drive(line, driver, clock).unwrap().into_parts();
+    let bytes = Private(b"nobody has this".to_vec());
+    orders.give(SbdOrder::Send(Outgoing { id: MESSAGE, bytes, until: None })).unwrap();
+    // Seven times set up: it has given in twice by then, and tried again.
+    let tries = || telephone.told().iter().filter(|command| *command == "AT+CGSN").count();
+    wait("another try", || (tries() >= 7).then_some(()));
+    drop(orders);
+    let said = std::iter::from_fn(|| words.blocking_recv()).collect();
+    thread.join().unwrap();
+    said
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell's clock is not to be had from here")]
+fn clock() -> Timestamp {
+    Timestamp::now()
+}
+
+#[test]
+fn a_telephone_modem_of_others_is_no_satellite_modem_and_has_sent_nothing() {
+    let Some(python) = python() else { return };
+    let Some(sources) = sources(python) else { return };
+    // What each does besides: the line echoes, what is unknown is refused, calls cut in.
+    let modems: [(&str, &[&str]); 7] = [
+        ("GenericTestModem", &["echo"]),
+        ("WavecomMultiband900E1800", &["echo", "unasked"]),
+        ("HuaweiK3715", &["unasked"]),
+        ("HuaweiE1752", &["errors", "unasked"]),
+        ("QualcommM6280", &["echo", "errors"]),
+        ("ZteK3565Z", &[]),
+        ("NokiaN79", &["echo", "errors", "unasked"]),
+    ];
+    let tried = modems.map(|(modem, ways)| {
+        let sources = sources.clone();
+        thread::spawn(move || {
+            let telephone = Telephone::plug_in(python, &sources, modem, ways);
+            (modem, drive_telephone(&telephone), telephone.told())
+        })
+    });
+    for (modem, said, told) in tried.map(|thread| thread.join().unwrap()) {
+        let stopped = Outcome::Failed(Failure::Stopped);
+        let wanted = [
+            Event::State(State::Probing),
+            Event::State(State::Silent),
+            Event::Sent(MESSAGE, stopped),
+            Event::State(State::Absent),
+        ];
+        assert_eq!(said, wanted.map(SbdWord::Event), "{modem}: {told:?}");
+        let first = ["AT", "ATE0", "ATV1", "AT&K0", "AT&D0", "AT+CGSN"];
+        assert!(told.starts_with(&first.map(str::to_owned)), "{modem}: {told:?}");
+        // One that gives no serial number and no error is not asked on.
+        let asked = told.iter().any(|command| command == "AT+SBDSX");
+        assert_eq!(asked, modem != "GenericTestModem", "{modem}: {told:?}");
+        let is_word =
+            |command: &&String| ["+SBDWB", "+SBDIX"].iter().any(|it| command.contains(it));
+        assert_eq!(told.iter().find(is_word), None, "{modem}");
+    }
+}
+
+#[test]
+fn a_house_with_a_telephone_modem_says_so_and_keeps_the_message() {
+    let Some(python) = python() else { return };
+    let Some(sources) = sources(python) else { return };
+    let telephone = Telephone::plug_in(python, &sources, "HuaweiE1752", &["unasked", "echo"]);
+    let setup = Setup::default().with_modem(telephone.link.to_str().unwrap());
+    let mut house = House::start_new(&setup.with_site("300000000000111", "川前支所", 12));
+    let desk = house.client_of("dispatcher1");
+    let message = json!({ "device": "sbd:300000000000111", "text": "届かない" });
+    assert_eq!(desk.command("SendMessage", &message).unwrap().status, 200);
+    let fault = || desk.state()["devices"][0]["faults"][0]["code"].clone();
+    wait("the fault", || (fault() == "silent").then_some(()));
+    let before = telephone.told().len();
+    wait("another try", || (telephone.told().len() > before + 20).then_some(()));
+    assert_eq!(fault(), "silent", "it is not well for a moment either");
+    assert_eq!(desk.state()["messages"][0]["state"], "queued");
+    assert!(house.stop().success());
 }

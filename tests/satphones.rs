@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use hansho_simulators::devices::sbd::{Modem, Sky};
+use hansho_simulators::devices::sbd::{CAME_SIZE_MAX, Fault, Modem, SENT_SIZE_MAX, Sky};
 use hansho_simulators::satphone::Satphone;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -214,4 +214,94 @@ fn what_may_not_be_sent_is_refused_and_an_unknown_handset_is_shown_and_not_trust
     let [signal] = office.wait_signals(1).try_into().unwrap();
     assert_eq!((&signal["refused"], &signal["site"]), (&json!(true), &Value::Null));
     assert_eq!(viewer.state()["signals"][0]["text"], Value::Null, "a viewer sees no words");
+}
+
+/// Text and code of what the site said.
+fn said(signal: &Value) -> (&str, &str) {
+    let text = signal["text"].as_str().unwrap_or_default();
+    (text, signal["alarms"][0]["code"].as_str().unwrap())
+}
+
+#[test]
+fn what_the_line_does_to_a_message_is_mended_or_said() {
+    let office = Office::new();
+    // Each alone, then so many of a kind that answers of every command are hit.
+    let often =
+        |fault: fn(usize) -> Fault, step: usize| (0..6_000).step_by(step).map(fault).collect();
+    let all: [Vec<Fault>; 9] = [
+        vec![Fault::LostOk],
+        vec![Fault::Garbage],
+        vec![Fault::WrongChecksum],
+        vec![Fault::WrongChecksum; 2],
+        vec![Fault::CutBuffer(9)],
+        vec![Fault::CutBuffer(1)],
+        often(Fault::Ring, 397),
+        often(Fault::Lost, 211),
+        often(Fault::Doubled, 223),
+    ];
+    for (index, faults) in all.into_iter().enumerate() {
+        office.satphone.modem().faults = faults.clone();
+        let text = format!("第{index}報 道路寸断\r\nOK\r\nSBDRING\r\n負傷2");
+        office.satphone.call(format!("@{SITE}/{index} {text}").as_bytes());
+        office.wait_signals(index + 1);
+        let signals = office.signals();
+        let wanted = text.replace('\r', " ");
+        let found = signals.iter().map(said).find(|(text, _)| *text == wanted);
+        assert_eq!(found, Some((wanted.as_str(), "")), "{faults:?}");
+        office.satphone.modem().faults.clear();
+    }
+    assert_eq!(office.signals().len(), 9);
+    let id = office.send("全部届いた");
+    office.wait_message(&id, "accepted");
+    assert_eq!(office.wait_sent(1).len(), 1);
+}
+
+#[test]
+fn a_message_whose_checksum_is_wrong_three_times_is_shown_as_damaged() {
+    let office = Office::new();
+    office.satphone.modem().faults = vec![Fault::WrongChecksum; 3];
+    office.satphone.call(format!("@{SITE}/1 負傷2").as_bytes());
+    let [signal] = office.wait_signals(1).try_into().unwrap();
+    assert_eq!(said(&signal), ("負傷2", "damaged"), "{signal}");
+    wait("the modem to be cleared", || office.satphone.modem().unread().is_none().then_some(()));
+    office.satphone.call(format!("@{SITE}/2 負傷3").as_bytes());
+    let signals = office.wait_signals(2);
+    assert!(signals.iter().any(|signal| said(signal) == ("負傷3", "")), "{signals:?}");
+}
+
+#[test]
+fn what_a_reset_leaves_of_a_message_is_shown_as_damaged() {
+    let office = Office::new();
+    office.satphone.modem().faults = vec![Fault::Reset(40)];
+    office.satphone.call(format!("@{SITE}/1 第一報 道路寸断 負傷2 孤立12世帯").as_bytes());
+    wait("the reset", || office.satphone.modem().faults.is_empty().then_some(()));
+    // Its echo is on again, its rings are off, and it has lost the message.
+    let [signal] = office.wait_signals(1).try_into().unwrap();
+    assert_eq!(said(&signal).1, "damaged", "{signal}");
+    let id = office.send("もう一度");
+    office.wait_message(&id, "accepted");
+    office.satphone.call(format!("@{SITE}/2 第二報").as_bytes());
+    let signals = office.wait_signals(2);
+    assert!(signals.iter().any(|signal| said(signal) == ("第二報", "")), "{signals:?}");
+}
+
+#[test]
+fn messages_are_as_long_as_a_modem_takes_them_or_empty() {
+    let office = Office::new();
+    office.satphone.call(b"");
+    let head = format!("@{SITE}/1 ");
+    let longest = "x".repeat(CAME_SIZE_MAX - head.len());
+    office.satphone.call(format!("{head}{longest}").as_bytes());
+    let line_ends = "\r\n\r\nOK\r\n\r\nERROR\r\n\u{1a}\u{1b}+++";
+    office.satphone.call(line_ends.as_bytes());
+    let signals = office.wait_signals(2);
+    assert!(signals.iter().any(|signal| said(signal) == (longest.as_str(), "")), "{signals:?}");
+    let line_ends = signals.iter().filter(|signal| said(signal).0.ends_with("+++"));
+    assert_eq!(line_ends.count(), 1);
+    let words = "火".repeat(100);
+    let id = office.send(&words);
+    office.wait_message(&id, "accepted");
+    let [sent] = office.wait_sent(1).try_into().unwrap();
+    assert!(sent.ends_with(&words) && sent.len() <= SENT_SIZE_MAX, "{sent}");
+    assert_eq!(office.signals().len(), 2, "of nothing there is nothing to show");
 }

@@ -167,8 +167,12 @@ impl End {
             std::thread::park_timeout(CUT);
             self.line = Line::open(&self.name).ok();
         }
-        // It fails while nobody has the line open.
-        let Some(Ok(heard)) = self.line.as_mut().map(Line::read) else { return AWAY };
+        let Some(line) = &mut self.line else { return AWAY };
+        let Ok(heard) = line.read() else {
+            // Whoever had it open went away, and may have left his own claim on it (TIOCEXCL).
+            self.line = Line::open(&self.name).ok();
+            return AWAY;
+        };
         let mut said = self.modem().hear(now, &heard);
         let wake = self.modem().wake();
         if wake.is_some_and(|wake| now >= wake) {

@@ -32,10 +32,11 @@ pub struct AnswerDesk {
 
 impl Answers for AnswerDesk {
     fn page(&self, token: &str) -> (u16, String) {
+        let shown = self.shown();
         match self.facts(token) {
             Some((_, facts, Standing::Open)) => (200, page(&facts)),
             Some((_, facts, standing)) => closed(&facts, standing),
-            None => (404, expired(Language::Ja, self.mode())),
+            None => self.nowhere(token, shown),
         }
     }
 
@@ -48,8 +49,9 @@ impl Answers for AnswerDesk {
 
 impl AnswerDesk {
     async fn record(&self, token: &str, form: &[u8]) -> (u16, String) {
+        let shown = self.shown();
         let Some((effect, facts, standing)) = self.facts(token) else {
-            return (404, expired(Language::Ja, self.mode()));
+            return self.nowhere(token, shown);
         };
         if standing != Standing::Open {
             return closed(&facts, standing);
@@ -98,11 +100,7 @@ impl AnswerDesk {
     /// What a link leads to, and whether it still takes answers. The link of a notice that was
     /// corrected leads to the correction: who opens the older mail reads and answers the newer one.
     fn facts(&self, text: &str) -> Option<(EffectId, PageFacts, Standing)> {
-        let (effect, mac) = token::parse(text)?;
-        let right = self.edge.vault().mac(ANSWER_PURPOSE, effect.to_string().as_bytes());
-        if !token::verify(&mac, &right) {
-            return None;
-        }
+        let effect = self.effect(text)?;
         let now = self.clock.now();
         let mut found = None;
         self.replica.with_state(&mut |state| {
@@ -111,6 +109,26 @@ impl AnswerDesk {
             found = page.map(|(facts, standing)| (effect, facts, standing));
         });
         found
+    }
+
+    /// The mail that a link of ours stands in.
+    fn effect(&self, text: &str) -> Option<EffectId> {
+        let (effect, mac) = token::parse(text)?;
+        let right = self.edge.vault().mac(ANSWER_PURPOSE, effect.to_string().as_bytes());
+        token::verify(&mac, &right).then_some(effect)
+    }
+
+    /// What is shown so far: it follows what is durable by a moment.
+    fn shown(&self) -> Seq {
+        *self.replica.head().borrow()
+    }
+
+    /// What is said of a link that led to nothing when so much was shown. Who follows one of ours
+    /// sooner than its notice is shown may try again.
+    fn nowhere(&self, text: &str, shown: Seq) -> (u16, String) {
+        let early = self.effect(text).is_some_and(|effect| effect.seq > shown);
+        let (language, mode) = (Language::Ja, self.mode());
+        if early { (503, unreadable(language, mode)) } else { (404, expired(language, mode)) }
     }
 
     fn mode(&self) -> Mode {

@@ -2,6 +2,8 @@
 //!
 //! One command is under way at a time. When it ends, [`Sbd::plan`] looks at what is known and picks
 //! the next one, so that a modem that was reset, unplugged or misheard needs no path of its own.
+//!
+//! The file stays whole: every answer changes the few facts that the next plan is made from.
 
 use std::collections::VecDeque;
 
@@ -180,6 +182,8 @@ pub struct Sbd {
     ask_window: bool,
     mail: Mail,
     reads: u32,
+    /// The most that came of the message in the buffer while its reads came to harm.
+    harmed: Vec<u8>,
     receipts: u64,
     /// Modem and number of the message that was told to the house.
     told: Option<(Option<String>, u16)>,
@@ -233,6 +237,7 @@ impl Sbd {
             ask_window: false,
             mail: Mail::Nothing,
             reads: 0,
+            harmed: Vec::new(),
             receipts: 0,
             told: None,
             stored: None,
@@ -559,7 +564,6 @@ impl Sbd {
         }
         self.phase = Phase::Working;
         self.fresh = true;
-        self.turn(State::Ready);
         self.go(now);
     }
 
@@ -621,6 +625,11 @@ impl Sbd {
 
     /// Nothing is known of the modem any more.
     fn leave(&mut self) {
+        if self.ask == Some(Ask::Read) {
+            let part = self.reader.expect_lines();
+            let came = self.said.buffer.take().unwrap_or(part);
+            self.keep_harmed(&came);
+        }
         self.phase = Phase::Closed;
         self.ring |= self.ask.take() == Some(Ask::Session) && self.answers_ring;
         self.said = Said::default();
@@ -759,6 +768,8 @@ impl Sbd {
     }
 
     fn took_status(&mut self, now: Timestamp, status: StatusAnswer) {
+        // A modem of another kind may take every setting; only one of this kind has such buffers.
+        self.turn(State::Ready);
         self.status = Some(status);
         self.stale = false;
         // Later ones are heard.
@@ -770,6 +781,9 @@ impl Sbd {
             let same = number.is_some() && number == self.stored;
             self.mail = if same { Mail::Read } else { Mail::Unread };
             self.reads = 0;
+        }
+        if !status.mt && matches!(self.mail, Mail::Nothing) && !self.harmed.is_empty() {
+            self.tell_harmed();
         }
         if let Some(flight) = self.flight.take() {
             self.more |= flight.answer.is_none() && status.waiting > 0;
@@ -863,31 +877,52 @@ impl Sbd {
     fn took_mail(&mut self, now: Timestamp, bytes: &[u8]) {
         let buffer = Buffer::read(bytes);
         let whole = buffer.is_some_and(|buffer| buffer.is_whole());
-        if whole {
-            self.misses = 0;
-        } else {
+        let message = buffer.map_or([].as_slice(), |buffer| buffer.message);
+        if !whole {
             self.ring |= holds_ring(bytes);
             self.reads = self.reads.saturating_add(1);
-            if self.reads < READS_MAX {
-                // Reading does not clear; what is left of this answer is waited for first.
-                return self.probe(now);
+            self.keep_harmed(bytes);
+            if self.reads >= READS_MAX {
+                self.tell_harmed();
             }
+            // Reading does not clear; what is left of this answer is waited for first.
+            return self.probe(now);
         }
-        let message = buffer.map_or([].as_slice(), |buffer| buffer.message);
-        if whole && message.is_empty() {
+        self.misses = 0;
+        if !message.is_empty() {
+            self.harmed.clear();
+            self.tell(message.to_vec(), false);
+        } else if self.harmed.is_empty() {
             self.mail = Mail::Read;
-            return self.go(now);
+        } else {
+            self.tell_harmed();
         }
+        self.go(now);
+    }
+
+    fn keep_harmed(&mut self, bytes: &[u8]) {
+        if let Some(Buffer { message, .. }) = Buffer::read(bytes)
+            && message.len() >= self.harmed.len()
+        {
+            self.harmed = message.to_vec();
+        }
+    }
+
+    /// What came of a message that cannot be read whole, or is there no more: the modem was reset.
+    fn tell_harmed(&mut self) {
+        let harmed = std::mem::take(&mut self.harmed);
+        self.tell(harmed, true);
+    }
+
+    /// Tells the house of the message in the buffer.
+    fn tell(&mut self, message: Vec<u8>, damaged: bool) {
         self.reads = 0;
         self.receipts = self.receipts.wrapping_add(1);
         let receipt = Receipt(self.receipts);
         self.mail = Mail::Told(receipt);
         self.told = self.mtmsn.map(|number| (self.imei.clone(), number));
-        let bytes = Private(message.to_vec());
-        let (imei, mtmsn) = (self.imei.clone(), self.mtmsn);
-        let incoming = Incoming { imei, mtmsn, bytes, damaged: !whole };
-        self.say(Event::Message(receipt, Box::new(incoming)));
-        if whole { self.go(now) } else { self.probe(now) }
+        let (imei, mtmsn, bytes) = (self.imei.clone(), self.mtmsn, Private(message));
+        self.say(Event::Message(receipt, Box::new(Incoming { imei, mtmsn, bytes, damaged })));
     }
 
     /// The first message of the outbox is done with.

@@ -36,8 +36,12 @@ struct Modem {
     dumb_sessions: u32,
     /// Does not answer at all.
     dead: bool,
+    /// Takes every command and knows nothing of messages: it is a telephone.
+    telephone: bool,
     /// Answers so many reads with a wrong checksum.
     bad_reads: u32,
+    /// Is reset after so many bytes of a message that is read.
+    reset_in: Option<usize>,
     imei: &'static str,
 }
 
@@ -59,7 +63,9 @@ impl Modem {
             commands: Vec::new(),
             dumb_sessions: 0,
             dead: false,
+            telephone: false,
             bad_reads: 0,
+            reset_in: None,
             imei: IMEI,
         }
     }
@@ -104,6 +110,7 @@ impl Modem {
 
     fn obey(&mut self, command: &str) -> Vec<u8> {
         let info = match command {
+            _ if self.telephone && command.starts_with("AT+SBD") => String::new(),
             "ATE0" => {
                 self.echo = self.keeps_echo;
                 String::new()
@@ -133,6 +140,10 @@ impl Modem {
                 if self.bad_reads > 0 {
                     self.bad_reads -= 1;
                     *data.last_mut().unwrap() ^= 1;
+                }
+                if let Some(came) = self.reset_in.take() {
+                    (self.echo, self.mt, self.mo) = (true, None, None);
+                    return [size.as_slice(), &data].concat()[..came].to_vec();
                 }
                 return [size.as_slice(), &data, b"\r\nOK\r\n"].concat();
             }
@@ -688,6 +699,23 @@ fn a_silent_modem_is_left_and_tried_again() {
 }
 
 #[test]
+fn a_modem_that_takes_every_setting_and_has_no_buffers_is_never_ready() {
+    let mut bench = Bench::new();
+    bench.modem.telephone = true;
+    bench.send(1, b"help");
+    bench.run(600);
+    assert_eq!(bench.states(), [State::Probing, State::Silent]);
+    assert_eq!(bench.outcomes(), []);
+    let is_word =
+        |command: &String| ["AT+SBDWB", "AT+SBDIX"].iter().any(|it| command.starts_with(it));
+    assert!(!bench.modem.commands.iter().any(is_word), "{:?}", bench.modem.commands);
+    bench.modem.telephone = false;
+    bench.run(30);
+    assert_eq!(bench.states(), [State::Probing, State::Silent, State::Ready]);
+    assert_eq!(bench.outcomes(), [(1, Outcome::Done)]);
+}
+
+#[test]
 fn a_message_that_stays_damaged_is_handed_over_as_damaged() {
     for bad_reads in 0..=READS_MAX {
         let mut bench = Bench::new();
@@ -698,6 +726,31 @@ fn a_message_that_stays_damaged_is_handed_over_as_damaged() {
         assert_eq!(message.damaged, bad_reads == READS_MAX);
         assert_eq!(message.bytes.0, b"0123456789");
         assert_eq!(bench.modem.mt, None);
+    }
+}
+
+#[test]
+fn what_a_reset_left_of_a_message_is_handed_over_as_damaged() {
+    for cut in [false, true] {
+        let mut bench = Bench::new();
+        bench.modem.queue.push_back(b"0123456789".to_vec());
+        bench.modem.reset_in = Some(7);
+        while bench.modem.reset_in.is_some() {
+            bench.run(1);
+        }
+        // The port may be lost with it.
+        if cut {
+            bench.driver.handle_closed(bench.now);
+            bench.driver.handle_opened(bench.now);
+        }
+        bench.run(30);
+        let [(_, message)] = bench.told.as_slice() else { panic!("{:?}", bench.told) };
+        assert!(message.damaged && message.bytes.0.starts_with(b"01234"), "{message:?}");
+        bench.modem.queue.push_back(b"next".to_vec());
+        bench.driver.handle_bytes(bench.now, b"\r\nSBDRING\r\n");
+        bench.run(30);
+        assert_eq!(bench.told.len(), 2);
+        assert!(!bench.told[1].1.damaged);
     }
 }
 

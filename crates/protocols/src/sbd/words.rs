@@ -49,7 +49,8 @@ pub struct Incoming {
     pub mtmsn: Option<u16>,
     /// The message, as far as it came.
     pub bytes: Private<Vec<u8>>,
-    /// Its checksum was wrong, or it did not come whole, three times.
+    /// Its checksum was wrong, or it did not come whole, three times; or the modem lost it before it
+    /// could be read again.
     pub damaged: bool,
 }
 
@@ -83,9 +84,9 @@ pub enum State {
     Absent,
     /// The port is open; the modem has not answered yet.
     Probing,
-    /// It answers and is set up.
+    /// It is set up and says what stands in its buffers.
     Ready,
-    /// The port is open, but the modem does not answer.
+    /// The port is open, but the modem does not answer, or not as one of this kind.
     Silent,
 }
 
