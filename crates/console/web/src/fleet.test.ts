@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { board, code, firsts, moves, SHAPES, STATUSES, tally, timeLine, AVAILABILITIES } from "./fleet";
 import type { Assignment, Signal, Unit } from "./types";
-import { hasPoint, spots, words } from "./whereabouts";
+import { hasPoint, nearby, spots, words } from "./whereabouts";
 import { phone } from "./phone";
 import { isUnanswered, sortSignals } from "./order";
 
@@ -70,4 +70,12 @@ test("numbers as they are written in Japan", () => {
   expect(phone("0120000001")).toBe("0120-000-001");
   expect(phone("+15550100")).toBe("+15550100");
   expect(phone("119")).toBe("119");
+});
+
+test("an incident that has a point alone is near the nearest name; what was said goes before it", () => {
+  const place = { confirmed: false, lat: 36.9758, lon: 140.8861, radius_m: 21 };
+  expect(nearby(place)).toBe("小名浜住吉");
+  expect(nearby({ ...place, text: "住吉 12-3" })).toBeUndefined();
+  expect(nearby({ ...place, district: 2 })).toBeUndefined();
+  expect(nearby({ confirmed: false })).toBeUndefined();
 });

@@ -18,6 +18,12 @@ export function words(location: Location | null | undefined): string {
   return hasPoint(location) ? (nearest(location.lat, location.lon)?.place.name ?? "") : "";
 }
 
+/** The nearest name to an incident's place, of which nobody has said anything yet but where it is. */
+export function nearby(place: Incident["place"]): string | undefined {
+  if (place.text || place.district || !hasPoint(place)) return undefined;
+  return nearest(place.lat, place.lon)?.place.name;
+}
+
 const LETTERS: Record<string, string> = { fire: "K", ems: "Q", rescue: "R", precaution: "W", disaster: "D", search: "F", support: "P", other: "S" };
 
 /** Letter of a kind, the same as its key. */
