@@ -185,3 +185,22 @@ export async function downTo(page, list, id, press = (key) => page.keyboard.pres
 export function must(holds, sentence) {
   if (!holds) throw new Error(sentence);
 }
+
+/** What the core knows: its state, and its state once it holds something, which then is on the screen. */
+export function witness(page) {
+  const world = () => page.evaluate(async () => (await fetch("/api/state")).json());
+  async function until(sentence, holds) {
+    const end = performance.now() + 20_000;
+    for (;;) {
+      const now = await world();
+      const found = holds(now);
+      if (found) {
+        await shows(page, now.seq);
+        return found;
+      }
+      must(performance.now() < end, sentence);
+      await page.waitForTimeout(50);
+    }
+  }
+  return { world, until };
+}

@@ -9,7 +9,7 @@
 // Counts the keys from the answer to the order, beside the caller's words. Prints one line for each
 // step; ends with 1 when a step failed.
 import axe from "./axe.mjs";
-import { downTo, hands, logIn, must, open, settings, shows, stepper } from "./browser.mjs";
+import { downTo, hands, logIn, must, open, settings, stepper, witness } from "./browser.mjs";
 
 /** From the answered call to the order, beside the caller's words. */
 const KEYS_MAX = 12;
@@ -24,23 +24,8 @@ if (!args.call) {
 const { browser, page, outside, errors } = await open(args);
 const step = stepper(page, args.shots);
 const shot = (name) => page.screenshot({ path: `${args.shots}/calls-${name}.png` });
-const world = () => page.evaluate(async () => (await fetch("/api/state")).json());
+const { world, until } = witness(page);
 const { press, type, count } = hands(page);
-
-/** The core's state, once it holds. */
-async function until(sentence, holds) {
-  const end = performance.now() + 15_000;
-  for (;;) {
-    const now = await world();
-    const found = holds(now);
-    if (found) {
-      await shows(page, now.seq);
-      return found;
-    }
-    must(performance.now() < end, sentence);
-    await page.waitForTimeout(50);
-  }
-}
 
 const signalOf = (id) => (now) => now.signals.find((each) => each.id === id);
 const incidentOf = (id) => (now) => now.incidents.find((each) => each.id === id);

@@ -8,7 +8,7 @@
 // The commands are those of `hansho-sim satphone --port PORT` and `hansho-sim mailbox`. Prints one line
 // for each step; ends with 1 when a step failed.
 import axe from "./axe.mjs";
-import { downTo, logIn, must, open, settings, shows, stepper } from "./browser.mjs";
+import { downTo, logIn, must, open, settings, stepper, witness } from "./browser.mjs";
 
 const args = await settings();
 if (!args.words) {
@@ -18,27 +18,12 @@ if (!args.words) {
 const { browser, context, page, outside, errors } = await open(args);
 const step = stepper(page, args.shots);
 const shot = (name) => page.screenshot({ path: `${args.shots}/notices-${name}.png` });
-const world = () => page.evaluate(async () => (await fetch("/api/state")).json());
+const { world, until } = witness(page);
 const press = async (...keys) => {
   for (const key of keys) await page.keyboard.press(key);
 };
 const SITE = "sbd:300000000000111";
 const WORDS = "道路寸断 負傷2 孤立12世帯";
-
-/** The core's state, once it holds. */
-async function until(sentence, holds) {
-  const end = performance.now() + 20_000;
-  for (;;) {
-    const now = await world();
-    const found = holds(now);
-    if (found) {
-      await shows(page, now.seq);
-      return found;
-    }
-    must(performance.now() < end, sentence);
-    await page.waitForTimeout(50);
-  }
-}
 
 const noticeOf = (id) => (now) => now.notices.find((each) => each.id === id);
 /** The newest notice of a person that is none of these. */
