@@ -103,6 +103,12 @@ impl Mailbox {
         self.shelf.after(0)
     }
 
+    /// Those with a number above this one.
+    #[must_use]
+    pub fn mails_after(&self, id: u64) -> Vec<Caught> {
+        self.shelf.after(id)
+    }
+
     /// From here on `hang.example.jp` answers like any other: a relay that was mended.
     pub fn mend(&self) {
         self.shelf.mended.store(true, Ordering::Relaxed);

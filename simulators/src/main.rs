@@ -385,7 +385,7 @@ async fn play(task: Task) -> ExitCode {
         Task::Mailbox { smtp, web } => mailbox(smtp, web).await,
         Task::Volunteer { mailbox, seed, time_factor, night } => {
             let shares = if night { Shares::NIGHT } else { Shares::DAY };
-            let volunteers = Volunteers { mailbox, seed, shares, time_factor };
+            let volunteers = Volunteers { mailbox, seed, shares, time_factor, after: 0 };
             volunteers.run(Arc::new(Tally::default())).await;
             ExitCode::SUCCESS
         }

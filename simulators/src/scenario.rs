@@ -70,7 +70,8 @@ pub async fn check(stage: &Stage, time_factor: u32, out: &mut (dyn Write + Send)
     faults_and_rubbish(stage, &desk, verdict).await;
     through_an_incident(&desk, verdict).await;
     // All its scenes stand side by side in one future: too much for a stack.
-    Box::pin(evening::play(stage, &desk, time_factor, &|what, met| verdict.say(what, met))).await;
+    let round = Round { number: 0, time_factor };
+    Box::pin(evening::play(stage, &desk, round, &|what, met| verdict.say(what, met))).await;
     let books = eventually(|| async {
         let state = desk.state().await.ok()?;
         let all = list(&state, "accounting");
@@ -79,6 +80,24 @@ pub async fn check(stage: &Stage, time_factor: u32, out: &mut (dyn Write + Send)
     });
     verdict
         .say("the doors' books close: nothing received is unaccounted for", books.await.is_some());
+    verdict.counts()
+}
+
+/// One evening of several at the same house.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// 0 for the first; devices count on from there.
+    pub number: u16,
+    /// How many times as fast as life it is.
+    pub time_factor: u32,
+}
+
+/// Plays the evening alone, once more than the rounds before it; a line for each expectation. Returns
+/// how many were met and how many not.
+pub async fn evening(stage: &Stage, round: Round, out: &mut (dyn Write + Send)) -> (u32, u32) {
+    let verdict = &Verdict::new(out);
+    let desk = stage.desk();
+    Box::pin(evening::play(stage, &desk, round, &|what, met| verdict.say(what, met))).await;
     verdict.counts()
 }
 
@@ -101,7 +120,7 @@ async fn press_and_mail(stage: &Stage, desk: &Desk, verdict: &Verdict<'_>) {
         }),
     );
     let mails = eventually(|| async {
-        let mails = stage.mails().await?;
+        let mails = stage.mails(0).await?;
         (mails.iter().filter(|mail| mail["link"].is_string()).count() >= 3).then_some(mails)
     });
     let mails = mails.await.unwrap_or_default();
@@ -123,7 +142,7 @@ async fn press_and_mail(stage: &Stage, desk: &Desk, verdict: &Verdict<'_>) {
     let silent = desk.state().await.is_ok_and(|state| answers(&state, "coming") == 0);
     verdict.say("a link that a scanner fetches records nothing", scanned && silent);
     let tally = Arc::new(Tally::default());
-    let volunteers = stage.volunteers(Shares::ALL_COME, 1_000);
+    let volunteers = stage.volunteers(Shares::ALL_COME, 1_000, 0);
     let reading = tokio::spawn(async move { volunteers.run(tally).await });
     let came =
         eventually(|| async { (answers(&desk.state().await.ok()?, "coming") >= 1).then_some(()) });
@@ -208,7 +227,7 @@ async fn through_an_incident(desk: &Desk, verdict: &Verdict<'_>) {
 /// Gently, for a newcomer: link tests all the time, a call now and then, never more than a few that
 /// wait. The newcomer is the dispatcher.
 pub async fn demo(stage: &Stage, out: &mut (dyn Write + Send)) {
-    let volunteers = stage.volunteers(Shares::DAY, 10);
+    let volunteers = stage.volunteers(Shares::DAY, 10, 0);
     let reading = tokio::spawn(async move { volunteers.run(Arc::new(Tally::default())).await });
     let desk = stage.desk();
     let pressed = |account, content| Act::Press(account, content);
@@ -292,12 +311,14 @@ impl Stage {
         Desk { console: self.console.clone(), token, position: "desk1".to_owned() }
     }
 
-    fn volunteers(&self, shares: Shares, time_factor: u32) -> Volunteers {
-        Volunteers { mailbox: self.mailbox.clone(), seed: 1, shares, time_factor }
+    fn volunteers(&self, shares: Shares, time_factor: u32, after: u64) -> Volunteers {
+        Volunteers { mailbox: self.mailbox.clone(), seed: 1, shares, time_factor, after }
     }
 
-    async fn mails(&self) -> Option<Vec<Value>> {
-        let answer = request_as("", &format!("{}/api/mails", self.mailbox), None).await.ok()?;
+    /// Mails that came after the one with this number.
+    async fn mails(&self, after: u64) -> Option<Vec<Value>> {
+        let url = format!("{}/api/mails?after={after}", self.mailbox);
+        let answer = request_as("", &url, None).await.ok()?;
         serde_json::from_slice(&answer.body).ok()
     }
 }

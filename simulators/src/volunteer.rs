@@ -111,13 +111,15 @@ pub struct Volunteers {
     pub shares: Shares,
     /// How much faster than life they act: 10 in the demo. 0 counts as 1.
     pub time_factor: u32,
+    /// Mails up to this number are not theirs to answer.
+    pub after: u64,
 }
 
 impl Volunteers {
     /// Reads the catcher's list every half second and acts, until dropped. `tally` counts.
     pub async fn run(&self, tally: Arc<Tally>) {
         let mut seen = BTreeSet::new();
-        let mut last = 0;
+        let mut last = self.after;
         let mut busy = JoinSet::new();
         let doors = Arc::new(Semaphore::new(AT_ONCE_MAX));
         let mut ticks = tokio::time::interval(Duration::from_millis(500));
@@ -289,6 +291,7 @@ mod tests {
             seed: 1,
             shares,
             time_factor: 10_000,
+            after: 0,
         };
         let tally = Arc::new(Tally::default());
         let counted = Arc::clone(&tally);

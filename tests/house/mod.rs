@@ -77,6 +77,11 @@ struct Said {
 impl House {
     /// Writes the configuration; starts nothing.
     pub(crate) fn new(setup: &Setup) -> Self {
+        Self::configured(|config| setup.write(config))
+    }
+
+    /// With a configuration that `write` puts into the folder; starts nothing.
+    pub(crate) fn configured(write: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new().prefix("hansho-test-").tempdir().unwrap();
         let house = Self {
             data: folder.path().join("data"),
@@ -86,7 +91,7 @@ impl House {
             starts: 0,
             rust_log: "hansho=info,warn".to_owned(),
         };
-        setup.write(&house.config());
+        write(&house.config());
         house
     }
 

@@ -39,10 +39,11 @@ pub(crate) async fn state(State(shared): State<Arc<Shared>>, who: Who) -> Result
 /// What was acknowledged to anybody before this is called is in it, as long as making a world is
 /// cheap ([`STATE_COST_CHEAP`]) and the replica keeps up ([`STATE_WAIT_MAX`]).
 pub(crate) async fn world_bytes(shared: &Arc<Shared>, sight: Sight) -> Result<(Seq, Bytes), Fault> {
+    let durable = caught_up(shared).await;
+    let maker = &shared.maker;
     let shared = Arc::clone(shared);
-    let durable = caught_up(&shared).await;
     // Opening sealed values costs a decryption each: not on an async thread.
-    let made = tokio::task::spawn_blocking(move || {
+    let made = maker.make(move || {
         let now = (shared.console.clock)();
         let mut cached = shared.cached(sight);
         if let Some(cached) = cached.as_ref() {

@@ -23,7 +23,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use crate::auth::Peer;
@@ -43,8 +45,43 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// True once the server stops; ends the streams.
     pub(crate) stop: watch::Receiver<bool>,
+    /// Where worlds are made.
+    pub(crate) maker: Maker,
     rates: Mutex<Rates>,
     cached: [Mutex<Option<Cached>>; 2],
+}
+
+/// The one thread that makes worlds, as long as there are any to make. A world is megabytes, and of
+/// what is freed the allocator keeps some for the thread that had it: were it a thread for each who
+/// asks, all that would wait in as many places.
+pub(crate) struct Maker(Option<Runtime>);
+
+impl Maker {
+    fn new() -> io::Result<Self> {
+        let mut runtime = runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).thread_name("worlds").build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Runs it when those before it are done.
+    pub(crate) fn make<T: Send + 'static>(
+        &self,
+        make: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn_blocking(make),
+            None => tokio::task::spawn_blocking(make),
+        }
+    }
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        // Who still waits for a world has gone by now.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// The last answer of `GET /api/state`.
@@ -92,6 +129,7 @@ pub async fn serve(
         password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stop,
+        maker: Maker::new()?,
         rates: Mutex::default(),
         cached: Default::default(),
     });

@@ -14,6 +14,7 @@ use house::{House, PASSWORD, TOKEN};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn nobody_gets_anything_without_credentials() {
@@ -61,6 +62,26 @@ async fn what_the_public_may_read_is_open_to_all_and_kept_by_caches_for_a_moment
     }
     let posted = ask(desk.address, "POST", "/public/alerts.atom", &[], "").await;
     assert_eq!(posted.status, 405);
+}
+
+#[tokio::test]
+async fn all_worlds_are_made_by_one_thread_however_many_ask() {
+    let desk = Desk::new().await;
+    for round in 0..8 {
+        desk.house.press(&format!("40{round}"), AlarmKind::Help);
+        let mut asking = JoinSet::new();
+        for _ in 0..8 {
+            let (address, bearer) = (desk.address, Desk::bearer(TOKEN));
+            asking.spawn(async move {
+                let headers = [("authorization", bearer.as_str())];
+                ask(address, "GET", "/api/state", &headers, "").await.status
+            });
+        }
+        assert_eq!(asking.join_all().await, [200; 8]);
+    }
+    let makers = desk.house.makers.lock().unwrap().clone();
+    assert!(makers.len() >= 8, "each round has something new");
+    assert!(makers.iter().all(|maker| *maker == makers[0]), "{makers:?}");
 }
 
 #[tokio::test]
@@ -351,7 +372,7 @@ async fn guessing_passwords_is_slow_and_recorded() {
 #[tokio::test]
 async fn a_burst_of_guesses_gets_no_more_tries_than_a_row_of_them() {
     let desk = Arc::new(Desk::new().await);
-    let mut burst = tokio::task::JoinSet::new();
+    let mut burst = JoinSet::new();
     for _ in 0..40 {
         let desk = Arc::clone(&desk);
         burst.spawn(async move { desk.log_in("sato", "guess").await.status });

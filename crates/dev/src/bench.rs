@@ -10,26 +10,35 @@ use crate::run;
 
 /// A benchmark: its name, and the package it stands in. It is a `[[bench]]` without a harness that
 /// prints one JSON object a line: bench, case, ours, peer, peer_name, ratio, unit, better.
-const BENCHES: [(&str, &str); 7] = [
+const BENCHES: [(&str, &str); 8] = [
     ("journal", "hansho-journal"),
     ("intake", "hansho-engine"),
     ("call", "hansho"),
     ("quic", "hansho"),
     ("replay", "hansho-engine"),
     ("start", "hansho"),
+    ("evening", "hansho"),
     ("mail", "hansho-alerts"),
 ];
 
 /// Events of a journal of full size.
 const FULL_EVENTS: &str = "10000000";
 
+/// How much a benchmark does, where it leaves a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// The size that a city reaches in years.
+    pub(crate) full: bool,
+    /// How long it plays.
+    pub(crate) minutes: Option<u16>,
+}
+
 /// Runs one benchmark or all of them, prints a table of ratios, and writes the rows as JSON.
-/// `full` asks for the size that a city reaches in years, where a benchmark knows one.
 pub(crate) fn run(
     house: &House,
     name: Option<&str>,
     json: Option<&Path>,
-    full: bool,
+    size: Size,
 ) -> Result<(), Failure> {
     let chosen: Vec<_> =
         BENCHES.into_iter().filter(|(bench, _)| name.is_none_or(|name| name == *bench)).collect();
@@ -46,8 +55,11 @@ pub(crate) fn run(
         println!("── {bench}");
         let mut cargo = run::cargo(house.root());
         cargo.args(["bench", "--quiet", "--package", package, "--bench", bench]);
-        if full {
+        if size.full {
             cargo.env("HANSHO_BENCH_EVENTS", FULL_EVENTS);
+        }
+        if let Some(minutes) = size.minutes {
+            cargo.env("HANSHO_BENCH_MINUTES", minutes.to_string());
         }
         let succeeded = run::lines(&mut cargo, |line| match row(line) {
             Some(row) => rows.push(row),
@@ -125,11 +137,12 @@ mod tests {
 
     #[test]
     fn an_unknown_benchmark_names_the_known() {
-        let failure = run(&House::find().unwrap(), Some("speed"), None, false).unwrap_err();
+        let failure =
+            run(&House::find().unwrap(), Some("speed"), None, Size::default()).unwrap_err();
         assert!(
             failure
                 .to_string()
-                .contains("there are: journal, intake, call, quic, replay, start, mail"),
+                .contains("there are: journal, intake, call, quic, replay, start, evening, mail"),
             "{failure}"
         );
         assert_eq!(failure.exit_code(), 2);

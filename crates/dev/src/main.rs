@@ -31,8 +31,8 @@ fn main() -> ExitCode {
         match command {
             Command::Demo { check, port_base } => demo::run(&house, check, port_base),
             Command::Test { step } => test::run(&house, step.as_deref()),
-            Command::Bench { name, json, full } => {
-                bench::run(&house, name.as_deref(), json.as_deref(), full)
+            Command::Bench { name, json, size } => {
+                bench::run(&house, name.as_deref(), json.as_deref(), size)
             }
             Command::Web => web::build(&house),
             Command::Sbom => sbom::run(&house),
@@ -65,7 +65,7 @@ enum Command {
     Bench {
         name: Option<String>,
         json: Option<PathBuf>,
-        full: bool,
+        size: bench::Size,
     },
     Web,
     Sbom,
@@ -114,12 +114,18 @@ fn parse_demo(mut words: &[&str]) -> Result<Command, Failure> {
 }
 
 fn parse_bench(mut words: &[&str]) -> Result<Command, Failure> {
-    let (mut name, mut json, mut full) = (None, None, false);
+    let (mut name, mut json, mut size) = (None, None, bench::Size::default());
     loop {
         words = match words {
-            [] => return Ok(Command::Bench { name, json, full }),
+            [] => return Ok(Command::Bench { name, json, size }),
             ["--full", rest @ ..] => {
-                full = true;
+                size.full = true;
+                rest
+            }
+            ["--minutes", number, rest @ ..] => {
+                let minutes = number.parse().ok().filter(|minutes| *minutes > 0);
+                size.minutes =
+                    Some(minutes.ok_or_else(|| Failure::Usage { word: (*number).to_owned() })?);
                 rest
             }
             ["--json", file, rest @ ..] => {
@@ -176,7 +182,8 @@ impl fmt::Display for Failure {
 const USAGE: &str = "\
 cargo dev demo [--check] [--port-base N]   run everything on loopback; --check plays it once and asserts
 cargo dev test [STEP]                      format, lints, tests, documentation; or one of the steps
-cargo dev bench [NAME] [--json FILE]       benchmarks beside their peers; --full: at their full size
+cargo dev bench [NAME] [--json FILE]       benchmarks beside their peers; --full: at their full size;
+                                           --minutes N: how long `evening` plays; 30 are a soak
 cargo dev web                              build the console's web pages
 cargo dev sbom                             what the program is made of, target/sbom.cdx.json";
 
@@ -209,11 +216,22 @@ mod tests {
             ("test", "Test { step: None }"),
             ("test lints", "Test { step: Some(\"lints\") }"),
             ("test lints format", "`format` is not understood (2)"),
-            ("bench", "Bench { name: None, json: None, full: false }"),
+            (
+                "bench",
+                "Bench { name: None, json: None, size: Size { full: false, minutes: None } }",
+            ),
             (
                 "bench mail --json out.json --full",
-                "Bench { name: Some(\"mail\"), json: Some(\"out.json\"), full: true }",
+                "Bench { name: Some(\"mail\"), json: Some(\"out.json\"), \
+                 size: Size { full: true, minutes: None } }",
             ),
+            (
+                "bench evening --minutes 30",
+                "Bench { name: Some(\"evening\"), json: None, \
+                 size: Size { full: false, minutes: Some(30) } }",
+            ),
+            ("bench evening --minutes 0", "`0` is not understood (2)"),
+            ("bench evening --minutes", "`--minutes` is not understood (2)"),
             ("bench mail journal", "`journal` is not understood (2)"),
             ("bench --json", "`--json` is not understood (2)"),
             ("web", "Web"),

@@ -53,7 +53,7 @@ pub(super) async fn answered(play: &Play<'_>) -> Option<Value> {
     let desk = &play.desk;
     let plan = Plan { talk: Duration::from_millis(500), ..illness() };
     let calling = tokio::spawn(dial(play.stage.sip, plan));
-    let signal = eventually(|| async { of_number(desk, 2, rings).await }).await;
+    let signal = eventually(|| async { of_number(play, 2, rings).await }).await;
     let place = signal.as_ref().map(|signal| &signal["location"]);
     play.say(
         "a call to 119 rings on the console with its circle",
@@ -67,7 +67,7 @@ pub(super) async fn answered(play: &Play<'_>) -> Option<Value> {
     let outcome = calling.await.ok();
     let spoke = |outcome: &Outcome| matches!(outcome.end, End::HungUp);
     let over = eventually(|| async {
-        of_number(desk, 2, |each| {
+        of_number(play, 2, |each| {
             each["call"]["state"] == "over" && each["call"]["connected_at"].is_string()
         })
         .await
@@ -98,11 +98,11 @@ async fn spoken(play: &Play<'_>, number: u32, place: Place) -> Option<Value> {
     let talk = Duration::from_millis(500);
     let plan = Plan { tel: Some(tel(number)), service, place, talk, ..Plan::default() };
     let calling = tokio::spawn(dial(play.stage.sip, plan));
-    let signal = eventually(|| async { of_number(&play.desk, number, rings).await }).await?;
+    let signal = eventually(|| async { of_number(play, number, rings).await }).await?;
     play.desk.take(&signal).await.ok()?;
     let outcome = calling.await.ok();
     let over = |each: &Value| each["call"]["state"] == "over";
-    let signal = eventually(|| async { of_number(&play.desk, number, over).await }).await;
+    let signal = eventually(|| async { of_number(play, number, over).await }).await;
     let spoke = outcome.is_some_and(|outcome| matches!(outcome.end, End::HungUp));
     play.say(&format!("a call from {} is answered", tel(number)), spoke && signal.is_some());
     signal
@@ -116,7 +116,7 @@ pub(super) async fn given_up(play: &Play<'_>) {
     let plan = Plan { tel: Some(tel(21)), hang_up_after, ..illness() };
     let outcome = dial(play.stage.sip, plan).await;
     let abandoned = eventually(|| async {
-        of_number(desk, 21, |each| {
+        of_number(play, 21, |each| {
             each["state"] == "abandoned" && each["call"]["callback_due"].is_string()
         })
         .await
@@ -131,7 +131,7 @@ pub(super) async fn given_up(play: &Play<'_>) {
     let end = json!({"signal": id, "outcome": "mistake"});
     let ended = desk.command("EndSignal", end).await.is_ok();
     let settled = eventually(|| async {
-        of_number(desk, 21, |each| {
+        of_number(play, 21, |each| {
             each["state"] == "ended" && list(&each["call"], "callbacks").len() == 1
         })
         .await
@@ -140,18 +140,20 @@ pub(super) async fn given_up(play: &Play<'_>) {
 }
 
 /// The newest signal of a caller that is so.
-async fn of_number(desk: &Desk, number: u32, is: impl Fn(&Value) -> bool) -> Option<Value> {
-    let state = desk.state().await.ok()?;
+async fn of_number(play: &Play<'_>, number: u32, is: impl Fn(&Value) -> bool) -> Option<Value> {
+    let state = play.desk.state().await.ok()?;
     let mut signals = list(&state, "signals").iter();
-    signals.find(|each| each["from"] == tel(number).as_str() && is(each)).cloned()
+    signals
+        .find(|each| play.is_new(each) && each["from"] == tel(number).as_str() && is(each))
+        .cloned()
 }
 
 /// The signals of the fire that are so.
-pub(super) async fn fires(desk: &Desk, is: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let state = desk.state().await.unwrap_or_default();
+pub(super) async fn fires(play: &Play<'_>, is: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let state = play.desk.state().await.unwrap_or_default();
     let fire = |each: &&Value| {
         let callers = (10..10 + FIRE_CALLERS).map(tel);
-        callers.into_iter().any(|tel| each["from"] == tel.as_str()) && is(each)
+        callers.into_iter().any(|tel| each["from"] == tel.as_str()) && play.is_new(each) && is(each)
     };
     list(&state, "signals").iter().filter(fire).cloned().collect()
 }

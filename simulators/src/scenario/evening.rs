@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Stage, calls, eventually, fire, office, ringing, tracks};
+use super::{Round, Stage, calls, eventually, fire, office, ringing, tracks};
 use crate::desk::{Desk, list};
 use crate::devices::dc09::Content;
 use crate::pendant::{Link, Pendant};
@@ -28,6 +28,12 @@ impl Clock {
         sleep_until(self.begun + Duration::from_secs(60) * minute / self.time_factor).await;
     }
 
+    /// So many minutes of the story in whole minutes of life, for what the house times by its own
+    /// clock.
+    pub(super) fn minutes_of_life(self, minutes: u32) -> u32 {
+        (minutes / self.time_factor).max(1)
+    }
+
     /// What it shows.
     fn shows(self) -> String {
         let story = self.begun.elapsed() * self.time_factor;
@@ -41,6 +47,11 @@ pub(super) struct Play<'a> {
     pub(super) stage: &'a Stage,
     pub(super) desk: Desk,
     pub(super) clock: Clock,
+    /// Which evening at this house.
+    pub(super) round: u16,
+    /// What is older is of an earlier evening: events up to this one, mails up to that one.
+    since: u64,
+    pub(super) mails: u64,
     /// Takes an expectation and whether it was met.
     verdict: &'a (dyn Fn(&str, bool) + Sync),
 }
@@ -49,6 +60,19 @@ impl Play<'_> {
     /// An expectation, with the time of the story.
     pub(super) fn say(&self, what: &str, met: bool) {
         (self.verdict)(&format!("{} {what}", self.clock.shows()), met);
+    }
+
+    /// A home unit that has not spoken this evening: it counts on from what it said before.
+    pub(super) fn unit(&self, account: &str, link: Link) -> Pendant {
+        let key = self.stage.keys.get(account).cloned();
+        let mut unit = Pendant::new(self.stage.dc09, link, account, key);
+        unit.set_sequence(self.round % (SEQUENCES / UNIT_SAYS) * UNIT_SAYS);
+        unit
+    }
+
+    /// Whether a signal is of this evening.
+    pub(super) fn is_new(&self, signal: &Value) -> bool {
+        signal["seq"].as_u64().is_some_and(|seq| seq > self.since)
     }
 
     /// The incident that a signal belongs to.
@@ -122,11 +146,16 @@ impl Play<'_> {
 pub(super) async fn play(
     stage: &Stage,
     desk: &Desk,
-    time_factor: u32,
+    round: Round,
     verdict: &(dyn Fn(&str, bool) + Sync),
 ) {
-    let clock = Clock::begin(time_factor);
-    let play = &Play { stage, desk: desk.clone(), clock, verdict };
+    let clock = Clock::begin(round.time_factor);
+    let state = desk.state().await.unwrap_or_default();
+    let since = state["seq"].as_u64().unwrap_or_default();
+    let mails = stage.mails(0).await.unwrap_or_default();
+    let mails = mails.last().and_then(|mail| mail["id"].as_u64()).unwrap_or_default();
+    let (desk, round) = (desk.clone(), round.number);
+    let play = &Play { stage, desk, clock, round, since, mails, verdict };
     as_it_begins(play).await;
     tokio::join!(
         an_illness(play),
@@ -140,6 +169,7 @@ pub(super) async fn play(
         an_ambulance_asks_hospitals(play),
         a_power_cut(play),
     );
+    all_are_home(play).await;
 }
 
 /// 17:00, the state of the city.
@@ -180,7 +210,7 @@ async fn an_illness(play: &Play<'_>) {
 /// 17:05, the automatic fire alarm of a building in Nakoso; nothing burns.
 async fn an_alarm_of_a_building(play: &Play<'_>) {
     play.clock.minute(5).await;
-    let mut panel = Pendant::new(play.stage.dc09, Link::Tcp, "4205", None);
+    let mut panel = play.unit("4205", Link::Tcp);
     let fire = Content::ContactId { qualifier: 1, code: 110, partition: 1, zone: 10 };
     let taken = panel.send(&fire).await.is_ok();
     let signal = play.signal_of("dc09:4205").await.unwrap_or_default();
@@ -195,7 +225,7 @@ async fn an_alarm_of_a_building(play: &Play<'_>) {
 /// 17:14, a pendant in Taira, and nobody speaks.
 async fn a_pendant_without_a_voice(play: &Play<'_>) {
     play.clock.minute(14).await;
-    let mut pendant = Pendant::new(play.stage.dc09, Link::Tcp, "4011", None);
+    let mut pendant = play.unit("4011", Link::Tcp);
     let pressed = pendant.press(3).await.is_ok();
     let signal = play.signal_of("dc09:4011").await.unwrap_or_default();
     let told = eventually(|| async {
@@ -268,17 +298,13 @@ async fn an_ambulance_asks_hospitals(play: &Play<'_>) {
 /// 18:10, a power cut in Hisanohama: twelve pendants on battery, and three fire alarms that are none.
 async fn a_power_cut(play: &Play<'_>) {
     play.clock.minute(70).await;
-    let mut units = Vec::new();
-    for account in 4_389..=4_400_u32 {
-        let account = account.to_string();
-        let key = play.stage.keys.get(&account).cloned();
-        units.push(Pendant::new(play.stage.dc09, Link::Tcp, &account, key));
-    }
-    let mains = Content::ContactId { qualifier: 1, code: 301, partition: 0, zone: 0 };
+    let mut units: Vec<Pendant> =
+        (4_389..=4_400_u32).map(|account| play.unit(&account.to_string(), Link::Tcp)).collect();
+    let mains = |qualifier| Content::ContactId { qualifier, code: 301, partition: 0, zone: 0 };
     let fire = Content::ContactId { qualifier: 1, code: 110, partition: 1, zone: 2 };
     let mut taken = 0;
     for unit in &mut units {
-        taken += u32::from(unit.send(&mains).await.is_ok());
+        taken += u32::from(unit.send(&mains(1)).await.is_ok());
     }
     let mut rung = 0;
     for unit in units.iter_mut().take(3) {
@@ -309,4 +335,35 @@ async fn a_power_cut(play: &Play<'_>) {
         play.desk.command("CloseIncident", body).await.ok()
     });
     play.say("and closes it: a power cut", closed.await.is_some());
+    play.clock.minute(75).await;
+    for unit in &mut units {
+        unit.send(&mains(3)).await.ok();
+    }
+    let over = eventually(|| async {
+        let state = play.desk.state().await.ok()?;
+        list(&state, "outages").iter().all(|each| each["district"] != 13).then_some(())
+    });
+    play.say("the power is back, and the line is gone", over.await.is_some());
 }
+
+/// 18:15, whoever is still on the way home has come; but the ambulance of Onahama that was found so.
+async fn all_are_home(play: &Play<'_>) {
+    let home = eventually(|| async {
+        let state = play.desk.state().await.ok()?;
+        let out = list(&state, "units").iter().filter(|unit| {
+            unit["status"] == "RT" && unit["assignment"].is_null() && unit["id"] != "小名浜救2"
+        });
+        let mut all = true;
+        for unit in out {
+            all = false;
+            let body = json!({"unit": unit["id"], "status": "IN"});
+            play.desk.command("UnitStatus", body).await.ok();
+        }
+        all.then_some(())
+    });
+    play.say("all vehicles are home", home.await.is_some());
+}
+
+/// What a home unit says in an evening at most, and how far it counts.
+const UNIT_SAYS: u16 = 4;
+const SEQUENCES: u16 = 9_996;

@@ -45,7 +45,7 @@ async fn eight_callers(play: &Play<'_>) -> Option<String> {
         callers.spawn(dial(stage.sip, plan));
     }
     let all = |found: Vec<Value>| (found.len() == FIRE_CALLERS as usize).then_some(found);
-    let ringing = eventually(|| async { all(fires(desk, rings).await) }).await;
+    let ringing = eventually(|| async { all(fires(play, rings).await) }).await;
     let wide = ringing.as_deref().unwrap_or_default().iter();
     let wide = wide.filter(|signal| signal["location"]["method"] == "Cell").count();
     play.say("eight callers see one fire, three placed by a mast alone", wide == 3);
@@ -53,7 +53,7 @@ async fn eight_callers(play: &Play<'_>) -> Option<String> {
     for signal in ringing.unwrap_or_default() {
         desk.take(&signal).await.ok();
         let answered = eventually(|| async {
-            fires(desk, |each| each["id"] == signal["id"] && !rings(each)).await.pop()
+            fires(play, |each| each["id"] == signal["id"] && !rings(each)).await.pop()
         });
         if let Some(signal) = answered.await
             && let Ok(seq) = desk.write_down(&signal).await
@@ -62,7 +62,7 @@ async fn eight_callers(play: &Play<'_>) -> Option<String> {
         }
     }
     let written = |signal: &Value| signal["incident"].is_string();
-    let signals = eventually(|| async { all(fires(desk, written).await) }).await;
+    let signals = eventually(|| async { all(fires(play, written).await) }).await;
     let incident =
         signals.as_ref().and_then(|all| all.first()).map(|each| each["incident"].clone());
     let one = signals
@@ -115,7 +115,8 @@ async fn call_out(play: &Play<'_>, incident: &str) -> Option<String> {
     let count = group["count"].as_u64().unwrap_or_default();
     let mut notice = json!({
         "group": DIVISION, "kind": "call_out", "drill": false, "incident": incident,
-        "subject": "小名浜住吉 一般建物火災", "minutes": 120, "count": count + 1,
+        "subject": "小名浜住吉 一般建物火災", "count": count + 1,
+        "minutes": play.clock.minutes_of_life(120),
         "text": "集合: 住吉集会所\n道具: 可搬ポンプ\n注意: 風下に入らない",
         "public": {
             "headline": "小名浜で建物火災", "severity": "moderate", "districts": [2],
@@ -132,7 +133,7 @@ async fn call_out(play: &Play<'_>, incident: &str) -> Option<String> {
         wrong && count > 50,
     );
     let tally = Arc::new(Tally::default());
-    let volunteers = play.stage.volunteers(Shares::DAY, 100);
+    let volunteers = play.stage.volunteers(Shares::DAY, 100, play.mails);
     let counting = Arc::clone(&tally);
     let reading = tokio::spawn(async move { volunteers.run(counting).await });
     let notice = eventually(|| async {
@@ -205,7 +206,8 @@ async fn all_clear(play: &Play<'_>, incident: &str, called: Option<&str>) {
     let count = group.map(|group| group["count"].clone()).unwrap_or_default();
     let notice = json!({
         "group": DIVISION, "kind": "all_clear", "drill": false, "incident": incident,
-        "subject": "小名浜住吉 鎮火", "text": "18:05 鎮火。解散。", "minutes": 60, "count": count,
+        "subject": "小名浜住吉 鎮火", "text": "18:05 鎮火。解散。", "count": count,
+        "minutes": play.clock.minutes_of_life(60),
         "public": {
             "headline": "小名浜の火災は鎮火しました", "severity": "minor", "districts": [2],
             "text": "火は消えました。",

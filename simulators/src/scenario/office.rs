@@ -15,7 +15,7 @@ pub(super) async fn roads_are_cut(play: &Play<'_>) {
         play.say("the satellite modem is plugged in", false);
         return;
     };
-    satphone.call(words(1, "道路寸断 負傷2 孤立12世帯").as_bytes());
+    satphone.call(words(u64::from(play.round) + 1, "道路寸断 負傷2 孤立12世帯").as_bytes());
     let device = format!("sbd:{HANDSET}");
     let signal = play.signal_of(&device).await.unwrap_or_default();
     play.say(

@@ -17,17 +17,17 @@ const AWAY_M: i32 = 450;
 
 pub(super) async fn leaves_home(play: &Play<'_>) {
     play.clock.minute(8).await;
-    let (stage, desk) = (play.stage, &play.desk);
+    let stage = play.stage;
     let mut tracker = Tracker::new(stage.watch, WATCH);
     let at_home = tracker.start().await.is_ok() && tracker.walk_to(HOME).await.is_ok();
     let away = tracker.walk_to(HOME.moved(AWAY_M, 0)).await.is_ok();
-    let left = eventually(|| async { of_watch(&desk.state().await.ok()?) }).await;
+    let left = eventually(|| async { of_watch(play).await }).await;
     play.say(
         "tracker T03 leaves its safe zone in Yotsukura and is on the list",
         at_home && away && left.is_some_and(|signal| signal["alarm"] == "left_zone"),
     );
     let mails = eventually(|| async {
-        let mails = stage.mails().await?;
+        let mails = stage.mails(play.mails).await?;
         let told: Vec<Value> =
             mails.into_iter().filter(|mail| to_carer(mail) && mail["link"].is_string()).collect();
         (told.len() >= 2).then_some(told)
@@ -38,7 +38,7 @@ pub(super) async fn leaves_home(play: &Play<'_>) {
     let link = mails.first().and_then(|mail| mail["link"].as_str()).unwrap_or_default().to_owned();
     let answered = request(&link, Some("answer=arrived")).await;
     let closed = eventually(|| async {
-        let signal = of_watch(&desk.state().await.ok()?)?;
+        let signal = of_watch(play).await?;
         (signal["state"] == "ended").then_some(())
     });
     play.say(
@@ -47,9 +47,11 @@ pub(super) async fn leaves_home(play: &Play<'_>) {
     );
 }
 
-fn of_watch(state: &Value) -> Option<Value> {
+async fn of_watch(play: &Play<'_>) -> Option<Value> {
+    let state = play.desk.state().await.ok()?;
     let source = format!("watch:{WATCH}");
-    list(state, "signals").iter().find(|signal| signal["device"] == source.as_str()).cloned()
+    let of_it = |signal: &&Value| signal["device"] == source.as_str() && play.is_new(signal);
+    list(&state, "signals").iter().find(of_it).cloned()
 }
 
 fn to_carer(mail: &Value) -> bool {

@@ -12,6 +12,7 @@ pub(crate) mod words;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread::{self, ThreadId};
 
 use hansho_console::view::Accounting;
 use hansho_console::{
@@ -55,6 +56,8 @@ pub(crate) struct House {
     held: Mutex<Option<Vec<Held>>>,
     /// What the answer page was posted.
     pub(crate) posted: Mutex<Vec<(String, Vec<u8>)>>,
+    /// Who made each world.
+    pub(crate) makers: Mutex<Vec<ThreadId>>,
 }
 
 impl House {
@@ -74,6 +77,7 @@ impl House {
             full: AtomicBool::new(false),
             held: Mutex::new(None),
             posted: Mutex::default(),
+            makers: Mutex::default(),
         });
         house.run(&Input::Start(Box::new(start))).unwrap();
         house
@@ -273,7 +277,9 @@ impl House {
         })
     }
 
+    /// A part of each world that is made.
     fn accounting(&self) -> Accounting {
+        self.makers.lock().unwrap().push(thread::current().id());
         let reports =
             self.with(|state| state.devices().values().map(|each| each.reports).sum::<u64>());
         let door = "dc09".to_owned();
