@@ -184,19 +184,25 @@ async fn second_alarm(play: &Play<'_>, incident: &str) {
     let before = play.units(incident).await;
     let state = play.desk.state().await.unwrap_or_default();
     let free = |unit: &&Value| unit["availability"] == "AV" && unit["status"].is_null();
-    let more = ["泉1", "江名1", "平支援1", "泉救1", "内郷1"];
-    let more = list(&state, "units").iter().filter(|unit| {
-        free(unit)
-            && more.iter().any(|name| unit["id"] == *name)
-            && !before.iter().any(|b| unit["id"] == b.as_str())
-    });
-    let more: Vec<&Value> = more.map(|unit| &unit["id"]).take(3).collect();
+    let near = ["泉1", "江名1", "平支援1", "泉救1", "内郷1"];
+    let idle = list(&state, "units")
+        .iter()
+        .filter(|unit| free(unit) && !before.iter().any(|b| unit["id"] == b.as_str()));
+    // Those are nearest; when the town is busy, others come.
+    let (first, others): (Vec<&Value>, Vec<&Value>) =
+        idle.map(|unit| &unit["id"]).partition(|id| near.iter().any(|name| **id == *name));
+    let more: Vec<&Value> = first.into_iter().chain(others).take(3).collect();
     let body = json!({"incident": incident, "units": more, "reason": "第2出動"});
     let ordered = play.desk.command("OrderUnits", body).await.is_ok();
-    let grown = eventually(|| async {
-        (play.units(incident).await.len() >= before.len() + 3).then_some(())
+    // At a hundred times the speed of life the first of them may be home again by then.
+    let came = eventually(|| async {
+        let state = play.desk.state().await.ok()?;
+        let incident = list(&state, "incidents").iter().find(|each| each["id"] == incident)?;
+        let rows = list(incident, "assignments");
+        more.iter().all(|id| rows.iter().any(|row| row["unit"] == **id)).then_some(())
     });
-    play.say("the second alarm adds three units", ordered && grown.await.is_some());
+    let came = came.await.is_some();
+    play.say("the second alarm adds three units", ordered && more.len() == 3 && came);
 }
 
 /// 18:05, it is out: the division is sent home, and the public told that it is over.
