@@ -25,7 +25,7 @@ const DESK_PACE: Duration = Duration::from_secs(1);
 const QUEUED_MAX: usize = 4;
 /// Each so manieth message comes a second time.
 const COPIED: u64 = 5;
-/// Before each so manieth message the network drops a session.
+/// Of so many messages the network drops the session of one.
 const DROPPED: u64 = 16;
 /// Status of a session that the network dropped; it is tried again.
 const RF_DROP: u8 = 18;

@@ -19,7 +19,7 @@ use hansho_model::{
 use jiff::Timestamp;
 
 /// Version of this encoding; part of every snapshot.
-pub const SNAPSHOT_VERSION: u32 = 5;
+pub const SNAPSHOT_VERSION: u32 = 6;
 
 /// Longest list, map or text that is read back, in elements.
 const LENGTH_MAX: u32 = 16_000_000;
