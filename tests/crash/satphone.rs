@@ -23,7 +23,7 @@ const PACE: Duration = Duration::from_millis(250);
 const DESK_PACE: Duration = Duration::from_secs(1);
 /// Messages that wait at the gateway; it has room for more.
 const QUEUED_MAX: usize = 4;
-/// Each so manieth message comes a second time.
+/// One of so many messages comes a second time.
 const COPIED: u64 = 5;
 /// Of so many messages the network drops the session of one.
 const DROPPED: u64 = 16;
