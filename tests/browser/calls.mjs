@@ -150,9 +150,10 @@ try {
     const all = units.join(" ");
     for (const status of ["AK", "ER", "現着"]) await line(`${status} ${all}`);
     await line(`WK ${units[0]}`);
+    const wanted = ["AL", "AK", "ER", "OS", "WK"];
+    const reached = (now) => wanted.every((status) => now.units.find((each) => each.id === units[0]).times[status]);
+    await until(`${units[0]} has not all its times`, reached);
     const now = await world();
-    const { times } = now.units.find((each) => each.id === units[0]);
-    for (const status of ["AL", "AK", "ER", "OS", "WK"]) must(times[status], `${units[0]} has no ${status}`);
     must(now.units.filter((each) => units.includes(each.id)).every((each) => each.times.OS), "not all are there");
     await shot("06-at-scene-ja");
   });
