@@ -189,6 +189,12 @@ fn kind_and_body(event: &Event) -> (&'static str, Value) {
                 "order": assignment.order.get(), "unit": assignment.unit.0, "end": end.as_str(),
             }),
         ),
+        Event::SheetOrdered { assignment, word } => (
+            "SheetOrdered",
+            json!({
+                "order": assignment.order.get(), "unit": assignment.unit.0, "word": word.as_str(),
+            }),
+        ),
         Event::UnitStatusReached(reached) => (
             "UnitStatusReached",
             json!({

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use hansho_model::{
     AlarmClass, AlarmKind, Attempt, Deviation, DeviceEntry, Door, EffectId, Event, Finding,
-    IncidentId, Lane, Mail, MailContent, NoticeId, Outcome, PersonId, Phase, Recorded,
+    IncidentId, Lane, Mail, MailContent, NoticeId, OrderWord, Outcome, PersonId, Phase, Recorded,
     SealedReport, Seq, Settled, SignalId, SourceId, StatusReached,
 };
 use jiff::Timestamp;
@@ -93,13 +93,10 @@ impl State {
         }
         if let Event::AssignmentStarted { assignment }
         | Event::AssignmentEnded { assignment, .. }
+        | Event::SheetOrdered { assignment, .. }
         | Event::UnitStatusReached(StatusReached { assignment, .. }) = &recorded.event
         {
             return self.sheets_of(*assignment).into_iter().filter_map(change).collect();
-        }
-        if let Event::PlaceSet { incident, .. } | Event::KindSet { incident, .. } = &recorded.event
-        {
-            return self.sheets_of_incident(*incident).into_iter().filter_map(change).collect();
         }
         // What is heard of a call may end that its last answer is owed a phone's ringing.
         let call = if let Event::CallReceived { said, .. } = &recorded.event {
@@ -322,13 +319,13 @@ impl State {
                     record.place = place.clone();
                     record.place_text.clone_from(place_text);
                 }
-                self.owe_changes(recorded, *incident);
+                self.want_changes(*incident);
             }
             Event::KindSet { incident, kind, subkind } => {
                 if let Some(record) = self.incidents.get_mut(incident) {
                     (record.kind, record.subkind, record.kind_set_at) = (*kind, *subkind, at);
                 }
-                self.owe_changes(recorded, *incident);
+                self.want_changes(*incident);
             }
             Event::DraftSaved { form, text } => self.save_draft(recorded, form, text),
             Event::DraftCleared { form } => {
@@ -343,15 +340,18 @@ impl State {
             Event::UnitsOrdered(ordered) => self.dispatch.order(recorded, ordered),
             Event::AssignmentStarted { assignment } => {
                 self.dispatch.start(recorded, *assignment);
-                self.owe_order(recorded, *assignment);
+                self.owe_sheet(recorded, *assignment, OrderWord::Ordered);
             }
             Event::AssignmentEnded { assignment, end } => {
                 self.dispatch.end(at, *assignment, *end);
-                self.follow_sheets(recorded, *assignment);
+                self.follow_sheets(*assignment);
+            }
+            Event::SheetOrdered { assignment, word } => {
+                self.owe_sheet(recorded, *assignment, *word);
             }
             Event::UnitStatusReached(reached) => {
                 self.dispatch.reach(recorded, reached);
-                self.follow_sheets(recorded, reached.assignment);
+                self.follow_sheets(reached.assignment);
             }
             Event::AvailabilityChanged { unit, usable, since } => {
                 self.dispatch.set_usable(*unit, *usable, *since);

@@ -702,7 +702,9 @@ impl State {
         let reminder = self.index.reminders.first();
         let given_up = self.messages_to_give_up().chain(self.sheets_to_give_up());
         let given_up = given_up.map(|(until, _)| until).min();
-        [expiry, lapse, call_back, silence, reminder, given_up].into_iter().flatten().min()
+        // What is due by what has happened is due at once.
+        let sheets = self.at.filter(|_| !self.dispatch.due.is_empty());
+        [expiry, lapse, call_back, silence, reminder, given_up, sheets].into_iter().flatten().min()
     }
 
     /// When the carers who were told of an exit are told again: nobody has answered them, no

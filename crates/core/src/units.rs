@@ -32,6 +32,8 @@ pub(crate) struct Dispatch {
     pub(crate) assignments: BTreeMap<AssignmentId, Assignment>,
     /// Sheets that are owed to a terminal.
     pub(crate) sheets: BTreeMap<EffectId, AssignmentId>,
+    /// Sheets that terminals are to have now, until the event that owes them.
+    pub(crate) due: BTreeMap<AssignmentId, OrderWord>,
     /// Found again from the rest: units by call sign, orders by incident.
     pub(crate) call_signs: BTreeMap<String, UnitId>,
     pub(crate) ordered: BTreeMap<IncidentId, Vec<Seq>>,
@@ -318,6 +320,9 @@ impl State {
     #[must_use]
     pub fn withdrawal(&self, assignment: AssignmentId) -> Option<&'static str> {
         let row = self.assignment(assignment)?;
+        if self.dispatch.due.get(&assignment) == Some(&OrderWord::Withdrawn) {
+            return Some("owed");
+        }
         let (id, word) = row.sheets.last()?;
         if *word != OrderWord::Withdrawn {
             return None;
@@ -335,25 +340,15 @@ impl State {
         row.into_iter().flat_map(|row| &row.sheets).map(|(id, _)| *id).collect()
     }
 
-    /// Sheets that were ever owed for an incident's assignments.
-    pub(crate) fn sheets_of_incident(&self, incident: IncidentId) -> Vec<EffectId> {
-        let rows = self.assignments_of(incident).flat_map(|(_, row)| &row.sheets);
-        rows.map(|(id, _)| *id).collect()
-    }
-
-    pub(crate) fn owe_order(&mut self, recorded: &Recorded, assignment: AssignmentId) {
-        self.owe_sheet(recorded, 0, assignment, OrderWord::Ordered);
-    }
-
-    /// The place or the kind of an incident is another: who goes there is told. What nobody has tried
-    /// to show yet shows it by itself.
-    pub(crate) fn owe_changes(&mut self, recorded: &Recorded, incident: IncidentId) {
+    /// The place or the kind of an incident is another: who goes there is to be told. What nobody has
+    /// tried to show yet shows it by itself.
+    pub(crate) fn want_changes(&mut self, incident: IncidentId) {
         let told = |(_, row): &(AssignmentId, &Assignment)| {
             row.end.is_none() && row.sheets.iter().any(|(id, _)| self.was_attempted(*id))
         };
         let rows: Vec<_> = self.assignments_of(incident).filter(told).map(|(id, _)| id).collect();
-        for (index, assignment) in (0_u32..).zip(rows) {
-            self.owe_sheet(recorded, index, assignment, OrderWord::Changed);
+        for assignment in rows {
+            self.want_sheet(assignment, OrderWord::Changed);
         }
     }
 
@@ -362,19 +357,26 @@ impl State {
         self.owed.get(&id).is_none_or(|owed| owed.attempts > 0)
     }
 
-    fn owe_sheet(
+    /// Another sheet is to be owed, by an event of its own: what the events before this one owe is
+    /// settled for ever.
+    fn want_sheet(&mut self, assignment: AssignmentId, word: OrderWord) {
+        if self.assignment(assignment).is_some_and(Assignment::takes_sheets) {
+            self.dispatch.due.insert(assignment, word);
+        }
+    }
+
+    pub(crate) fn owe_sheet(
         &mut self,
         recorded: &Recorded,
-        index: u32,
         assignment: AssignmentId,
         word: OrderWord,
     ) {
-        let id = EffectId { seq: recorded.seq, index };
+        self.dispatch.due.remove(&assignment);
+        let id = EffectId { seq: recorded.seq, index: 0 };
         let terminal = self.dispatch.units.get(&assignment.unit);
         let Some(terminal) = terminal.and_then(|unit| unit.entry.terminal.clone()) else { return };
         let Some(row) = self.dispatch.assignments.get_mut(&assignment) else { return };
-        // Without an incident there is nothing to show; past the limit the radio must do.
-        if row.incident.is_none() || row.sheets.len() >= limits::SHEETS {
+        if !row.takes_sheets() {
             return;
         }
         row.sheets.push((id, word));
@@ -418,23 +420,28 @@ impl State {
     /// What a status or an end means for the terminal. Of an order that is over nothing need be shown
     /// any more but, where the crew may have it and is to stay or turn back, that it is taken back; one
     /// whose end was a mistake stands again. An attempt under way comes down by itself.
-    pub(crate) fn follow_sheets(&mut self, recorded: &Recorded, assignment: AssignmentId) {
+    pub(crate) fn follow_sheets(&mut self, assignment: AssignmentId) {
         let Some(row) = self.assignment(assignment) else { return };
-        let sheets = row.sheets.clone();
+        let (sheets, end) = (row.sheets.clone(), row.end);
         let Some((_, last)) = sheets.last().copied() else { return };
-        let Some((end, _)) = row.end else {
-            if last == OrderWord::Withdrawn {
+        let due = self.dispatch.due.get(&assignment).copied();
+        let Some((end, _)) = end else {
+            if last == OrderWord::Withdrawn || due == Some(OrderWord::Withdrawn) {
                 self.drop_sheets(&sheets, |word| word == OrderWord::Withdrawn);
-                self.owe_sheet(recorded, 0, assignment, OrderWord::Ordered);
+                self.want_sheet(assignment, OrderWord::Ordered);
             }
             return;
         };
+        if due == Some(OrderWord::Withdrawn) {
+            return;
+        }
+        self.dispatch.due.remove(&assignment);
         let back = matches!(end, AssignmentEnd::Cancelled | AssignmentEnd::Diverted)
             && last != OrderWord::Withdrawn
             && sheets.iter().any(|(id, _)| self.was_attempted(*id));
         self.drop_sheets(&sheets, |word| word != OrderWord::Withdrawn);
         if back {
-            self.owe_sheet(recorded, 0, assignment, OrderWord::Withdrawn);
+            self.want_sheet(assignment, OrderWord::Withdrawn);
         }
     }
 
@@ -474,6 +481,11 @@ impl State {
 }
 
 impl Assignment {
+    /// Without an incident there is nothing to show; past the limit the radio must do.
+    fn takes_sheets(&self) -> bool {
+        self.incident.is_some() && self.sheets.len() < limits::SHEETS
+    }
+
     fn word_of(&self, id: EffectId) -> Option<OrderWord> {
         self.sheets.iter().find(|(sheet, _)| *sheet == id).map(|(_, word)| *word)
     }
@@ -683,12 +695,14 @@ pub(crate) const fn ends(status: UnitStatus) -> Option<AssignmentEnd> {
 
 impl Canonical for Dispatch {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { units, plans, orders, assignments, sheets, call_signs: _, ordered: _ } = self;
+        let Self { units, plans, orders, assignments, sheets, due, call_signs: _, ordered: _ } =
+            self;
         units.put(out);
         plans.put(out);
         orders.put(out);
         assignments.put(out);
         sheets.put(out);
+        due.put(out);
     }
 
     fn take(input: &mut &[u8]) -> Result<Self, DecodeError> {
@@ -698,6 +712,7 @@ impl Canonical for Dispatch {
             orders: Canonical::take(input)?,
             assignments: Canonical::take(input)?,
             sheets: Canonical::take(input)?,
+            due: Canonical::take(input)?,
             ..Self::default()
         };
         for (id, unit) in &dispatch.units {

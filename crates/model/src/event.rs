@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::{
     AlarmKind, AnswerChoice, AssignmentEnd, AssignmentId, Attempt, CallBackOutcome, DeviceEntry,
     EffectId, Facts, Group, Idem, IncidentId, IncidentKind, IncidentOutcome, IncidentSubkind,
-    Letter, LoadLevel, MessageId, MetresU32, NoticeId, PersonEntry, PersonId, Place, Plan,
-    Recipient, Sealed, SealedCallReport, SealedReport, Seq, Settings, Settled, SignalId,
+    Letter, LoadLevel, MessageId, MetresU32, NoticeId, OrderWord, PersonEntry, PersonId, Place,
+    Plan, Recipient, Sealed, SealedCallReport, SealedReport, Seq, Settings, Settled, SignalId,
     SignalOutcome, SiteEntry, SourceId, StatusReached, Template, Token, UnitEntry, UnitId,
     UnitStatus, UnitsOrdered, Usable,
 };
@@ -356,6 +356,13 @@ pub enum Event {
         assignment: AssignmentId,
         /// How.
         end: AssignmentEnd,
+    },
+    /// What a terminal shows of an assignment is not what holds: another sheet is owed to it.
+    SheetOrdered {
+        /// Which.
+        assignment: AssignmentId,
+        /// What the sheet is to say.
+        word: OrderWord,
     },
     /// A unit reached a status.
     UnitStatusReached(StatusReached),

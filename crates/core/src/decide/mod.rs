@@ -103,6 +103,10 @@ impl State {
         for notice in self.index.reminders.due(now) {
             self.decide_reminder(now, notice, batch);
         }
+        for (assignment, word) in &self.dispatch.due {
+            let (assignment, word) = (*assignment, *word);
+            batch.push_core(Event::SheetOrdered { assignment, word });
+        }
         self.give_up(now, batch);
         for device in self.index.silences.due(now) {
             let (fault, code, zone) = (AlarmKind::Silent, String::new(), String::new());

@@ -28,6 +28,14 @@ fn crew(world: &mut World, source: &str, kind: CommandKind) -> Result<Vec<Record
     world.give(&Input::Command(Box::new(command)))
 }
 
+/// What a terminal is to be told of has an event of its own, which is due at once.
+fn follow(world: &mut World) {
+    assert!(world.told.is_empty(), "what has happened owes nothing by itself");
+    assert!(world.state.next_deadline().unwrap() <= world.now);
+    assert_eq!(State::decode(&world.state.encode()), Ok(world.replayed()));
+    assert_eq!(names(&world.give(&Input::Tick).unwrap()), ["SheetOrdered"]);
+}
+
 #[test]
 fn an_order_is_owed_to_a_terminal_until_it_is_shown_or_over() {
     let mut world = city_with_terminal("泉救1");
@@ -56,6 +64,7 @@ fn an_order_is_owed_to_a_terminal_until_it_is_shown_or_over() {
     assert_eq!(row.delivered_at, world.state.at());
     // One that is cancelled before it was shown is owed no more; what was shown is taken back.
     press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
+    follow(&mut world);
     let back = *world.told.first().unwrap();
     world.attempt(back).unwrap();
     world.outcome(back, 1, Outcome::Done, false).unwrap();
@@ -66,6 +75,23 @@ fn an_order_is_owed_to_a_terminal_until_it_is_shown_or_over() {
     let replayed = world.replayed();
     assert_eq!(replayed.hash(), world.state.hash());
     assert_eq!(State::decode(&world.state.encode()), Ok(replayed));
+}
+
+#[test]
+fn an_end_that_was_a_mistake_before_anybody_was_told_leaves_the_order_standing() {
+    let mut world = city_with_terminal("泉救1");
+    let incident = fire(&mut world);
+    order(&mut world, incident, &["泉救1"]).unwrap();
+    let shown = *world.told.first().unwrap();
+    world.attempt(shown).unwrap();
+    world.outcome(shown, 1, Outcome::Done, false).unwrap();
+    let wrong = press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap()[0].seq;
+    correct(&mut world, ("泉救1", UnitStatus::EnRoute), wrong, None).unwrap();
+    follow(&mut world);
+    let [id] = world.told.iter().copied().collect::<Vec<_>>().try_into().unwrap();
+    let Some(Effect::SendOrder(sheet)) = world.state.effect(id) else { panic!() };
+    assert_eq!(sheet.word, OrderWord::Ordered);
+    assert_eq!(world.state.withdrawal(sheet.assignment), None);
 }
 
 #[test]
@@ -89,8 +115,11 @@ fn a_terminal_is_told_of_a_new_place_and_that_an_order_is_taken_back() {
     let (word, row) = show(&mut world);
     assert_eq!(word, OrderWord::Ordered);
     world.command(Role::Dispatcher, moved).unwrap();
+    follow(&mut world);
     assert_eq!(show(&mut world).0, OrderWord::Changed);
     press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
+    assert_eq!(world.state.withdrawal(row), Some("owed"));
+    follow(&mut world);
     assert_eq!(world.state.withdrawal(row), Some("owed"));
     assert_eq!(show(&mut world).0, OrderWord::Withdrawn);
     assert_eq!(world.state.withdrawal(row), Some("shown"));
@@ -100,6 +129,7 @@ fn a_terminal_is_told_of_a_new_place_and_that_an_order_is_taken_back() {
     world.attempt(id).unwrap();
     world.outcome(id, 1, Outcome::Failed, true).unwrap();
     press(&mut world, "泉救1", UnitStatus::Cancelled).unwrap();
+    follow(&mut world);
     let [id] = world.told.iter().copied().collect::<Vec<_>>().try_into().unwrap();
     let Some(Effect::SendOrder(sheet)) = world.state.effect(id) else { panic!() };
     assert_eq!(sheet.word, OrderWord::Withdrawn);

@@ -427,6 +427,7 @@ pub(crate) fn names(batch: &[Recorded]) -> Vec<&'static str> {
             Event::UnitsOrdered(_) => "UnitsOrdered",
             Event::AssignmentStarted { .. } => "AssignmentStarted",
             Event::AssignmentEnded { .. } => "AssignmentEnded",
+            Event::SheetOrdered { .. } => "SheetOrdered",
             Event::UnitStatusReached(_) => "UnitStatusReached",
             Event::AvailabilityChanged { .. } => "AvailabilityChanged",
             Event::CrewMoved { .. } => "CrewMoved",

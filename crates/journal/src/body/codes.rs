@@ -6,8 +6,8 @@ use hansho_model::{
     Ability, AlarmClass, AlarmKind, AnswerChoice, AssignmentEnd, Availability, AvailabilityReason,
     CallBackOutcome, CallEnd, Deviation, Door, FixMethod, FrameFault, IncidentKind,
     IncidentOutcome, IncidentSubkind, Lane, Language, LocationFault, LocationMark, LocationShape,
-    LocationSource, Mode, NoticeKind, Outcome, Phase, Replacing, Role, Severity, SignalOutcome,
-    Template, UnitKind, UnitStatus, Why,
+    LocationSource, Mode, NoticeKind, OrderWord, Outcome, Phase, Replacing, Role, Severity,
+    SignalOutcome, Template, UnitKind, UnitStatus, Why,
 };
 
 use super::BodyError;
@@ -138,4 +138,5 @@ codes! {
     NoticeKind { 1 = CallOut, 2 = Muster, 3 = Search, 4 = Information, 5 = AllClear, }
     Replacing { 1 = Correction, 2 = Withdrawal, }
     Severity { 1 = Extreme, 2 = Severe, 3 = Moderate, 4 = Minor, 5 = Unknown, }
+    OrderWord { 1 = Ordered, 2 = Changed, 3 = Withdrawn, }
 }

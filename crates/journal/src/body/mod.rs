@@ -103,6 +103,7 @@ kinds! {
     62 = GROUP_WITHDRAWN "GroupWithdrawn",
     63 = LETTER_ORDERED "LetterOrdered",
     64 = NOTICE_REPLACED "NoticeReplaced",
+    65 = SHEET_ORDERED "SheetOrdered",
 }
 
 /// Version of payloads that this release writes where it holds all that is to be said.

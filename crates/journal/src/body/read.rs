@@ -148,7 +148,9 @@ pub(super) fn event_v1(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let calls::DraftCleared { form } = whole(payload)?;
             Event::DraftCleared { form: form.to_owned() }
         }
-        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::event(kind, payload)?,
+        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED | kinds::SHEET_ORDERED => {
+            units::event(kind, payload)?
+        }
         kinds::SITE_REGISTERED..=kinds::MESSAGE_ORDERED => sites::event(kind, payload)?,
         kinds::GROUP_REGISTERED..=kinds::NOTICE_REPLACED => letters::event(kind, payload)?,
         kinds::LOAD_CHANGED => {
@@ -240,7 +242,9 @@ pub(super) fn json_v1(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::KIND_SET => json::<calls::KindSet>(payload),
         kinds::DRAFT_SAVED => json::<calls::DraftSaved<'_>>(payload),
         kinds::DRAFT_CLEARED => json::<calls::DraftCleared<'_>>(payload),
-        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED => units::json_of(kind, payload),
+        kinds::UNIT_REGISTERED..=kinds::CREW_MOVED | kinds::SHEET_ORDERED => {
+            units::json_of(kind, payload)
+        }
         kinds::ZONE_LEFT => json::<tracks::ZoneLeft<'_>>(payload),
         kinds::ZONE_ENTERED => json::<tracks::ZoneEntered<'_>>(payload),
         kinds::ZONE_DOUBTED => json::<tracks::ZoneDoubted<'_>>(payload),

@@ -8,8 +8,8 @@ use hansho_model::{
     EffectOutcome, Event, Facts, Finding, Fix, FixMethod, FrameFault, Group, IncidentId,
     IncidentKind, IncidentOutcome, IncidentSubkind, KeyId, Lane, Language, Letter, LoadLevel,
     LocationFault, LocationMark, LocationShape, LocationSource, Mailbox, MessageId, MetresU32,
-    Mode, NeedMet, NoticeId, NoticeKind, Outcome, OutcomeDetail, PersonEntry, PersonId, Phase,
-    Place, Plan, PlanNeed, Position, PublicText, Recipient, Recommendation, Replacing, Role,
+    Mode, NeedMet, NoticeId, NoticeKind, OrderWord, Outcome, OutcomeDetail, PersonEntry, PersonId,
+    Phase, Place, Plan, PlanNeed, Position, PublicText, Recipient, Recommendation, Replacing, Role,
     Sealed, SealedReport, Seq, Settings, Settled, Severity, Sighting, SignalId, SignalOutcome,
     SiteEntry, SourceId, StatusReached, Telemetry, Template, Token, UnitAdvice, UnitEntry, UnitId,
     UnitKind, UnitStatus, UnitsOrdered, Usable, Why, Zone, ZoneDistance,
@@ -512,6 +512,7 @@ fn orders() -> Vec<Event> {
         Event::UnitsOrdered(Box::new(plain)),
         Event::AssignmentStarted { assignment },
         Event::AssignmentEnded { assignment, end: AssignmentEnd::Diverted },
+        Event::SheetOrdered { assignment, word: OrderWord::Withdrawn },
         Event::UnitStatusReached(reached),
         Event::UnitStatusReached(StatusReached { corrects, ..reached }),
     ]
@@ -768,6 +769,7 @@ fn every_word_reads_back_from_its_number() {
     check(AvailabilityReason::ALL);
     check(UnitStatus::ALL);
     check(AssignmentEnd::ALL);
+    check(OrderWord::ALL);
     check(Why::ALL);
 }
 

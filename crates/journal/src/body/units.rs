@@ -31,6 +31,8 @@ frozen! {
     AssignmentStarted { order: u64, unit: u32, }
     /// Kind 46.
     AssignmentEnded { order: u64, unit: u32, end: u8, }
+    /// Kind 65.
+    SheetOrdered { order: u64, unit: u32, word: u8, }
     /// Kind 47.
     UnitStatusReached { order: u64, unit: u32, status: u8, at_us: i64, corrects: Option<u64>, }
     /// Kind 48.
@@ -190,6 +192,10 @@ pub(super) fn started(id: AssignmentId) -> AssignmentStarted {
     AssignmentStarted { order: id.order.get(), unit: id.unit.0 }
 }
 
+pub(super) fn sheet(id: AssignmentId, word: hansho_model::OrderWord) -> SheetOrdered {
+    SheetOrdered { order: id.order.get(), unit: id.unit.0, word: word.code() }
+}
+
 pub(super) fn ended(id: AssignmentId, end: hansho_model::AssignmentEnd) -> AssignmentEnded {
     AssignmentEnded { order: id.order.get(), unit: id.unit.0, end: end.code() }
 }
@@ -247,6 +253,11 @@ pub(super) fn event(kind: u16, payload: &[u8]) -> Result<Event, BodyError> {
             let (assignment, end) = (assignment(order, unit), Code::from_code(end)?);
             Event::AssignmentEnded { assignment, end }
         }
+        kinds::SHEET_ORDERED => {
+            let SheetOrdered { order, unit, word } = whole(payload)?;
+            let (assignment, word) = (assignment(order, unit), Code::from_code(word)?);
+            Event::SheetOrdered { assignment, word }
+        }
         kinds::UNIT_STATUS_REACHED => {
             let UnitStatusReached { order, unit, status, at_us, corrects } = whole(payload)?;
             Event::UnitStatusReached(StatusReached {
@@ -282,6 +293,7 @@ pub(super) fn json_of(kind: u16, payload: &[u8]) -> Result<serde_json::Value, Bo
         kinds::UNITS_ORDERED => json::<UnitsOrdered<'_>>(payload),
         kinds::ASSIGNMENT_STARTED => json::<AssignmentStarted>(payload),
         kinds::ASSIGNMENT_ENDED => json::<AssignmentEnded>(payload),
+        kinds::SHEET_ORDERED => json::<SheetOrdered>(payload),
         kinds::UNIT_STATUS_REACHED => json::<UnitStatusReached>(payload),
         kinds::AVAILABILITY_CHANGED => json::<AvailabilityChanged>(payload),
         kinds::CREW_MOVED => json::<CrewMoved>(payload),

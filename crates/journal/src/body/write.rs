@@ -207,6 +207,9 @@ pub(super) fn encode(cause: Option<Seq>, event: &Event) -> Result<Encoded, BodyE
         Event::AssignmentEnded { assignment, end } => {
             row(out, kinds::ASSIGNMENT_ENDED, &units::ended(*assignment, *end))
         }
+        Event::SheetOrdered { assignment, word } => {
+            row(out, kinds::SHEET_ORDERED, &units::sheet(*assignment, *word))
+        }
         Event::UnitStatusReached(value) => {
             row(out, kinds::UNIT_STATUS_REACHED, &units::reached(value))
         }
